@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# build.sh [PRESET [TARGET...]]: installs what is missing and builds into build/PRESET (release, debug or
+# asan; default release), programs in build/PRESET/bin. LUCID_JOBS sets the number of compiler processes.
+set -euo pipefail
+
+preset=${1:-release}
+targets=("${@:2}")
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Smallest of the machine's available memory and the cgroup's limit, in MiB.
+memory_mib() {
+  local available limit=max
+  available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+  if [[ -r /sys/fs/cgroup/memory.max ]]; then
+    limit=$(</sys/fs/cgroup/memory.max)
+  elif [[ -r /sys/fs/cgroup/memory/memory.limit_in_bytes ]]; then
+    limit=$(</sys/fs/cgroup/memory/memory.limit_in_bytes)
+  fi
+  if [[ $limit != max ]] && ((${#limit} < 16 && limit / 1048576 < available)); then
+    available=$((limit / 1048576))
+  fi
+  echo "$available"
+}
+
+# The cgroup's share of processors, rounded up; all of them without a quota.
+processors() {
+  local all quota=max period=100000
+  all=$(nproc)
+  if [[ -r /sys/fs/cgroup/cpu.max ]]; then
+    read -r quota period </sys/fs/cgroup/cpu.max
+  fi
+  if [[ $quota != max ]] && (((quota + period - 1) / period < all)); then
+    all=$(((quota + period - 1) / period))
+  fi
+  echo "$all"
+}
+
+# One compiler process takes up to about 1.5 GiB.
+job_count() {
+  local jobs by_memory
+  jobs=$(processors)
+  by_memory=$(($(memory_mib) / 1536))
+  if ((by_memory < jobs)); then jobs=$by_memory; fi
+  echo $((jobs > 0 ? jobs : 1))
+}
+
+scripts/install_deps.sh build
+cmake --preset "$preset" --log-level=WARNING >/dev/null
+cmake --build "build/$preset" --parallel "${LUCID_JOBS:-$(job_count)}" ${targets[@]:+--target "${targets[@]}"}
