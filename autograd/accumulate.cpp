@@ -1,0 +1,35 @@
+#include "autograd/accumulate.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "autograd/grad_mode.hpp"
+
+namespace lucid::autograd {
+
+bool is_exclusive(const Tensor& tensor) {
+  return tensor.handle().use_count() == 1 && tensor.impl().storage.use_count() == 1 &&
+         !tensor.requires_grad() && tensor.is_dense();
+}
+
+AccumulateGrad::AccumulateGrad(const Tensor& leaf) : leaf_(leaf) { add_result(leaf); }
+
+void AccumulateGrad::options(nlohmann::json& out) const { out = nlohmann::json::object(); }
+
+Tensors AccumulateGrad::backward(const Tensors& grads, const Mask&) {
+  Meta& meta = meta_of(leaf_);
+  Tensor grad = meta.hooks ? meta.hooks->run(grads[0]) : grads[0];
+  if (meta.grad.defined()) {
+    if (is_recording())
+      meta.grad = meta.grad + grad;
+    else
+      meta.grad.add_(grad);
+  } else {
+    // The walker's list holds the second handle; anything beyond it means that the elements are shared.
+    const bool shared =
+        grad.handle().use_count() > 2 || grad.impl().storage.use_count() > 1 || !grad.is_dense();
+    meta.grad = shared && !is_recording() ? grad.clone() : grad;
+  }
+  return {};
+}
+
+}  // namespace lucid::autograd

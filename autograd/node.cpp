@@ -1,0 +1,112 @@
+#include "autograd/node.hpp"
+
+#include <atomic>
+
+#include "autograd/accumulate.hpp"
+#include "lucid/error.hpp"
+
+namespace lucid {
+
+TensorImpl::TensorImpl() = default;
+TensorImpl::~TensorImpl() = default;
+
+namespace autograd {
+namespace {
+
+std::atomic<std::uint64_t> next_sequence{1};
+
+// Nodes whose last owner is going. A node hands its edges over instead of dropping them, and the outermost
+// destructor empties the list: recursion stays one level deep however long the chain is.
+void drop(std::vector<Edge>&& edges) {
+  thread_local std::vector<Edge> doomed;
+  thread_local bool draining = false;
+  for (Edge& edge : edges)
+    if (edge.node) doomed.push_back(std::move(edge));
+  if (draining) return;
+  draining = true;
+  while (!doomed.empty()) {
+    const Edge last = std::move(doomed.back());
+    doomed.pop_back();
+  }
+  doomed.shrink_to_fit();
+  draining = false;
+}
+
+}  // namespace
+
+SavedTensor::SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result)
+    : result_(result), is_result_(is_result) {
+  if (!tensor.defined()) return;
+  tensor_ = is_result ? tensor.detach() : tensor;
+  version_ = tensor.version();
+}
+
+Tensor SavedTensor::unpack(Node& node) const {
+  if (!tensor_.defined()) return tensor_;
+  if (tensor_.version() != version_)
+    throw AutogradError(
+        str(node.name(), ".backward: a tensor of shape ", tensor_.shape(),
+            " that was saved for the backward pass has since been changed in place (it is at version ",
+            tensor_.version(), ", version ", version_, " is required); change a clone() of it instead"));
+  if (!is_result_) return tensor_;
+  Tensor result = tensor_.detach();
+  result.impl().requires_grad = true;
+  Meta& meta = meta_of(result);
+  meta.node = node.shared_from_this();
+  meta.result = result_;
+  return result;
+}
+
+Tensor HookList::run(Tensor grad) const {
+  for (const auto& [id, hook] : std::vector(hooks)) {
+    Tensor replaced = hook(grad);
+    if (replaced.defined()) grad = replaced;
+  }
+  return grad;
+}
+
+Node::Node() : sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
+
+Node::~Node() { drop(std::move(edges_)); }
+
+std::uint32_t Node::add_result(const Tensor& tensor) {
+  results_.push_back({tensor.shape(), tensor.dtype()});
+  return static_cast<std::uint32_t>(results_.size() - 1);
+}
+
+void Node::add_edge(const Tensor& input) { edges_.push_back(gradient_edge(input)); }
+
+void Node::release() {
+  if (saved_.empty()) return;
+  saved_.clear();
+  released_ = true;
+}
+
+Tensors Node::unpack_saved() {
+  if (released_)
+    throw AutogradError(str(name(),
+                            ".backward: the graph was freed by an earlier backward pass; pass "
+                            "{.retain_graph = true} to that one to walk the graph again"));
+  Tensors out;
+  out.reserve(saved_.size());
+  for (const SavedTensor& saved : saved_) out.push_back(saved.unpack(*this));
+  return out;
+}
+
+Meta& meta_of(const Tensor& tensor) {
+  auto& meta = tensor.impl().autograd;
+  if (!meta) meta = std::make_unique<Meta>();
+  return *meta;
+}
+
+Edge gradient_edge(const Tensor& tensor) {
+  if (!tensor.defined() || !tensor.requires_grad()) return {};
+  Meta& meta = meta_of(tensor);
+  if (meta.node) return {meta.node, meta.result};
+  auto accumulator = meta.accumulator.lock();
+  if (!accumulator) meta.accumulator = accumulator = std::make_shared<AccumulateGrad>(tensor);
+  return {std::move(accumulator), 0};
+}
+
+}  // namespace autograd
+}  // namespace lucid

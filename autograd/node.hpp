@@ -1,0 +1,106 @@
+#pragma once
+// The computation graph: a Node for each recorded operation, edges towards what it was computed from.
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lucid/tensor.hpp"
+
+namespace lucid::autograd {
+
+/// Where a gradient goes: to result number `result` of `node`; a null node wants none.
+struct Edge {
+  std::shared_ptr<Node> node;
+  std::uint32_t result = 0;
+};
+
+/// A tensor kept for the backward pass. Remembers the version it had, and refuses to be read after a change.
+/// An operation's own result is kept without its place in the graph: result and node would own each other.
+class SavedTensor {
+ public:
+  SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result);
+  /// The tensor as it was saved, connected to `node` again if it is a result of it.
+  Tensor unpack(Node& node) const;
+
+ private:
+  Tensor tensor_;
+  std::uint32_t version_ = 0;
+  std::uint32_t result_ = 0;
+  bool is_result_ = false;
+};
+
+struct HookList {
+  std::int64_t next_id = 0;
+  std::vector<std::pair<std::int64_t, Hook>> hooks;
+  /// Passes `grad` through the hooks in the order of their registration.
+  Tensor run(Tensor grad) const;
+};
+
+/// Which inputs' gradients are wanted, by position.
+using Mask = std::vector<bool>;
+
+class Node : public std::enable_shared_from_this<Node> {
+ public:
+  Node();
+  virtual ~Node();  ///< iterative: a chain of a million nodes is freed without deep recursion
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  /// The recorded operation's name in the registry, for example "conv_transpose3d".
+  virtual std::string_view name() const = 0;
+  /// The recorded operation's options, as ops::call takes them.
+  virtual void options(nlohmann::json& out) const = 0;
+  /// Gradients with respect to the inputs, from `grads` with respect to the results (undefined where none
+  /// arrived).
+  virtual Tensors backward(const Tensors& grads, const Mask& wanted) = 0;
+
+  /// Frees what was saved. A later backward() through this node throws AutogradError.
+  virtual void release();
+
+  /// Later nodes have larger numbers, so descending order is a topological one.
+  std::uint64_t sequence() const { return sequence_; }
+  const std::vector<Edge>& edges() const { return edges_; }
+
+  struct Result {
+    Shape shape;
+    DType dtype;
+  };
+  const std::vector<Result>& results() const { return results_; }
+  /// Adds a result and returns its number.
+  std::uint32_t add_result(const Tensor& tensor);
+  void add_edge(const Tensor& input);
+  void save(const Tensor& tensor, bool is_result, std::uint32_t result = 0) {
+    saved_.emplace_back(tensor, is_result, result);
+  }
+  Tensors unpack_saved();
+
+  /// Hooks on the gradients of the results: (result number, hooks).
+  std::vector<std::pair<std::uint32_t, std::shared_ptr<HookList>>> result_hooks;
+
+ private:
+  std::uint64_t sequence_;
+  std::vector<Edge> edges_;
+  std::vector<SavedTensor> saved_;
+  std::vector<Result> results_;
+  bool released_ = false;
+};
+
+/// What the graph knows of one tensor.
+struct Meta {
+  std::shared_ptr<Node> node;  // that computed it; null for a leaf
+  std::uint32_t result = 0;    // its number among that node's results
+  Tensor grad;
+  std::weak_ptr<Node> accumulator;  // of a leaf: the node that adds to `grad`
+  std::shared_ptr<HookList> hooks;
+};
+
+Meta& meta_of(const Tensor& tensor);  ///< made on first use
+
+/// The edge along which `tensor`'s gradient leaves; a null node when it wants none.
+Edge gradient_edge(const Tensor& tensor);
+
+}  // namespace lucid::autograd

@@ -1,0 +1,83 @@
+#pragma once
+// How an operation enters the graph. An op's backward is a plain function over its options and what it saved:
+//
+//   Tensors exp_backward(const Backward<NoOptions>& b) { return {b.grad() * b.saved[0]}; }
+//   Tensor exp(const Tensor& x) {
+//     Tensor y = ...;
+//     return record("exp", y, {x}, {y}, NoOptions{}, exp_backward);
+//   }
+
+#include <initializer_list>
+#include <span>
+#include <utility>
+
+#include "autograd/grad_mode.hpp"
+#include "autograd/node.hpp"
+
+namespace lucid::autograd {
+
+/// What a backward rule is given.
+template <class Options>
+struct Backward {
+  const Options& options;
+  const Tensors& grads;  ///< one for each result; undefined where no gradient arrived
+  const Tensors& saved;  ///< in the order in which they were saved
+  const Mask& wants;     ///< wants[i]: input i's gradient is needed
+  const Tensor& grad() const { return grads[0]; }
+};
+
+/// Returns one gradient for each input: undefined where none is wanted or where it is zero. A gradient may
+/// have the broadcast shape or another floating type: the walker reduces and converts. Written with
+/// differentiable operations, so that a recorded backward pass can itself be differentiated.
+template <class Options>
+using Rule = Tensors (*)(const Backward<Options>&);
+
+struct NoOptions {};
+void to_json(nlohmann::json& out, const NoOptions&);
+void from_json(const nlohmann::json& in, NoOptions&);
+
+template <class Options>
+class RuleNode final : public Node {
+ public:
+  RuleNode(std::string_view name, Options options, Rule<Options> rule)
+      : name_(name), options_(std::move(options)), rule_(rule) {}
+  std::string_view name() const override { return name_; }
+  void options(nlohmann::json& out) const override { to_json(out, options_); }
+  Tensors backward(const Tensors& grads, const Mask& wanted) override {
+    const Tensors saved = unpack_saved();
+    return rule_(Backward<Options>{options_, grads, saved, wanted});
+  }
+
+ private:
+  std::string_view name_;  // points into static storage: the op's own name
+  Options options_;
+  Rule<Options> rule_;
+};
+
+using TensorList = std::initializer_list<Tensor>;
+
+/// True when recording is on and some input wants a gradient.
+bool should_record(std::span<const Tensor> inputs);
+/// Makes `results` the results of `node`, computed from `inputs`. Integer results take no part.
+void connect(const std::shared_ptr<Node>& node, std::span<const Tensor> inputs, std::span<const Tensor> saved,
+             std::span<const Tensor> results);
+
+/// Records `results` = op(inputs) if needed. `op` must outlive the graph (a literal). `inputs` may hold
+/// undefined tensors; `saved` may hold inputs, results, and tensors of the op's own.
+template <class Options>
+void record_all(std::string_view op, std::span<const Tensor> results, std::span<const Tensor> inputs,
+                std::span<const Tensor> saved, Options options, Rule<Options> rule) {
+  if (!should_record(inputs)) return;
+  connect(std::make_shared<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
+}
+
+/// The common case of one result, which is returned.
+template <class Options>
+Tensor record(std::string_view op, Tensor result, TensorList inputs, TensorList saved, Options options,
+              Rule<Options> rule) {
+  record_all(op, std::span<const Tensor>(&result, 1), std::span(inputs.begin(), inputs.size()),
+             std::span(saved.begin(), saved.size()), std::move(options), rule);
+  return result;
+}
+
+}  // namespace lucid::autograd

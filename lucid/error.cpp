@@ -1,0 +1,40 @@
+#include "lucid/error.hpp"
+
+#include <charconv>
+#include <cmath>
+
+namespace lucid {
+namespace {
+thread_local const std::string* current_path = nullptr;
+
+template <class T>
+void append_number(std::string& out, T value) {
+  char buffer[32];
+  const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
+  out.append(buffer, result.ptr);
+}
+}  // namespace
+
+namespace detail {
+void append(std::string& out, std::string_view text) { out += text; }
+void append(std::string& out, const char* text) { out += text; }
+void append(std::string& out, bool value) { out += value ? "true" : "false"; }
+void append(std::string& out, int value) { append_number(out, value); }
+void append(std::string& out, unsigned value) { append_number(out, value); }
+void append(std::string& out, long value) { append_number(out, value); }
+void append(std::string& out, unsigned long value) { append_number(out, value); }
+void append(std::string& out, long long value) { append_number(out, value); }
+void append(std::string& out, unsigned long long value) { append_number(out, value); }
+void append(std::string& out, double value) { append_number(out, value); }
+
+void throw_error(std::string_view where, const std::string& message) {
+  std::string text(where);
+  if (current_path && !current_path->empty()) text += " (" + *current_path + ")";
+  throw Error(text + ": " + message);
+}
+}  // namespace detail
+
+ErrorScope::ErrorScope(const std::string& path) : outer_(current_path) { current_path = &path; }
+ErrorScope::~ErrorScope() { current_path = outer_; }
+
+}  // namespace lucid

@@ -1,0 +1,31 @@
+#pragma once
+// The bytes behind one or more tensors.
+
+#include <cstdint>
+#include <functional>
+
+namespace lucid {
+
+/// A block of bytes shared by a tensor and its views, with the count of in-place changes made to it.
+class Storage {
+ public:
+  explicit Storage(std::int64_t bytes);  ///< uninitialised, from the caching allocator
+  /// Bytes owned by somebody else; `release` runs when the last tensor goes.
+  Storage(void* data, std::int64_t bytes, std::function<void()> release);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  std::byte* data() const { return data_; }
+  std::int64_t bytes() const { return bytes_; }
+  std::uint32_t version() const { return version_; }
+  void bump_version() { ++version_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::int64_t bytes_ = 0;
+  std::uint32_t version_ = 0;
+  std::function<void()> release_;
+};
+
+}  // namespace lucid

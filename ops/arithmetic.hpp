@@ -1,0 +1,17 @@
+#pragma once
+// add, sub, mul, div, neg: broadcast, promote as PyTorch's, differentiable in both operands.
+
+#include "lucid/tensor.hpp"
+
+namespace lucid {
+
+/// input + alpha * other.
+Tensor add(const Tensor& input, const Tensor& other, double alpha = 1.0);
+/// input - alpha * other.
+Tensor sub(const Tensor& input, const Tensor& other, double alpha = 1.0);
+Tensor mul(const Tensor& input, const Tensor& other);
+/// True division: of integers too the result is floating (float32).
+Tensor div(const Tensor& input, const Tensor& other);
+Tensor neg(const Tensor& input);
+
+}  // namespace lucid

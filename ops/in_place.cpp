@@ -1,0 +1,100 @@
+#include "ops/in_place.hpp"
+
+#include "autograd/grad_mode.hpp"
+#include "autograd/node.hpp"
+#include "ops/arithmetic.hpp"
+#include "ops/kernels/binary.hpp"
+
+namespace lucid {
+namespace ops {
+
+bool must_record_change(std::string_view op, const Tensor& target, const Tensor& source) {
+  check(target.defined(), op, "the tensor is undefined");
+  const bool wanted = target.requires_grad() || (source.defined() && source.requires_grad());
+  if (!autograd::is_recording() || !wanted) return false;
+  if (target.requires_grad() && target.is_leaf())
+    throw AutogradError(
+        str(op,
+            ": a leaf that requires a gradient can't be changed in place while recording; do it under "
+            "lucid::no_grad, or use the out-of-place form"));
+  if (target.impl().storage.use_count() > 1)
+    throw AutogradError(
+        str(op,
+            ": the tensor shares its memory with a view or with a value saved for the backward pass, so "
+            "the change can't be recorded; use the out-of-place form or clone() first"));
+  return true;
+}
+
+void replace(const Tensor& target, const Tensor& result) {
+  kernels::copy(target, result);
+  TensorImpl& impl = target.impl();
+  impl.requires_grad = result.requires_grad();
+  if (const auto node = result.grad_fn()) {
+    autograd::Meta& meta = autograd::meta_of(target);
+    meta.node = node;
+    meta.result = autograd::meta_of(result).result;
+    meta.hooks.reset();
+  }
+}
+
+}  // namespace ops
+
+const Tensor& Tensor::fill_(const Scalar& value) const {
+  if (ops::must_record_change("fill_", *this))
+    ops::replace(*this, full(shape(), value, dtype()));
+  else
+    kernels::copy(*this, full({}, value, dtype()));
+  return *this;
+}
+
+const Tensor& Tensor::copy_(const Tensor& source) const {
+  check(source.defined(), "copy_", "the source is undefined");
+  check(broadcast_shapes("copy_", source.shape(), shape()) == shape(), "copy_", "source of shape ",
+        source.shape(), " does not broadcast to ", shape());
+  if (ops::must_record_change("copy_", *this, source))
+    ops::replace(*this, source.to(dtype()).expand(shape()).clone());
+  else
+    kernels::copy(*this, source);
+  return *this;
+}
+
+namespace {
+
+// target = compute(target, other), whose shape and type must be the target's own.
+template <class Compute>
+const Tensor& change(std::string_view op, const Tensor& target, const Tensor& other, Compute compute) {
+  check(other.defined(), op, "the operand is undefined");
+  check(broadcast_shapes(op, target.shape(), other.shape()) == target.shape(), op, "operand of shape ",
+        other.shape(), " does not broadcast to ", target.shape());
+  if (ops::must_record_change(op, target, other)) {
+    ops::replace(target, compute(target, other).to(target.dtype()));
+  } else {
+    const no_grad guard;
+    kernels::copy(target, compute(target, other));
+  }
+  return target;
+}
+
+}  // namespace
+
+const Tensor& Tensor::add_(const Tensor& other, double alpha) const {
+  const bool plain = defined() && other.defined() && dtype() == other.dtype() && shape() == other.shape();
+  if (plain && is_floating(dtype()) && !ops::must_record_change("add_", *this, other)) {
+    dispatch_floating("add_", dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      kernels::map<T, T, T>(*this, *this, other, [alpha](T a, T b) {
+        return static_cast<T>(a + static_cast<lucid::Compute<T>>(alpha) * b);
+      });
+    });
+    return *this;
+  }
+  return change("add_", *this, other, [alpha](const Tensor& a, const Tensor& b) { return add(a, b, alpha); });
+}
+
+const Tensor& Tensor::mul_(const Tensor& other) const {
+  return change("mul_", *this, other, [](const Tensor& a, const Tensor& b) { return mul(a, b); });
+}
+
+const Tensor& Tensor::mul_(const Scalar& other) const { return mul_(kernels::wrap_scalar(other, *this)); }
+
+}  // namespace lucid

@@ -1,0 +1,16 @@
+#pragma once
+// What makes a change in place safe for the graph.
+
+#include "lucid/tensor.hpp"
+
+namespace lucid::ops {
+
+/// True when changing `target` with `source` must be recorded. Throws AutogradError where that cannot be: on
+/// a leaf that requires a gradient, and on a tensor whose memory another tensor shares (a view would not
+/// learn of the change's history).
+bool must_record_change(std::string_view op, const Tensor& target, const Tensor& source = {});
+
+/// Gives `target` the values and the place in the graph of `result`, which was computed out of place.
+void replace(const Tensor& target, const Tensor& result);
+
+}  // namespace lucid::ops

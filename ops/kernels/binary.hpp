@@ -1,0 +1,30 @@
+#pragma once
+// What every op of two operands does before its loop: broadcast and bring both to one type.
+
+#include "ops/kernels/elementwise.hpp"
+
+namespace lucid::kernels {
+
+/// The type that an operation of two tensors computes in. A tensor of rank 0 yields to one of higher rank of
+/// the same or a higher category (bool, integer, floating), as PyTorch has it.
+DType result_dtype(const Tensor& a, const Tensor& b);
+
+/// `value` as a rank 0 tensor that does not change the result's type when combined with `tensor`, except that
+/// a floating number makes an integer tensor's result float32.
+Tensor wrap_scalar(const Scalar& value, const Tensor& tensor);
+
+/// `tensor` itself, or its values in another type. Not recorded.
+Tensor converted(const Tensor& tensor, DType dtype);
+
+/// Two operands of one dtype and the shape they broadcast to. Throws Error naming both shapes.
+struct Operands {
+  Operands(std::string_view op, const Tensor& a, const Tensor& b);
+  Operands(std::string_view op, const Tensor& a, const Tensor& b, DType dtype);
+  Tensor a, b;
+  Shape shape;
+  DType dtype;
+  /// Uninitialised, of the broadcast shape, laid out like an operand of that shape.
+  Tensor empty(DType result) const { return empty_for(shape, result, {&a, &b}); }
+};
+
+}  // namespace lucid::kernels

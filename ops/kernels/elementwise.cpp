@@ -1,0 +1,74 @@
+#include "ops/kernels/elementwise.hpp"
+
+#include <algorithm>
+
+namespace lucid::kernels {
+
+Strides broadcast_strides(const Tensor& tensor, const Shape& shape) {
+  Strides out = Shape::filled(shape.size(), 0);
+  const std::size_t skip = shape.size() - tensor.shape().size();
+  for (std::size_t i = 0; i < tensor.shape().size(); ++i)
+    out[skip + i] = tensor.shape()[i] == shape[skip + i] ? tensor.strides()[i] : 0;
+  return out;
+}
+
+Tensor empty_for(const Shape& shape, DType dtype, std::initializer_list<const Tensor*> inputs) {
+  for (const Tensor* input : inputs)
+    if (input->shape() == shape && input->is_dense()) return empty_like(*input, dtype);
+  return empty(shape, dtype);
+}
+
+template <std::size_t N>
+LoopPlan<N> plan_loop(const Shape& shape, const std::array<Strides, N>& strides) {
+  std::array<std::size_t, Shape::kMaxRank> axes{};
+  LoopPlan<N> plan;
+  plan.numel = 1;
+  std::size_t count = 0;
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    plan.numel *= shape[axis];
+    if (shape[axis] != 1) axes[count++] = axis;
+  }
+  // Outermost first: descending strides of the first operand, of the later ones where those are equal.
+  std::stable_sort(axes.begin(), axes.begin() + count, [&](std::size_t a, std::size_t b) {
+    for (std::size_t k = 0; k < N; ++k)
+      if (strides[k][a] != strides[k][b]) return strides[k][a] > strides[k][b];
+    return false;
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t axis = axes[i];
+    bool merges = plan.rank > 0;
+    for (std::size_t k = 0; merges && k < N; ++k)
+      merges = plan.strides[k][plan.rank - 1] == strides[k][axis] * shape[axis];
+    const std::size_t at = merges ? plan.rank - 1 : plan.rank++;
+    plan.sizes[at] = merges ? plan.sizes[at] * shape[axis] : shape[axis];
+    for (std::size_t k = 0; k < N; ++k) plan.strides[k][at] = strides[k][axis];
+  }
+  if (plan.rank == 0) {
+    plan.rank = 1;
+    plan.sizes[0] = 1;
+    for (std::size_t k = 0; k < N; ++k) plan.strides[k][0] = 1;
+  }
+  return plan;
+}
+
+template LoopPlan<1> plan_loop(const Shape&, const std::array<Strides, 1>&);
+template LoopPlan<2> plan_loop(const Shape&, const std::array<Strides, 2>&);
+template LoopPlan<3> plan_loop(const Shape&, const std::array<Strides, 3>&);
+template LoopPlan<4> plan_loop(const Shape&, const std::array<Strides, 4>&);
+
+void copy(const Tensor& target, const Tensor& source) {
+  dispatch_all(target.dtype(), [&](auto to) {
+    dispatch_all(source.dtype(), [&](auto from) {
+      using To = typename decltype(to)::type;
+      using From = typename decltype(from)::type;
+      if constexpr (std::is_same_v<To, From>)
+        map<To, From>(target, source, [](From x) { return x; });
+      else
+        map<To, From>(target, source, [](From x) {
+          return static_cast<To>(static_cast<Compute<To>>(static_cast<Compute<From>>(x)));
+        });
+    });
+  });
+}
+
+}  // namespace lucid::kernels

@@ -1,0 +1,151 @@
+#pragma once
+// Loops over the elements of tensors that broadcast to one shape. The output's memory order decides the order
+// of the walk, so channels-last tensors are walked as fast as row-major ones.
+
+#include <array>
+#include <cstdint>
+
+#include "lucid/parallel.hpp"
+#include "lucid/tensor.hpp"
+
+namespace lucid::kernels {
+
+inline constexpr std::int64_t kElementGrain = 1 << 15;  // elements that are worth a thread
+
+/// Element strides of `tensor` seen as `shape`: 0 on broadcast axes.
+Strides broadcast_strides(const Tensor& tensor, const Shape& shape);
+
+/// A new tensor of `shape` laid out like the first of `inputs` that is dense and of that shape; else
+/// row-major.
+Tensor empty_for(const Shape& shape, DType dtype, std::initializer_list<const Tensor*> inputs);
+
+/// Axes merged and ordered so that the first operand is walked in memory order; the innermost axis is last.
+template <std::size_t N>
+struct LoopPlan {
+  std::size_t rank = 0;
+  std::int64_t numel = 0;
+  std::array<std::int64_t, Shape::kMaxRank> sizes{};
+  std::array<std::array<std::int64_t, Shape::kMaxRank>, N> strides{};
+};
+
+template <std::size_t N>
+LoopPlan<N> plan_loop(const Shape& shape, const std::array<Strides, N>& strides);
+extern template LoopPlan<1> plan_loop(const Shape&, const std::array<Strides, 1>&);
+extern template LoopPlan<2> plan_loop(const Shape&, const std::array<Strides, 2>&);
+extern template LoopPlan<3> plan_loop(const Shape&, const std::array<Strides, 3>&);
+extern template LoopPlan<4> plan_loop(const Shape&, const std::array<Strides, 4>&);
+
+/// Calls row(offsets, count) for runs along the innermost axis that cover the elements [begin, end) in
+/// walking order; offsets are in elements, one for each operand.
+template <std::size_t N, class Row>
+void for_rows(const LoopPlan<N>& plan, std::int64_t begin, std::int64_t end, Row&& row) {
+  const std::size_t inner = plan.rank - 1;
+  std::array<std::int64_t, Shape::kMaxRank> index{};
+  std::array<std::int64_t, N> offsets{};
+  std::int64_t rest = begin;
+  for (std::size_t axis = plan.rank; axis-- > 0;) {
+    index[axis] = rest % plan.sizes[axis];
+    rest /= plan.sizes[axis];
+    for (std::size_t k = 0; k < N; ++k) offsets[k] += index[axis] * plan.strides[k][axis];
+  }
+  while (begin < end) {
+    const std::int64_t count = std::min(plan.sizes[inner] - index[inner], end - begin);
+    row(offsets, count);
+    begin += count;
+    for (std::size_t k = 0; k < N; ++k) offsets[k] -= index[inner] * plan.strides[k][inner];
+    index[inner] = 0;
+    for (std::size_t axis = inner; axis-- > 0;) {
+      for (std::size_t k = 0; k < N; ++k) offsets[k] += plan.strides[k][axis];
+      if (++index[axis] < plan.sizes[axis]) break;
+      for (std::size_t k = 0; k < N; ++k) offsets[k] -= plan.strides[k][axis] * plan.sizes[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+template <std::size_t N, class Row>
+void parallel_rows(const LoopPlan<N>& plan, Row&& row) {
+  if (plan.numel == 0) return;
+  parallel_for(plan.numel, kElementGrain,
+               [&](std::int64_t begin, std::int64_t end) { for_rows(plan, begin, end, row); });
+}
+
+// One row each; strides in elements. The unit-stride case is split off so that the compiler vectorises it.
+template <class O, class A, class F>
+LUCID_VECTORIZED void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_t n, F f) {
+  if (so == 1 && sa == 1)
+    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
+  else
+    for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa]);
+}
+
+template <class O, class A, class B, class F>
+LUCID_VECTORIZED void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa,
+                                 std::int64_t sb, std::int64_t n, F f) {
+  if (so == 1 && sa == 1 && sb == 1) {
+    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
+  } else if (so == 1 && sa == 1 && sb == 0) {
+    const B fixed = *b;
+    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], fixed);
+  } else {
+    for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb]);
+  }
+}
+
+template <class O, class A, class B, class C, class F>
+LUCID_VECTORIZED void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so,
+                                  std::int64_t sa, std::int64_t sb, std::int64_t sc, std::int64_t n, F f) {
+  if (so == 1 && sa == 1 && sb == 1 && sc == 1)
+    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], c[i]);
+  else
+    for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb], c[i * sc]);
+}
+
+/// out[i] = f(a[i]); `a` broadcasts to out's shape. O and A are the element types.
+template <class O, class A, class F>
+void map(const Tensor& out, const Tensor& a, F f) {
+  O* po = out.mutable_data<O>();
+  const A* pa = a.data<A>();
+  const auto plan = plan_loop<2>(out.shape(), {out.strides(), broadcast_strides(a, out.shape())});
+  const std::size_t inner = plan.rank - 1;
+  parallel_rows(plan, [&](const auto& at, std::int64_t n) {
+    row_unary(po + at[0], pa + at[1], plan.strides[0][inner], plan.strides[1][inner], n, f);
+  });
+}
+
+/// out[i] = f(a[i], b[i]); both broadcast to out's shape.
+template <class O, class A, class B, class F>
+void map(const Tensor& out, const Tensor& a, const Tensor& b, F f) {
+  O* po = out.mutable_data<O>();
+  const A* pa = a.data<A>();
+  const B* pb = b.data<B>();
+  const auto plan = plan_loop<3>(
+      out.shape(), {out.strides(), broadcast_strides(a, out.shape()), broadcast_strides(b, out.shape())});
+  const std::size_t inner = plan.rank - 1;
+  parallel_rows(plan, [&](const auto& at, std::int64_t n) {
+    row_binary(po + at[0], pa + at[1], pb + at[2], plan.strides[0][inner], plan.strides[1][inner],
+               plan.strides[2][inner], n, f);
+  });
+}
+
+/// out[i] = f(a[i], b[i], c[i]); all broadcast to out's shape.
+template <class O, class A, class B, class C, class F>
+void map(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& c, F f) {
+  O* po = out.mutable_data<O>();
+  const A* pa = a.data<A>();
+  const B* pb = b.data<B>();
+  const C* pc = c.data<C>();
+  const auto plan =
+      plan_loop<4>(out.shape(), {out.strides(), broadcast_strides(a, out.shape()),
+                                 broadcast_strides(b, out.shape()), broadcast_strides(c, out.shape())});
+  const std::size_t inner = plan.rank - 1;
+  parallel_rows(plan, [&](const auto& at, std::int64_t n) {
+    row_ternary(po + at[0], pa + at[1], pb + at[2], pc + at[3], plan.strides[0][inner],
+                plan.strides[1][inner], plan.strides[2][inner], plan.strides[3][inner], n, f);
+  });
+}
+
+/// Copies `source`, broadcast and converted, into `target`. Not recorded.
+void copy(const Tensor& target, const Tensor& source);
+
+}  // namespace lucid::kernels

@@ -1,0 +1,65 @@
+#include "ops/options.hpp"
+
+#include <cmath>
+#include <limits>
+
+namespace lucid {
+
+void to_json(nlohmann::json& out, DType dtype) { out = std::string(name(dtype)); }
+void from_json(const nlohmann::json& in, DType& dtype) { dtype = dtype_from_name(in.get<std::string>()); }
+
+template <std::size_t N>
+void to_json(nlohmann::json& out, const Dims<N>& dims) {
+  out = static_cast<const std::array<std::int64_t, N>&>(dims);
+}
+
+template <std::size_t N>
+void from_json(const nlohmann::json& in, Dims<N>& dims) {
+  if (!in.is_array()) {
+    dims = Dims<N>(ops::read_integer(in));
+    return;
+  }
+  std::vector<std::int64_t> values;
+  for (const auto& element : in) values.push_back(ops::read_integer(element));
+  dims = Dims<N>(values.data(), values.size());
+}
+
+#define LUCID_INSTANTIATE(N)                                  \
+  template void to_json(nlohmann::json& out, const Dims<N>&); \
+  template void from_json(const nlohmann::json& in, Dims<N>&);
+LUCID_INSTANTIATE(1)
+LUCID_INSTANTIATE(2)
+LUCID_INSTANTIATE(3)
+#undef LUCID_INSTANTIATE
+
+namespace ops {
+
+std::int64_t read_integer(const nlohmann::json& in) {
+  if (in.is_number_unsigned()) {
+    const auto value = in.get<std::uint64_t>();
+    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      throw Error(in.dump() + " does not fit in 64 signed bits");
+    return static_cast<std::int64_t>(value);
+  }
+  if (!in.is_number_integer()) throw Error("an integer is required, got " + in.dump());
+  return in.get<std::int64_t>();
+}
+
+namespace detail {
+
+void raise_option(const char* key, const nlohmann::json& value, const char* why) {
+  throw Error(str("option \"", key, "\" is ", value.dump(), ": ", why));
+}
+
+void require_known_keys(const nlohmann::json& given, const nlohmann::json& known) {
+  for (const auto& [key, value] : given.items()) {
+    if (known.contains(key)) continue;
+    std::string list;
+    for (const auto& [name, unused] : known.items()) list += (list.empty() ? "" : ", ") + name;
+    throw Error(str("unknown option \"", key, "\"; known are ", list.empty() ? "none" : list));
+  }
+}
+
+}  // namespace detail
+}  // namespace ops
+}  // namespace lucid

@@ -1,0 +1,28 @@
+#pragma once
+// The built-in ops, one line each. `X(add)` stands for `Op add_op()`, defined in the op's own file. A static
+// library drops objects that register themselves, so the table is explicit.
+
+#include <vector>
+
+#include "ops/registry.hpp"
+
+// clang-format off
+#define LUCID_OP_TABLE(X) \
+  X(add)                  \
+  X(clone)                \
+  X(div)                  \
+  X(mul)                  \
+  X(neg)                  \
+  X(sub)                  \
+  X(to)
+// clang-format on
+
+namespace lucid::ops {
+
+#define LUCID_DECLARE_OP(name) Op name##_op();
+LUCID_OP_TABLE(LUCID_DECLARE_OP)
+#undef LUCID_DECLARE_OP
+
+std::vector<Op> built_in_ops();
+
+}  // namespace lucid::ops
