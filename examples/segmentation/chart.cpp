@@ -146,17 +146,19 @@ std::string line_chart(const std::vector<Series>& series, const std::string& x_l
 }
 
 std::vector<std::pair<double, double>> smoothed(const std::vector<std::pair<double, double>>& points,
-                                                double window) {
-  const double keep = 1 - 1 / std::max(window, 1.0);
-  std::vector<std::pair<double, double>> result;
-  double sum = 0, weight = 0;
-  for (const auto& [x, y] : points) {
-    if (!std::isfinite(y)) continue;
-    sum = keep * sum + y;
-    weight = keep * weight + 1;
-    result.emplace_back(x, sum / weight);
+                                                std::size_t window) {
+  std::vector<std::pair<double, double>> finite;
+  std::vector<double> sums{0};  // of all points before
+  for (const auto& point : points) {
+    if (!std::isfinite(point.second)) continue;
+    finite.push_back(point);
+    sums.push_back(sums.back() + point.second);
   }
-  return result;
+  for (std::size_t i = 0; i < finite.size(); ++i) {
+    const std::size_t reach = std::min({window / 2, i, finite.size() - 1 - i});
+    finite[i].second = (sums[i + reach + 1] - sums[i - reach]) / static_cast<double>(2 * reach + 1);
+  }
+  return finite;
 }
 
 std::string escape_html(const std::string& text) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,9 +21,9 @@ enum class Scale { linear, log };
 std::string line_chart(const std::vector<Series>& series, const std::string& x_label,
                        const std::string& y_label, Scale scale);
 
-/// Exponential running mean that looks back over about `window` points, corrected at the start.
+/// The mean over `window` points around each point, over fewer towards the ends: it does not lag behind.
 std::vector<std::pair<double, double>> smoothed(const std::vector<std::pair<double, double>>& points,
-                                                double window);
+                                                std::size_t window);
 
 /// Text made safe for HTML and SVG, in elements and quoted attributes.
 std::string escape_html(const std::string& text);

@@ -33,7 +33,7 @@ th:first-child, td:first-child { text-align: left; }
 th { color: var(--faint); font-weight: 500; font-size: .85rem; }
 tr:last-child td { border-bottom: 0; font-weight: 600; }
 .swatch { display: inline-block; width: .75em; height: .75em; border-radius: 3px; margin-right: .45em; }
-figure { margin: 0 0 1.2rem; }
+.figures { display: flex; flex-wrap: wrap; gap: 1.2rem; } figure { margin: 0; }
 figure img { display: block; max-width: 100%; border-radius: 8px; background: #101216; }
 figcaption { color: var(--faint); font-size: .88rem; margin-top: .35rem; }
 svg { display: block; width: 100%; height: auto; }
@@ -108,7 +108,7 @@ void write_curves(std::ostream& html, const Report& report, const std::vector<Re
   for (const Record& record : validations)
     dice.emplace_back(static_cast<double>(record.step), record.mean_dice);
   const bool positive = std::all_of(loss.begin(), loss.end(), [](const auto& p) { return !(p.second <= 0); });
-  const double window = std::max(5.0, static_cast<double>(loss.size()) / 25);
+  const std::size_t window = std::max<std::size_t>(5, loss.size() / 20);
   html << "<h2>Training loss</h2>\n<div class='card'>"
        << line_chart({{"each step", "raw", loss}, {"running mean", "curve", smoothed(loss, window)}}, "step",
                      positive ? "loss (log scale)" : "loss", positive ? Scale::log : Scale::linear)
@@ -126,12 +126,13 @@ void write_pictures(std::ostream& html, const Report& report) {
     html << swatch(report.class_names, report.class_names[i]) << escape_html(report.class_names[i])
          << " &nbsp; ";
   }
-  html << "</p>\n";
+  html << "</p>\n<div class='figures'>\n";
   for (const auto& [caption, picture] : report.pictures) {
     html << "<figure><img alt='" << escape_html(caption) << "' src='data:image/png;base64,"
          << base64(encode_png(picture)) << "'><figcaption>" << escape_html(caption)
          << "</figcaption></figure>\n";
   }
+  html << "</div>\n";
 }
 
 }  // namespace

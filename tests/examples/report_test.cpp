@@ -75,12 +75,16 @@ TEST_CASE("report: the file is the page") {
   CHECK(support::read_bytes(dir / "report.html") == render_report(sample()));
 }
 
-TEST_CASE("chart: a running mean starts at the first value and keeps a constant") {
-  const auto flat = smoothed({{1, 2}, {2, 2}, {3, 2}}, 10);
-  for (const auto& [x, y] : flat) CHECK(y == doctest::Approx(2));
-  const auto rising = smoothed({{1, 0}, {2, 1}}, 2);  // weights 1/2 and 1
-  CHECK(rising[0].second == 0);
-  CHECK(rising[1].second == doctest::Approx(1 / 1.5));
+TEST_CASE("chart: the smoothed curve keeps straight lines, and the ends, and leaves out NaN") {
+  std::vector<std::pair<double, double>> line{{0, 0}, {1, 2}, {2, 4}, {3, 6}, {4, 8}};
+  for (const auto& [x, y] : smoothed(line, 5)) CHECK(y == doctest::Approx(2 * x));
+  line[2].second = 9;
+  CHECK(smoothed(line, 3)[1].second == doctest::Approx((0 + 2 + 9) / 3.0));
+  CHECK(smoothed(line, 5)[2].second == doctest::Approx((0 + 2 + 9 + 6 + 8) / 5.0));
+  CHECK(smoothed(line, 5)[0].second == 0);
+  line[1].second = std::numeric_limits<double>::quiet_NaN();
+  CHECK(smoothed(line, 3).size() == 4);
+  CHECK(smoothed({}, 5).empty());
 }
 
 TEST_CASE("chart: long series are thinned, larger values are drawn higher") {
