@@ -107,9 +107,8 @@ NiftiFile<T> read_nifti(const std::string& path) {
 /// How a grid sits in the grid of a file: file index = step * index + start.
 struct Placement {
   std::array<double, 3> start, step;
-  bool identity() const {
-    return start == std::array<double, 3>{0, 0, 0} && step == std::array<double, 3>{1, 1, 1};
-  }
+};
+}
 };
 
 Placement placement(const Affine& grid, const Affine& file, const std::string& path) {
@@ -163,7 +162,6 @@ nifti_image labels_header(const Volume<std::uint8_t>& labels, const NiftiHeader&
   std::snprintf(image.descrip, sizeof image.descrip, "lucid-segment");
   image.iname_offset = like.version == 2 ? sizeof(nifti_2_header) + 4 : sizeof(nifti_1_header) + 4;
   const Placement place = placement(labels.affine, like.affine(), path);
-  if (place.identity()) return image;
   move(image.sto_xyz, place);
   move(image.qto_xyz, place);
   image.dx = image.pixdim[1] *= place.step[0];
