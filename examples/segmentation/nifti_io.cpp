@@ -108,8 +108,6 @@ NiftiFile<T> read_nifti(const std::string& path) {
 struct Placement {
   std::array<double, 3> start, step;
 };
-}
-};
 
 Placement placement(const Affine& grid, const Affine& file, const std::string& path) {
   nifti_dmat44 to_space{};
