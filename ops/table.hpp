@@ -11,9 +11,12 @@
   X(add)                  \
   X(clone)                \
   X(div)                  \
+  X(mean)                 \
   X(mul)                  \
   X(neg)                  \
   X(sub)                  \
+  X(sum)                  \
+  X(sum_to)               \
   X(to)
 // clang-format on
 

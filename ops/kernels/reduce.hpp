@@ -1,0 +1,203 @@
+#pragma once
+// Reductions over any set of axes of a strided tensor. A Reducer says what is kept for one result:
+//
+//   struct Reducer {
+//     using State = double;                                // default-constructible
+//     static constexpr bool kOrdered = false;              // true when step() needs the element's index
+//     State init() const;                                  // of no elements
+//     void step(State&, In element, int64 index) const;    // index among the reduced elements of this result
+//     void combine(State&, const State& other) const;      // `other` covers other elements (later, if
+//     ordered) void store(const State&, int64 offset) const;        // offset in elements into the results
+//   };
+//
+// Elements are taken in memory order; with one reduced axis `index` is the position along it. The grouping of
+// the elements depends on shape, strides and thread count alone, so results are bitwise repeatable.
+
+#include <vector>
+
+#include "ops/kernels/elementwise.hpp"
+
+namespace lucid::kernels {
+
+using Axes = std::vector<std::size_t>;
+
+struct ReducePlan {
+  LoopPlan<2> kept;     // of input and result
+  LoopPlan<1> reduced;  // of the input
+};
+
+/// `result` has the input's shape with 1 at `axes` (keepdim). Axes beyond the rank are ignored (rank 0).
+ReducePlan plan_reduce(const Tensor& result, const Tensor& input, const Axes& axes);
+
+/// Uninitialised, of `input`'s shape with 1 at `axes`, the other axes laid out in the input's memory order.
+Tensor empty_reduced(const Tensor& input, const Axes& axes, DType dtype);
+
+/// `reduced` (keepdim) without `axes`: a view, not recorded.
+Tensor drop_axes(const Tensor& reduced, const Axes& axes);
+
+/// The axes that broadcasting `from` to `to` repeats: those added in front and those of size 1 made larger.
+Axes broadcast_axes(const Shape& from, const Shape& to);
+
+/// Sums `input` over `axes` into `result` (keepdim shape), times `scale`, kept in double (integers: int64).
+void sum(const Tensor& result, const Tensor& input, const Axes& axes, double scale = 1.0);
+
+namespace detail {
+
+inline constexpr std::int64_t kReduceBlock = 512;  // results whose states live on the stack at once
+inline constexpr std::int64_t kReduceLanes = 32;   // independent partial results along one run
+inline constexpr std::int64_t kReduceFlat = 64;    // narrow rows are taken together up to this width
+
+// Rows of few columns without gaps: several rows are taken as one, which the compiler vectorises.
+template <class In, class R>
+LUCID_VECTORIZED void reduce_narrow(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                                    std::int64_t count) {
+  using State = typename R::State;
+  State flat[kReduceFlat];
+  const std::int64_t rows = kReduceFlat / kept, width = rows * kept;
+  for (std::int64_t i = 0; i < width; ++i) flat[i] = r.init();
+  std::int64_t k = 0;
+  for (; k + rows <= count; k += rows, p += width)
+    for (std::int64_t i = 0; i < width; ++i) r.step(flat[i], p[i], 0);
+  for (std::int64_t i = 0; i < (count - k) * kept; ++i) r.step(flat[i], p[i], 0);
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t j = 0; j < kept; ++j) r.combine(state[j], flat[row * kept + j]);
+}
+
+// One run along the innermost axis of the memory.
+template <class In, class R>
+LUCID_VECTORIZED void reduce_run(const R& r, typename R::State& state, const In* p, std::int64_t count) {
+  using State = typename R::State;
+  State lanes[kReduceLanes];
+  for (std::int64_t i = 0; i < kReduceLanes; ++i) lanes[i] = r.init();
+  std::int64_t k = 0;
+  for (; k + kReduceLanes <= count; k += kReduceLanes)
+    for (std::int64_t i = 0; i < kReduceLanes; ++i) r.step(lanes[i], p[k + i], 0);
+  for (std::int64_t i = 0; k + i < count; ++i) r.step(lanes[i], p[k + i], 0);
+  for (std::int64_t half = kReduceLanes / 2; half > 0; half /= 2)
+    for (std::int64_t i = 0; i < half; ++i) r.combine(lanes[i], lanes[i + half]);
+  r.combine(state, lanes[0]);
+}
+
+// Rows of many columns, or of columns with gaps.
+template <class In, class R>
+LUCID_VECTORIZED void reduce_rows(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                                  std::int64_t kept_stride, std::int64_t count, std::int64_t stride,
+                                  std::int64_t first) {
+  for (std::int64_t k = 0; k < count; ++k, p += stride)
+    if (kept_stride == 1)
+      for (std::int64_t j = 0; j < kept; ++j) r.step(state[j], p[j], first + k);
+    else
+      for (std::int64_t j = 0; j < kept; ++j) r.step(state[j], p[j * kept_stride], first + k);
+}
+
+template <class In, class R>
+LUCID_VECTORIZED void reduce_columns(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                                     std::int64_t kept_stride, std::int64_t count, std::int64_t stride,
+                                     std::int64_t first) {
+  for (std::int64_t j = 0; j < kept; ++j, p += kept_stride) {
+    auto sum = state[j];
+    for (std::int64_t k = 0; k < count; ++k) r.step(sum, p[k * stride], first + k);
+    state[j] = sum;
+  }
+}
+
+// state[j] takes the elements p[j * kept_stride + k * stride], k < count, whose indices start at `first`.
+template <class In, class R>
+void reduce_tile(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                 std::int64_t kept_stride, std::int64_t count, std::int64_t stride, std::int64_t first) {
+  const bool by_rows = kept > 1 && kept_stride < stride;
+  if constexpr (!R::kOrdered) {
+    if (by_rows && kept_stride == 1 && stride == kept && kept <= kReduceFlat / 2 && count > 8)
+      return reduce_narrow(r, state, p, kept, count);
+    if (!by_rows && stride == 1 && count >= kReduceLanes) {
+      for (std::int64_t j = 0; j < kept; ++j) reduce_run(r, state[j], p + j * kept_stride, count);
+      return;
+    }
+  }
+  if (by_rows)
+    reduce_rows(r, state, p, kept, kept_stride, count, stride, first);
+  else
+    reduce_columns(r, state, p, kept, kept_stride, count, stride, first);
+}
+
+// Adds the reduced elements [first, last) to state[0..kept) of a run of results that starts at `p`.
+template <class In, class R>
+void reduce_block(const ReducePlan& plan, const R& r, typename R::State* state, const In* p,
+                  std::int64_t kept, std::int64_t first, std::int64_t last) {
+  if (first >= last) return;
+  const std::int64_t kept_stride = plan.kept.strides[0][plan.kept.rank - 1];
+  const std::int64_t stride = plan.reduced.strides[0][plan.reduced.rank - 1];
+  for_rows(plan.reduced, first, last, [&](const auto& at, std::int64_t n) {
+    reduce_tile(r, state, p + at[0], kept, kept_stride, n, stride, first);
+    first += n;
+  });
+}
+
+// The results [begin, end) in walking order, each complete.
+template <class In, class R>
+void reduce_complete(const ReducePlan& plan, const R& r, const In* input, std::int64_t begin,
+                     std::int64_t end) {
+  typename R::State state[kReduceBlock];
+  const std::size_t inner = plan.kept.rank - 1;
+  const std::int64_t in_stride = plan.kept.strides[0][inner], out_stride = plan.kept.strides[1][inner];
+  for_rows(plan.kept, begin, end, [&](const auto& at, std::int64_t n) {
+    for (std::int64_t done = 0; done < n; done += kReduceBlock) {
+      const std::int64_t kept = std::min(kReduceBlock, n - done);
+      for (std::int64_t j = 0; j < kept; ++j) state[j] = r.init();
+      reduce_block(plan, r, state, input + at[0] + done * in_stride, kept, 0, plan.reduced.numel);
+      for (std::int64_t j = 0; j < kept; ++j) r.store(state[j], at[1] + (done + j) * out_stride);
+    }
+  });
+}
+
+// Few results of many elements: each thread takes a share of the elements of all results.
+template <class In, class R>
+void reduce_split(const ReducePlan& plan, const R& r, const In* input, std::int64_t shares) {
+  const std::int64_t results = plan.kept.numel, elements = plan.reduced.numel;
+  const std::int64_t in_stride = plan.kept.strides[0][plan.kept.rank - 1];
+  const std::int64_t out_stride = plan.kept.strides[1][plan.kept.rank - 1];
+  std::vector<typename R::State> states(static_cast<std::size_t>(shares * results), r.init());
+  parallel_for(shares, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t share = begin; share < end; ++share) {
+      const std::int64_t each = (elements + shares - 1) / shares;
+      const std::int64_t first = std::min(elements, share * each), last = std::min(elements, first + each);
+      auto* state = states.data() + share * results;
+      for_rows(plan.kept, 0, results, [&](const auto& at, std::int64_t n) {
+        for (std::int64_t done = 0; done < n; done += kReduceBlock) {
+          const std::int64_t kept = std::min(kReduceBlock, n - done);
+          reduce_block(plan, r, state, input + at[0] + done * in_stride, kept, first, last);
+          state += kept;
+        }
+      });
+    }
+  });
+  auto* state = states.data();
+  for_rows(plan.kept, 0, results, [&](const auto& at, std::int64_t n) {
+    for (std::int64_t j = 0; j < n; ++j, ++state) {
+      for (std::int64_t share = 1; share < shares; ++share) r.combine(*state, state[share * results]);
+      r.store(*state, at[1] + j * out_stride);
+    }
+  });
+}
+
+}  // namespace detail
+
+/// Runs `reducer` over `axes` of `input`; `result` (keepdim shape) gives the offsets that store() is called
+/// with.
+template <class In, class R>
+void reduce(const Tensor& result, const Tensor& input, const Axes& axes, const R& reducer) {
+  const ReducePlan plan = plan_reduce(result, input, axes);
+  const std::int64_t results = plan.kept.numel, elements = plan.reduced.numel;
+  if (results == 0) return;
+  const In* p = input.data<In>();
+  const std::int64_t threads = num_threads();
+  const std::int64_t shares =
+      std::min(threads, elements / std::max<std::int64_t>(1, kElementGrain / results));
+  if (shares > 1 && results < 64 * threads) return detail::reduce_split(plan, reducer, p, shares);
+  const std::int64_t grain = std::max<std::int64_t>(1, kElementGrain / std::max<std::int64_t>(1, elements));
+  parallel_for(results, grain, [&](std::int64_t begin, std::int64_t end) {
+    detail::reduce_complete(plan, reducer, p, begin, end);
+  });
+}
+
+}  // namespace lucid::kernels

@@ -1,0 +1,70 @@
+#include "ops/reduce_options.hpp"
+
+#include "ops/options.hpp"
+#include "ops/samples.hpp"
+
+namespace lucid::ops {
+
+void to_json(nlohmann::json& out, const DimOption& option) {
+  if (option.dims.empty())
+    out = nullptr;
+  else
+    out = option.dims;
+}
+
+void from_json(const nlohmann::json& in, DimOption& option) {
+  option.dims.clear();
+  if (in.is_null()) return;
+  if (!in.is_array()) {
+    option.dims.push_back(read_integer(in));
+    return;
+  }
+  for (const nlohmann::json& dim : in) option.dims.push_back(read_integer(dim));
+}
+
+kernels::Axes reduced_axes(std::string_view op, const Tensor& input, const std::vector<std::int64_t>& dims) {
+  check(input.defined(), op, "the tensor is undefined");
+  return normalize_axes(op, dims, input.shape().size());
+}
+
+kernels::Axes nonempty_axes(std::string_view op, const Tensor& input, const std::vector<std::int64_t>& dims) {
+  const kernels::Axes axes = reduced_axes(op, input, dims);
+  for (const std::size_t axis : axes)
+    check(axis >= input.shape().size() || input.shape()[axis] > 0, op, "axis ", axis, " of shape ",
+          input.shape(), " has size 0, and no elements have no such value; at least one element is required");
+  return axes;
+}
+
+Tensor with_kept_dims(const Tensor& reduced, const Shape& shape, const std::vector<std::int64_t>& dims,
+                      bool keepdim) {
+  if (keepdim || reduced.dim() == static_cast<std::int64_t>(shape.size())) return reduced;
+  Shape kept = shape;
+  for (const std::size_t axis : normalize_axes("reduction", dims, shape.size())) kept[axis] = 1;
+  return reduced.reshape(kept);
+}
+
+Tensor expand_reduced(const Tensor& reduced, const Shape& shape, const std::vector<std::int64_t>& dims,
+                      bool keepdim) {
+  return with_kept_dims(reduced, shape, dims, keepdim).expand(shape);
+}
+
+std::vector<Sample> reduction_samples(Generator& generator) {
+  const Shape volume{2, 3, 2, 3, 4};
+  return {{{normal({}, generator)}},
+          {{normal({}, generator)}, {{"dim", 0}, {"keepdim", true}}},
+          {{normal({7}, generator)}, {{"dim", -1}}},
+          {{normal(volume, generator)}},
+          {{normal(volume, generator)}, {{"dim", nullptr}, {"keepdim", true}}},
+          {{normal(volume, generator)}, {{"dim", 1}, {"keepdim", true}}},
+          {{normal(volume, generator)}, {{"dim", {0, 2, 3, 4}}}},
+          {{normal(volume, generator)}, {{"dim", {0, -2}}}},
+          {{normal({4, 2, 3}, generator)}, {{"dim", {-1}}}}};
+}
+
+std::vector<ErrorCase> reduction_errors() {
+  return {{{ones({2, 3}, f64)}, {{"dim", 2}}, "2"},
+          {{ones({2, 3}, f64)}, {{"dim", {0, -2}}}, "0"},
+          {{ones({2, 3}, f64)}, {{"dim", "all"}}, "all"}};
+}
+
+}  // namespace lucid::ops
