@@ -74,7 +74,11 @@ std::uint32_t Node::add_result(const Tensor& tensor) {
   return static_cast<std::uint32_t>(results_.size() - 1);
 }
 
-void Node::add_edge(const Tensor& input) { edges_.push_back(gradient_edge(input)); }
+void Node::add_edge(const Tensor& input) {
+  edges_.push_back(gradient_edge(input));
+  // A leaf's accumulator may have been made just now; what leads to it must have the larger number.
+  sequence_ = next_sequence.fetch_add(1, std::memory_order_relaxed);
+}
 
 void Node::release() {
   if (saved_.empty()) return;
