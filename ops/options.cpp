@@ -8,6 +8,16 @@ namespace lucid {
 void to_json(nlohmann::json& out, DType dtype) { out = std::string(name(dtype)); }
 void from_json(const nlohmann::json& in, DType& dtype) { dtype = dtype_from_name(in.get<std::string>()); }
 
+void to_json(nlohmann::json& out, const Shape& list) { out = list.to_vector(); }
+void from_json(const nlohmann::json& in, Shape& list) {
+  list = Shape();
+  if (!in.is_array()) {
+    list.push_back(ops::read_integer(in));
+    return;
+  }
+  for (const auto& element : in) list.push_back(ops::read_integer(element));
+}
+
 template <std::size_t N>
 void to_json(nlohmann::json& out, const Dims<N>& dims) {
   out = static_cast<const std::array<std::int64_t, N>&>(dims);

@@ -35,6 +35,8 @@ namespace lucid {
 
 void to_json(nlohmann::json& out, DType dtype);  // "float32"
 void from_json(const nlohmann::json& in, DType& dtype);
+void to_json(nlohmann::json& out, const Shape& list);
+void from_json(const nlohmann::json& in, Shape& list);  // a list of integers; one integer is a list of one
 
 namespace ops {
 
