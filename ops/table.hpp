@@ -11,13 +11,25 @@
   X(add)                  \
   X(clone)                \
   X(div)                  \
+  X(expand)               \
+  X(flatten)              \
+  X(getitem)              \
   X(mean)                 \
   X(mul)                  \
+  X(narrow)               \
   X(neg)                  \
+  X(permute)              \
+  X(reshape)              \
+  X(select)               \
+  X(slice)                \
+  X(slice_backward)       \
+  X(squeeze)              \
   X(sub)                  \
   X(sum)                  \
   X(sum_to)               \
-  X(to)
+  X(to)                   \
+  X(transpose)            \
+  X(unsqueeze)
 // clang-format on
 
 namespace lucid::ops {

@@ -1,0 +1,58 @@
+#pragma once
+// Parts of a tensor: slice, narrow, select, and indexing in the manner of x[..., 1:3, None].
+
+#include <optional>
+#include <vector>
+
+#include "lucid/tensor.hpp"
+
+namespace lucid {
+
+/// Every step-th element of axis `dim` from `start` up to, but not including, `end`. Negative bounds count
+/// from the end of the axis, bounds beyond it are clamped, as PyTorch has it. A view. Throws Error unless
+/// step > 0.
+Tensor slice(const Tensor& input, std::int64_t dim, std::int64_t start, std::int64_t end,
+             std::int64_t step = 1);
+/// `length` elements of axis `dim` from `start`. A view. Throws Error when they reach beyond the axis.
+Tensor narrow(const Tensor& input, std::int64_t dim, std::int64_t start, std::int64_t length);
+/// The slice at `index` of axis `dim`, without that axis. A view. Throws Error when index is out of range.
+Tensor select(const Tensor& input, std::int64_t dim, std::int64_t index);
+
+struct Ellipsis_ {};
+struct None_ {};
+inline constexpr Ellipsis_ Ellipsis{};  ///< as many whole axes as are not named otherwise
+inline constexpr None_ None{};          ///< a new axis; inside Slice, a bound left open
+
+/// start:stop:step, each of which may be left open.
+struct Slice {
+  std::optional<std::int64_t> start, stop, step;
+
+  Slice() = default;
+  template <class Start, class Stop = None_, class Step = None_>
+  explicit Slice(Start first, Stop last = {}, Step by = {})
+      : start(bound(first)), stop(bound(last)), step(bound(by)) {}
+
+ private:
+  static std::optional<std::int64_t> bound(None_) { return std::nullopt; }
+  static std::optional<std::int64_t> bound(std::optional<std::int64_t> value) { return value; }
+};
+
+/// What can stand between the brackets of x[...].
+struct TensorIndex {
+  enum class Kind : std::uint8_t { integer, slice, ellipsis, none };
+  TensorIndex(std::int64_t value) : kind(Kind::integer), integer(value) {}
+  TensorIndex(int value) : TensorIndex(static_cast<std::int64_t>(value)) {}
+  TensorIndex(Slice part) : kind(Kind::slice), slice(part) {}
+  TensorIndex(Ellipsis_) : kind(Kind::ellipsis) {}
+  TensorIndex(None_) : kind(Kind::none) {}
+
+  Kind kind;
+  std::int64_t integer = 0;
+  Slice slice;
+};
+
+/// x[1, ..., None, 2:] is index(x, {1, Ellipsis, None, Slice(2)}). A view. Throws Error on an integer out of
+/// range, more indices than axes, a second Ellipsis, or a step below 1.
+Tensor index(const Tensor& input, const std::vector<TensorIndex>& indices);
+
+}  // namespace lucid
