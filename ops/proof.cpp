@@ -16,12 +16,6 @@ constexpr double kFloat32Tolerance = 4e-6;  // of the largest value: what a floa
 constexpr double kLayoutTolerance = 1e-12;
 constexpr double kAdjointTolerance = 1e-11;
 
-double largest(const std::vector<double>& values) {
-  double most = 0;
-  for (double value : values) most = std::max(most, std::abs(value));
-  return most;
-}
-
 // max|a - b| / max|b|; a NaN in both places is agreement, in one of them infinite disagreement.
 double relative_difference(const Tensor& a, const Tensor& b) {
   const auto x = a.to_vector<double>(), y = b.to_vector<double>();
