@@ -10,6 +10,15 @@
 #define LUCID_OP_TABLE(X) \
   X(add)                  \
   X(clone)                \
+  X(conv1d)               \
+  X(conv2d)               \
+  X(conv3d)               \
+  X(conv_input_grad)      \
+  X(conv_output)          \
+  X(conv_transpose1d)     \
+  X(conv_transpose2d)     \
+  X(conv_transpose3d)     \
+  X(conv_weight_grad)     \
   X(div)                  \
   X(expand)               \
   X(flatten)              \
