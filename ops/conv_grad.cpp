@@ -230,8 +230,8 @@ Op conv_output_op() {
             {{x, w}, error_options({{"input_size", {4, 4, 5}}}), "(4, 4, 5)"},
             {{x, w}, error_options({{"output_size", {2, 2, -1}}}), "-1"},
             {{x, w}, error_options({{"groups", 2}}), "groups 2"},
-            {{ones({1, 1, 4, 4, 4}, f64), w}, error_options({}), "1 channels"},
-            {{x, ones({3, 2, 3, 3}, f64)}, error_options({}), "(3, 2, 3, 3)"}};
+            {{ones({1, 1, 4, 4, 4}, f64), w}, error_options(nlohmann::json::object()), "1 channels"},
+            {{x, ones({3, 2, 3, 3}, f64)}, error_options(nlohmann::json::object()), "(3, 2, 3, 3)"}};
   };
   return op;
 }
@@ -248,8 +248,8 @@ Op conv_input_grad_op() {
     const Tensor y = ones({1, 3, 2, 2, 2}, f64), w = ones({3, 2, 3, 3, 3}, f64);
     return {{{y, w}, error_options({{"groups", 0}}), "groups is 0"},
             {{y, w}, error_options({{"kernel_size", {3, 0, 3}}}), "kernel_size on axis H is 0"},
-            {{ones({1, 4, 2, 2, 2}, f64), w}, error_options({}), "4 channels"},
-            {{y, ones({3, 2, 3, 3, 3}, f32)}, error_options({}), "float32"}};
+            {{ones({1, 4, 2, 2, 2}, f64), w}, error_options(nlohmann::json::object()), "4 channels"},
+            {{y, ones({3, 2, 3, 3, 3}, f32)}, error_options(nlohmann::json::object()), "float32"}};
   };
   return op;
 }
@@ -265,7 +265,7 @@ Op conv_weight_grad_op() {
   op.errors = []() -> std::vector<ErrorCase> {
     const Tensor x = ones({1, 2, 4, 4, 4}, f64), y = ones({1, 3, 2, 2, 2}, f64);
     return {{{x, y}, error_options({{"dilation", {1, 1, 0}}}), "dilation on axis W is 0"},
-            {{x, ones({2, 3, 2, 2, 2}, f64)}, error_options({}), "batch"},
+            {{x, ones({2, 3, 2, 2, 2}, f64)}, error_options(nlohmann::json::object()), "batch"},
             {{x, y}, error_options({{"groups", 2}}), "groups 2"},
             {{x, y}, error_options({{"stride", {1, 1}}}), "[1,1]"}};
   };

@@ -8,6 +8,12 @@
 namespace lucid::reference {
 namespace {
 
+// Items of a loop that are worth a thread, when `work` multiplications are shared by `items`.
+std::int64_t grain_of(double work, std::int64_t items) {
+  constexpr double kWorthAThread = 1 << 16;
+  return static_cast<std::int64_t>(kWorthAThread * static_cast<double>(items) / (work + 1.0)) + 1;
+}
+
 struct Range {
   std::int64_t begin, end;
   bool empty() const { return begin >= end; }
@@ -68,18 +74,20 @@ class PackedWeight {
     T* to = buffer_.mutable_data<T>();
     const Strides& s = weight.strides();
     const Dims3& kernel = p.geometry.kernel;
-    parallel_for(p.geometry.groups * taps_, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t group = i / taps_, tap = i % taps_;
-        const std::int64_t kw = tap % kernel[2], kh = tap / kernel[2] % kernel[1],
-                           kd = tap / kernel[2] / kernel[1];
-        const T* at = from + group * p.y_channels * s[0] + kd * s[2] + kh * s[3] + kw * s[4];
-        for (std::int64_t y = 0; y < p.y_channels; ++y)
-          for (std::int64_t x = 0; x < p.x_channels; ++x)
-            to[(i * depth_ + (transposed ? y : x)) * columns_ + (transposed ? x : y)] =
-                at[y * s[0] + x * s[1]];
-      }
-    });
+    parallel_for(p.geometry.groups * taps_,
+                 grain_of(static_cast<double>(weight.numel()), p.geometry.groups * taps_),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const std::int64_t group = i / taps_, tap = i % taps_;
+                     const std::int64_t kw = tap % kernel[2], kh = tap / kernel[2] % kernel[1],
+                                        kd = tap / kernel[2] / kernel[1];
+                     const T* at = from + group * p.y_channels * s[0] + kd * s[2] + kh * s[3] + kw * s[4];
+                     for (std::int64_t y = 0; y < p.y_channels; ++y)
+                       for (std::int64_t x = 0; x < p.x_channels; ++x)
+                         to[(i * depth_ + (transposed ? y : x)) * columns_ + (transposed ? x : y)] =
+                             at[y * s[0] + x * s[1]];
+                   }
+                 });
     data_ = to;
   }
   const T* at(std::int64_t group, std::int64_t tap) const {
@@ -123,8 +131,9 @@ void fill_row(T* row, std::int64_t voxels, std::int64_t channels, const T* bias)
 
 // Calls f(row index, n, d, h) for every (n, d, h), the row index counting them.
 template <class F>
-void for_rows(std::int64_t batch, std::int64_t depth, std::int64_t height, F&& f) {
-  parallel_for(batch * depth * height, 1, [&](std::int64_t begin, std::int64_t end) {
+void for_rows(const ConvProblem& p, const Dims3& sizes, F&& f) {
+  const std::int64_t depth = sizes[0], height = sizes[1], rows = p.batch * depth * height;
+  parallel_for(rows, grain_of(p.work(), rows), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
       f(row, row / height / depth, row / height % depth, row % height);
   });
@@ -166,27 +175,25 @@ void forward(const ConvProblem& p, const Tensor& input, const Tensor& weight, co
   const T* b = bias.defined() ? bias.data<T>() : nullptr;
   T* y = out.mutable_data<T>();
   const std::int64_t x_row = p.x_row(), y_row = p.y_row();
-  for_rows(p.batch, maps.d.y, maps.h.y,
-           [&](std::int64_t row, std::int64_t n, std::int64_t d, std::int64_t h) {
-             T* target = y + row * maps.w.y * y_row;
-             fill_row(target, maps.w.y, y_row, b);
-             for (std::int64_t kd = 0; kd < maps.d.kernel; ++kd) {
-               const std::int64_t xd = maps.d.x_of(d, kd);
-               if (xd < 0) continue;
-               for (std::int64_t kh = 0; kh < maps.h.kernel; ++kh) {
-                 const std::int64_t xh = maps.h.x_of(h, kh);
-                 if (xh < 0) continue;
-                 const T* source = x + ((n * maps.d.x + xd) * maps.h.x + xh) * maps.w.x * x_row;
-                 for (std::int64_t kw = 0; kw < maps.w.kernel; ++kw) {
-                   const Range range = maps.w.y_range(kw);
-                   if (range.empty()) continue;
-                   taps.add(source + (range.begin * maps.w.stride + maps.w.shift(kw)) * x_row,
-                            maps.w.stride * x_row, target + range.begin * y_row, y_row,
-                            range.end - range.begin, maps.tap(kd, kh, kw));
-                 }
-               }
-             }
-           });
+  for_rows(p, p.geometry.y, [&](std::int64_t row, std::int64_t n, std::int64_t d, std::int64_t h) {
+    T* target = y + row * maps.w.y * y_row;
+    fill_row(target, maps.w.y, y_row, b);
+    for (std::int64_t kd = 0; kd < maps.d.kernel; ++kd) {
+      const std::int64_t xd = maps.d.x_of(d, kd);
+      if (xd < 0) continue;
+      for (std::int64_t kh = 0; kh < maps.h.kernel; ++kh) {
+        const std::int64_t xh = maps.h.x_of(h, kh);
+        if (xh < 0) continue;
+        const T* source = x + ((n * maps.d.x + xd) * maps.h.x + xh) * maps.w.x * x_row;
+        for (std::int64_t kw = 0; kw < maps.w.kernel; ++kw) {
+          const Range range = maps.w.y_range(kw);
+          if (range.empty()) continue;
+          taps.add(source + (range.begin * maps.w.stride + maps.w.shift(kw)) * x_row, maps.w.stride * x_row,
+                   target + range.begin * y_row, y_row, range.end - range.begin, maps.tap(kd, kh, kw));
+        }
+      }
+    }
+  });
 }
 
 template <class T>
@@ -198,27 +205,26 @@ void transpose(const ConvProblem& p, const Tensor& input, const Tensor& weight, 
   const T* b = bias.defined() ? bias.data<T>() : nullptr;
   T* x = out.mutable_data<T>();
   const std::int64_t x_row = p.x_row(), y_row = p.y_row();
-  for_rows(p.batch, maps.d.x, maps.h.x,
-           [&](std::int64_t row, std::int64_t n, std::int64_t d, std::int64_t h) {
-             T* target = x + row * maps.w.x * x_row;
-             fill_row(target, maps.w.x, x_row, b);
-             for (std::int64_t kd = 0; kd < maps.d.kernel; ++kd) {
-               const std::int64_t yd = maps.d.y_of(d, kd);
-               if (yd < 0) continue;
-               for (std::int64_t kh = 0; kh < maps.h.kernel; ++kh) {
-                 const std::int64_t yh = maps.h.y_of(h, kh);
-                 if (yh < 0) continue;
-                 const T* source = y + ((n * maps.d.y + yd) * maps.h.y + yh) * maps.w.y * y_row;
-                 for (std::int64_t kw = 0; kw < maps.w.kernel; ++kw) {
-                   const Range range = maps.w.y_range(kw);
-                   if (range.empty()) continue;
-                   taps.add(source + range.begin * y_row, y_row,
-                            target + (range.begin * maps.w.stride + maps.w.shift(kw)) * x_row,
-                            maps.w.stride * x_row, range.end - range.begin, maps.tap(kd, kh, kw));
-                 }
-               }
-             }
-           });
+  for_rows(p, p.geometry.x, [&](std::int64_t row, std::int64_t n, std::int64_t d, std::int64_t h) {
+    T* target = x + row * maps.w.x * x_row;
+    fill_row(target, maps.w.x, x_row, b);
+    for (std::int64_t kd = 0; kd < maps.d.kernel; ++kd) {
+      const std::int64_t yd = maps.d.y_of(d, kd);
+      if (yd < 0) continue;
+      for (std::int64_t kh = 0; kh < maps.h.kernel; ++kh) {
+        const std::int64_t yh = maps.h.y_of(h, kh);
+        if (yh < 0) continue;
+        const T* source = y + ((n * maps.d.y + yd) * maps.h.y + yh) * maps.w.y * y_row;
+        for (std::int64_t kw = 0; kw < maps.w.kernel; ++kw) {
+          const Range range = maps.w.y_range(kw);
+          if (range.empty()) continue;
+          taps.add(source + range.begin * y_row, y_row,
+                   target + (range.begin * maps.w.stride + maps.w.shift(kw)) * x_row, maps.w.stride * x_row,
+                   range.end - range.begin, maps.tap(kd, kh, kw));
+        }
+      }
+    }
+  });
 }
 
 // The gradient of a block of x channels of one group's weight at one tap, summed over all positions. Within
@@ -298,7 +304,7 @@ template <class T>
 void depthwise_weight_grad(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
   const Maps maps(p.geometry);
   const std::int64_t channels = p.geometry.groups;
-  parallel_for(p.taps(), 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(p.taps(), grain_of(p.work(), p.taps()), [&](std::int64_t begin, std::int64_t end) {
     std::vector<double> sums(static_cast<std::size_t>(channels));
     for (std::int64_t tap = begin; tap < end; ++tap) {
       std::fill(sums.begin(), sums.end(), 0.0);
@@ -330,7 +336,8 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
   if (is_depthwise(p)) return depthwise_weight_grad(p, x, y, w, s);
   constexpr std::int64_t most = WeightBlock<T>::kChannels;
   const std::int64_t blocks = (p.x_channels + most - 1) / most;
-  parallel_for(p.geometry.groups * p.taps() * blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t tasks = p.geometry.groups * p.taps() * blocks;
+  parallel_for(tasks, grain_of(p.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
     WeightBlock<T> block(p, x, y);
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t group = task / blocks / p.taps(), tap = task / blocks % p.taps();

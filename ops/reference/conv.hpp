@@ -14,6 +14,13 @@ struct ConvProblem {
   std::int64_t x_row() const { return x_channels * geometry.groups; }
   std::int64_t y_row() const { return y_channels * geometry.groups; }
   std::int64_t taps() const { return geometry.kernel[0] * geometry.kernel[1] * geometry.kernel[2]; }
+  /// Multiplications, those at the border counted as if they were inside.
+  double work() const {
+    double out = static_cast<double>(batch * geometry.groups) * static_cast<double>(x_channels * y_channels);
+    for (std::size_t i = 0; i < 3; ++i)
+      out *= static_cast<double>(geometry.kernel[i]) * static_cast<double>(geometry.y[i]);
+    return out;
+  }
 };
 
 /// out = conv(x, w) + bias, its adjoint in x (a transposed convolution) + bias, and its adjoint in w. All

@@ -79,7 +79,7 @@ TEST_CASE("convolutions and their gradients match the definition over random par
     const Tensor y_true = naive::y_of(p, x, w), x_true = naive::x_of(p, y, w), w_true = naive::w_of(p, x, y);
     for (DType dtype : {f64, f32}) {
       const double tolerance = dtype == f64 ? kDouble : kFloat;
-      const Tensor input = (transposed ? y : x).to(dtype), weight = w.to(dtype).clone();
+      const Tensor input = (transposed ? y : x).to(dtype).clone(), weight = w.to(dtype).clone();
       input.requires_grad_();
       weight.requires_grad_();
       const Tensor out = call(p, transposed, output_padding, input, weight);
