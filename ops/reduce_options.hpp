@@ -31,6 +31,8 @@ Tensor expand_reduced(const Tensor& reduced, const Shape& shape, const std::vect
 
 /// Calls over one axis, several, all, kept and dropped ones; of rank 0, 1, 3 and 5.
 std::vector<Sample> reduction_samples(Generator& generator);
+/// The same calls with values that are all different, by at least 0.01 within an input.
+std::vector<Sample> distinct(std::vector<Sample> samples);
 /// An axis out of range and one given twice.
 std::vector<ErrorCase> reduction_errors();
 

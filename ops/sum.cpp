@@ -19,7 +19,7 @@ struct SumOptions {
 LUCID_OPTIONS(SumOptions, dim, keepdim, dtype)
 
 struct SumToOptions {
-  std::vector<std::int64_t> shape;
+  Shape shape;
   Shape input_shape = {};
 };
 LUCID_OPTIONS(SumToOptions, shape)
@@ -82,8 +82,7 @@ Tensor sum_to(const Tensor& input, const Shape& shape) {
   const std::size_t skip = input.shape().size() - shape.size();
   const std::span strides(out.strides().begin() + skip, shape.size());
   out = alias(out, shape, Strides(strides), out.offset());
-  return autograd::record("sum_to", out, {input}, {}, SumToOptions{shape.to_vector(), input.shape()},
-                          sum_to_backward);
+  return autograd::record("sum_to", out, {input}, {}, SumToOptions{shape, input.shape()}, sum_to_backward);
 }
 
 namespace ops {

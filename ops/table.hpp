@@ -9,21 +9,21 @@
 // clang-format off
 #define LUCID_OP_TABLE(X) \
   X(add)                  \
+  X(all)                  \
+  X(amax)                 \
+  X(amin)                 \
+  X(any)                  \
+  X(argmax)               \
+  X(argmin)               \
   X(clone)                \
-  X(conv1d)               \
-  X(conv2d)               \
-  X(conv3d)               \
-  X(conv_input_grad)      \
-  X(conv_output)          \
-  X(conv_transpose1d)     \
-  X(conv_transpose2d)     \
-  X(conv_transpose3d)     \
-  X(conv_weight_grad)     \
+  X(cumsum)               \
   X(div)                  \
   X(expand)               \
   X(flatten)              \
   X(getitem)              \
+  X(max)                  \
   X(mean)                 \
+  X(min)                  \
   X(mul)                  \
   X(narrow)               \
   X(neg)                  \
@@ -33,12 +33,14 @@
   X(slice)                \
   X(slice_backward)       \
   X(squeeze)              \
+  X(std)                  \
   X(sub)                  \
   X(sum)                  \
   X(sum_to)               \
   X(to)                   \
   X(transpose)            \
-  X(unsqueeze)
+  X(unsqueeze)            \
+  X(var)
 // clang-format on
 
 namespace lucid::ops {

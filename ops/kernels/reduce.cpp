@@ -13,7 +13,8 @@ struct SumReducer {
   using State = Accumulator<In>;
   static constexpr bool kOrdered = false;
   Out* out;
-  State init() const { return 0; }
+  State init(std::int64_t) const { return 0; }
+  State fresh(State) const { return 0; }
   void step(State& state, In element, std::int64_t) const { state += static_cast<State>(element); }
   void combine(State& state, const State& other) const { state += other; }
   void store(const State& state, std::int64_t offset) const { out[offset] = static_cast<Out>(state); }

@@ -4,7 +4,8 @@
 //   struct Reducer {
 //     using State = double;                                // default-constructible
 //     static constexpr bool kOrdered = false;              // true when step() needs the element's index
-//     State init() const;                                  // of no elements
+//     State init(int64 offset) const;                      // of no elements, for the result at `offset`
+//     State fresh(const State& of) const;                  // of no elements, for the same result as `of`
 //     void step(State&, In element, int64 index) const;    // index among the reduced elements of this result
 //     void combine(State&, const State& other) const;      // `other` covers other elements (later, if
 //     ordered) void store(const State&, int64 offset) const;        // offset in elements into the results
@@ -13,6 +14,7 @@
 // Elements are taken in memory order; with one reduced axis `index` is the position along it. The grouping of
 // the elements depends on shape, strides and thread count alone, so results are bitwise repeatable.
 
+#include <memory>
 #include <vector>
 
 #include "ops/kernels/elementwise.hpp"
@@ -54,7 +56,7 @@ LUCID_VECTORIZED void reduce_narrow(const R& r, typename R::State* state, const 
   using State = typename R::State;
   State flat[kReduceFlat];
   const std::int64_t rows = kReduceFlat / kept, width = rows * kept;
-  for (std::int64_t i = 0; i < width; ++i) flat[i] = r.init();
+  for (std::int64_t i = 0; i < width; ++i) flat[i] = r.fresh(state[i % kept]);
   std::int64_t k = 0;
   for (; k + rows <= count; k += rows, p += width)
     for (std::int64_t i = 0; i < width; ++i) r.step(flat[i], p[i], 0);
@@ -68,7 +70,7 @@ template <class In, class R>
 LUCID_VECTORIZED void reduce_run(const R& r, typename R::State& state, const In* p, std::int64_t count) {
   using State = typename R::State;
   State lanes[kReduceLanes];
-  for (std::int64_t i = 0; i < kReduceLanes; ++i) lanes[i] = r.init();
+  for (std::int64_t i = 0; i < kReduceLanes; ++i) lanes[i] = r.fresh(state);
   std::int64_t k = 0;
   for (; k + kReduceLanes <= count; k += kReduceLanes)
     for (std::int64_t i = 0; i < kReduceLanes; ++i) r.step(lanes[i], p[k + i], 0);
@@ -143,7 +145,7 @@ void reduce_complete(const ReducePlan& plan, const R& r, const In* input, std::i
   for_rows(plan.kept, begin, end, [&](const auto& at, std::int64_t n) {
     for (std::int64_t done = 0; done < n; done += kReduceBlock) {
       const std::int64_t kept = std::min(kReduceBlock, n - done);
-      for (std::int64_t j = 0; j < kept; ++j) state[j] = r.init();
+      for (std::int64_t j = 0; j < kept; ++j) state[j] = r.init(at[1] + (done + j) * out_stride);
       reduce_block(plan, r, state, input + at[0] + done * in_stride, kept, 0, plan.reduced.numel);
       for (std::int64_t j = 0; j < kept; ++j) r.store(state[j], at[1] + (done + j) * out_stride);
     }
@@ -156,22 +158,23 @@ void reduce_split(const ReducePlan& plan, const R& r, const In* input, std::int6
   const std::int64_t results = plan.kept.numel, elements = plan.reduced.numel;
   const std::int64_t in_stride = plan.kept.strides[0][plan.kept.rank - 1];
   const std::int64_t out_stride = plan.kept.strides[1][plan.kept.rank - 1];
-  std::vector<typename R::State> states(static_cast<std::size_t>(shares * results), r.init());
+  const auto states = std::make_unique<typename R::State[]>(static_cast<std::size_t>(shares * results));
   parallel_for(shares, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t share = begin; share < end; ++share) {
       const std::int64_t each = (elements + shares - 1) / shares;
       const std::int64_t first = std::min(elements, share * each), last = std::min(elements, first + each);
-      auto* state = states.data() + share * results;
+      auto* state = states.get() + share * results;
       for_rows(plan.kept, 0, results, [&](const auto& at, std::int64_t n) {
         for (std::int64_t done = 0; done < n; done += kReduceBlock) {
           const std::int64_t kept = std::min(kReduceBlock, n - done);
+          for (std::int64_t j = 0; j < kept; ++j) state[j] = r.init(at[1] + (done + j) * out_stride);
           reduce_block(plan, r, state, input + at[0] + done * in_stride, kept, first, last);
           state += kept;
         }
       });
     }
   });
-  auto* state = states.data();
+  auto* state = states.get();
   for_rows(plan.kept, 0, results, [&](const auto& at, std::int64_t n) {
     for (std::int64_t j = 0; j < n; ++j, ++state) {
       for (std::int64_t share = 1; share < shares; ++share) r.combine(*state, state[share * results]);

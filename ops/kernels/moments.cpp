@@ -1,0 +1,55 @@
+#include "ops/kernels/moments.hpp"
+
+namespace lucid::kernels {
+namespace {
+
+template <class In>
+struct MeanReducer {
+  using State = double;
+  static constexpr bool kOrdered = false;
+  double* means;
+  double scale;
+  State init(std::int64_t) const { return 0; }
+  State fresh(State) const { return 0; }
+  void step(State& state, In element, std::int64_t) const { state += static_cast<double>(element); }
+  void combine(State& state, const State& other) const { state += other; }
+  void store(const State& state, std::int64_t offset) const { means[offset] = state * scale; }
+};
+
+template <class In>
+struct DeviationReducer {
+  struct State {
+    double mean = 0, sum = 0;
+  };
+  static constexpr bool kOrdered = false;
+  const double* means;  // at the offsets of the results
+  In* out;
+  double scale;
+  State init(std::int64_t offset) const { return {means[offset], 0}; }
+  State fresh(const State& of) const { return {of.mean, 0}; }
+  void step(State& state, In element, std::int64_t) const {
+    const double deviation = static_cast<double>(element) - state.mean;
+    state.sum += deviation * deviation;
+  }
+  void combine(State& state, const State& other) const { state.sum += other.sum; }
+  void store(const State& state, std::int64_t offset) const {
+    out[offset] = static_cast<In>(state.sum * scale);
+  }
+};
+
+}  // namespace
+
+void squared_deviations(const Tensor& result, const Tensor& input, const Axes& axes, double scale) {
+  const Tensor means = empty_strided(result.shape(), result.strides(), f64);
+  double count = 1;
+  for (const std::size_t axis : axes)
+    if (axis < input.shape().size()) count *= static_cast<double>(input.shape()[axis]);
+  dispatch_floating("var", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    reduce<T>(means, input, axes, MeanReducer<T>{means.mutable_data<double>(), 1.0 / count});
+    reduce<T>(result, input, axes,
+              DeviationReducer<T>{means.data<double>(), result.mutable_data<T>(), scale});
+  });
+}
+
+}  // namespace lucid::kernels
