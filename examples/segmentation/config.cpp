@@ -148,6 +148,8 @@ OptimizerConfig read_optimizer(const JsonValue& value) {
   object.optional("learning_rate", [&](const JsonValue& v) { optimizer.learning_rate = v.number(0, 100); });
   object.optional("weight_decay", [&](const JsonValue& v) { optimizer.weight_decay = v.number(0, 100); });
   object.optional("momentum", [&](const JsonValue& v) { optimizer.momentum = v.number(0, 1); });
+  object.optional("clip_grad_norm", [&](const JsonValue& v) { optimizer.clip_grad_norm = v.number(0, 1e9); });
+  object.optional("average", [&](const JsonValue& v) { optimizer.average = v.number(0, 0.999999); });
   object.finish();
   return optimizer;
 }
@@ -169,8 +171,20 @@ ValidationConfig read_validation(const JsonValue& value) {
   JsonObject object(value);
   object.optional("every", [&](const JsonValue& v) { validate.every = v.integer(1); });
   object.optional("overlap", [&](const JsonValue& v) { validate.overlap = v.number(0, 0.9); });
+  object.optional("weighting", [&](const JsonValue& v) {
+    validate.weighting = v.one_of({"gaussian", "uniform"});
+  });
+  object.optional("mirror", [&](const JsonValue& v) { validate.mirror = v.boolean(); });
   object.finish();
   return validate;
+}
+
+CheckpointConfig read_checkpoint(const JsonValue& value) {
+  CheckpointConfig checkpoint;
+  JsonObject object(value);
+  object.optional("every", [&](const JsonValue& v) { checkpoint.every = v.integer(1); });
+  object.finish();
+  return checkpoint;
 }
 
 /// A score on voxels that the net was trained on says nothing about new ones.
@@ -256,6 +270,7 @@ Config parse_config(const std::string& text, const std::string& name, const std:
   object.optional("batch", [&](const JsonValue& v) { config.batch = v.integer(1, 1024); });
   object.optional("seed", [&](const JsonValue& v) { config.seed = v.integer(0); });
   object.optional("validate", [&](const JsonValue& v) { config.validate = read_validation(v); });
+  object.optional("checkpoint", [&](const JsonValue& v) { config.checkpoint = read_checkpoint(v); });
   object.finish();
   return config;
 }
@@ -281,7 +296,9 @@ std::string to_json(const Config& config) {
        {{"name", config.optimizer.name},
         {"learning_rate", config.optimizer.learning_rate},
         {"weight_decay", config.optimizer.weight_decay},
-        {"momentum", config.optimizer.momentum}}},
+        {"momentum", config.optimizer.momentum},
+        {"clip_grad_norm", config.optimizer.clip_grad_norm},
+        {"average", config.optimizer.average}}},
       {"schedule",
        {{"name", config.schedule.name},
         {"power", config.schedule.power},
@@ -289,7 +306,12 @@ std::string to_json(const Config& config) {
       {"steps", config.steps},
       {"batch", config.batch},
       {"seed", config.seed},
-      {"validate", {{"every", config.validate.every}, {"overlap", config.validate.overlap}}},
+      {"validate",
+       {{"every", config.validate.every},
+        {"overlap", config.validate.overlap},
+        {"weighting", config.validate.weighting},
+        {"mirror", config.validate.mirror}}},
+      {"checkpoint", {{"every", config.checkpoint.every}}},
   };
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

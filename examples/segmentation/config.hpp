@@ -41,7 +41,10 @@ struct LossConfig {
 struct OptimizerConfig {
   std::string name = "adamw";  ///< adamw | adam | sgd
   double learning_rate = 1e-2, weight_decay = 1e-5;
-  double momentum = 0.9;  ///< sgd only
+  double momentum = 0.9;      ///< sgd only
+  double clip_grad_norm = 0;  ///< the gradient's norm is scaled down to this; 0: never
+  /// The model is a running mean of the weights with this memory, in (0, 1); 0: the last weights.
+  double average = 0;
 };
 
 struct ScheduleConfig {
@@ -51,8 +54,14 @@ struct ScheduleConfig {
 };
 
 struct ValidationConfig {
-  std::int64_t every = 100;  ///< steps between validations
-  double overlap = 0.5;      ///< of neighbouring windows, as a share of the patch
+  std::int64_t every = 100;            ///< steps between validations
+  double overlap = 0.5;                ///< of neighbouring windows, as a share of the patch
+  std::string weighting = "gaussian";  ///< gaussian | uniform: what a window's voxels count for
+  bool mirror = false;                 ///< average over the mirror images along the axes of augment.flip
+};
+
+struct CheckpointConfig {
+  std::int64_t every = 50;  ///< steps between checkpoints; there is one at the end too
 };
 
 struct Config {
@@ -69,6 +78,7 @@ struct Config {
   ScheduleConfig schedule;
   std::int64_t steps = 500, batch = 1, seed = 0;
   ValidationConfig validate;
+  CheckpointConfig checkpoint;
 
   std::int64_t class_count() const { return static_cast<std::int64_t>(classes.size()) + 1; }
   /// "background", then the names of `classes`.

@@ -101,6 +101,11 @@ double JsonValue::number(double least, double most) const {
   return value;
 }
 
+bool JsonValue::boolean() const {
+  if (!value_->is_boolean()) reject("true or false");
+  return value_->get<bool>();
+}
+
 std::string JsonValue::string() const {
   if (!value_->is_string() || value_->get_ref<const std::string&>().empty()) reject("a non-empty string");
   return value_->get<std::string>();

@@ -24,6 +24,7 @@ class JsonValue {
   std::int64_t integer(std::int64_t least,
                        std::int64_t most = std::numeric_limits<std::int64_t>::max()) const;
   double number(double least, double most) const;
+  bool boolean() const;
   std::string string() const;
   std::string one_of(std::initializer_list<std::string_view> choices) const;
   std::vector<JsonValue> array() const;

@@ -74,7 +74,8 @@ MetricsLog::MetricsLog(const std::string& path, std::int64_t step) : path_(path)
   std::string kept;
   if (std::filesystem::exists(path)) {
     for (const Record& record : read_metrics(path)) {
-      if (record.step > step || record.event == "end") continue;
+      const bool repeated = record.event == "validation" && record.step == step;
+      if (record.step > step || record.event == "end" || repeated) continue;
       kept += to_json(record).dump() + "\n";
       seconds_before_ = record.seconds;
     }

@@ -29,8 +29,9 @@ class MetricsLog {
  public:
   /// Starts a new file.
   explicit MetricsLog(const std::string& path);
-  /// Goes on behind `step`: lines of later steps, `end` lines and a half-written last line are dropped, the
-  /// clock goes on from the last line kept. A missing file is started.
+  /// Goes on behind `step`: lines of later steps, validations after it, `end` lines and a half-written last
+  /// line are dropped (a run that goes on repeats that validation), the clock goes on from the last line
+  /// kept. A missing file is started.
   MetricsLog(const std::string& path, std::int64_t step);
 
   void step(std::int64_t step, double loss, double lr);

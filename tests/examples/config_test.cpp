@@ -1,5 +1,7 @@
 #include "examples/segmentation/config.hpp"
 
+#include "examples/segmentation/config_difference.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include "tests/examples/support.hpp"
@@ -45,9 +47,10 @@ TEST_CASE("config: the effective config reads back to itself") {
   config.augment = {{true, false, true}, 0.25, 0.125};
   config.net = {{8, 12}, "batch", "relu", "upsample"};
   config.loss = {0.5, 2};
-  config.optimizer = {"sgd", 0.1, 0.0001, 0.5};
+  config.optimizer = {"sgd", 0.1, 0.0001, 0.5, 12, 0.99};
   config.schedule = {"cosine", 0.7, 11};
-  config.validate = {7, 0.25};
+  config.validate = {7, 0.25, "uniform", true};
+  config.checkpoint = {13};
   config.steps = 9, config.batch = 3, config.seed = 12345678901, config.downsample = 3;
   config.patch = {5, 6, 7};
   config.foreground_fraction = 1.0 / 3;
@@ -106,6 +109,10 @@ TEST_CASE("config: ill-typed and out-of-range values") {
   CHECK_ERROR(error_with("/augment", R"({"flip": ["w"]})"), "augment.flip[0]", "\"x\" or \"y\" or \"z\"");
   CHECK_ERROR(error_with("/loss", R"({"cross_entropy": 0, "dice": 0})"), "loss", "weight above 0");
   CHECK_ERROR(error_with("/validate", R"({"overlap": 1})"), "validate.overlap");
+  CHECK_ERROR(error_with("/validate", R"({"mirror": 1})"), "validate.mirror: expected true or false, got 1");
+  CHECK_ERROR(error_with("/validate", R"({"weighting": "flat"})"), "\"gaussian\" or \"uniform\"");
+  CHECK_ERROR(error_with("/checkpoint", R"({"every": 0})"), "checkpoint.every: expected a positive integer");
+  CHECK_ERROR(error_with("/optimizer", R"({"average": 1})"), "optimizer.average");
   CHECK_ERROR(error_with("/train", R"({"x": [4, 4]})"), "train.x", "begin < end");
   CHECK_ERROR(error_with("/train", R"({"x": [0, 5]})"),
               "validation: expected a region that does not overlap `train`");
@@ -144,4 +151,20 @@ TEST_CASE("config: missing keys, repeated keys, text that is not JSON") {
   CHECK_ERROR(error("{\"steps\": 1e999}"), "my.json", "too large");
   CHECK_ERROR(error_of([] { read_config("no/such.json"); }), "no/such.json", "no such file");
   CHECK_ERROR(error_of([] { read_config("examples"); }), "examples", "not a regular file");
+}
+
+TEST_CASE("config: the first difference is named") {
+  const Config here = parse_config(minimal, "my.json");
+  Config there = here;
+  CHECK(config_difference(there, here, training_keys()).empty());
+  there.image = "elsewhere", there.validate.every = 3, there.checkpoint.every = 2;
+  CHECK(config_difference(there, here, training_keys()).empty());
+  there.steps = 9;
+  CHECK(config_difference(there, here, training_keys()) == "steps is 9 there and 500 here");
+  CHECK(config_difference(there, here, model_keys()).empty());
+  there.net.channels = {4, 8};
+  CHECK(config_difference(there, here, model_keys()) ==
+        "net.channels is [4,8] there and [16,32,64,128] here");
+  CHECK(config_difference(there, here, training_keys()) ==
+        "net.channels is [4,8] there and [16,32,64,128] here");
 }

@@ -52,6 +52,7 @@ TEST_CASE("metrics: a resumed log drops what comes after its step, ends and half
   const TempDir dir;
   support::write_bytes(dir / "m", R"({"event":"step","step":1,"loss":1.0,"lr":0.1,"seconds":2.5}
 {"event":"step","step":2,"loss":0.5,"lr":0.1,"seconds":40.25}
+{"event":"validation","step":2,"loss":0.5,"lr":0.1,"seconds":40.5,"dice":{},"mean_dice":0}
 {"event":"end","step":2,"loss":0.5,"lr":0.1,"seconds":41,"dice":{},"mean_dice":0}
 {"event":"step","step":3,"loss":0.3,"lr":0.1,"seconds":60}
 {"event":"step","st)");
