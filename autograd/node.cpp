@@ -15,15 +15,18 @@ namespace {
 
 std::atomic<std::uint64_t> next_sequence{1};
 
-// Nodes whose last owner is going. A node hands its edges over instead of dropping them, and the outermost
-// destructor empties the list: recursion stays one level deep however long the chain is.
-void drop(std::vector<Edge>&& edges) {
+// Frees what a dying node holds. It hands its edges over instead of dropping them, and only the outermost
+// call empties the list: recursion stays a level or two deep however long the chain is. The edges go first,
+// so that a saved tensor is never the last owner of the node that computed it.
+void drop(std::vector<Edge>&& edges, std::vector<SavedTensor>&& saved) {
   thread_local std::vector<Edge> doomed;
   thread_local bool draining = false;
   for (Edge& edge : edges)
     if (edge.node) doomed.push_back(std::move(edge));
-  if (draining) return;
+  const bool outermost = !draining;
   draining = true;
+  saved.clear();
+  if (!outermost) return;
   while (!doomed.empty()) {
     const Edge last = std::move(doomed.back());
     doomed.pop_back();
@@ -67,7 +70,7 @@ Tensor HookList::run(Tensor grad) const {
 
 Node::Node() : sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
 
-Node::~Node() { drop(std::move(edges_)); }
+Node::~Node() { drop(std::move(edges_), std::move(saved_)); }
 
 std::uint32_t Node::add_result(const Tensor& tensor) {
   results_.push_back({tensor.shape(), tensor.dtype()});

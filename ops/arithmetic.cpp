@@ -113,6 +113,7 @@ Op binary_op(std::string name, std::string doc, Function function, std::vector<s
   op.samples = broadcast_samples;
   op.errors = broadcast_errors;
   op.linear_in = std::move(linear_in);
+  op.exact_on_integers = op.name != "div";
   return op;
 }
 

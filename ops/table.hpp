@@ -16,6 +16,15 @@
   X(argmax)               \
   X(argmin)               \
   X(clone)                \
+  X(conv1d)               \
+  X(conv2d)               \
+  X(conv3d)               \
+  X(conv_input_grad)      \
+  X(conv_output)          \
+  X(conv_transpose1d)     \
+  X(conv_transpose2d)     \
+  X(conv_transpose3d)     \
+  X(conv_weight_grad)     \
   X(cumsum)               \
   X(div)                  \
   X(expand)               \

@@ -7,10 +7,11 @@ install(TARGETS lucid EXPORT lucidTargets)
 install(EXPORT lucidTargets NAMESPACE lucid:: DESTINATION ${LUCID_CONFIG_DIR})
 
 # Headers keep their folders below include/lucid/, so that `#include <nn/models/unet3d.hpp>` reads the same
-# in the tree and after installation. oneDNN's room, kernels and detail/ stay private.
+# in the tree and after installation. oneDNN's room, kernels and detail/ stay private, and so does what the
+# rules of the reductions share, which speaks in the kernels' types.
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
   lucid/*.hpp autograd/*.hpp ops/*.hpp nn/*.hpp)
-list(FILTER headers EXCLUDE REGEX "^ops/(onednn|kernels)/|/detail/")
+list(FILTER headers EXCLUDE REGEX "^ops/(onednn|kernels)/|/detail/|^ops/reduce_options.hpp$")
 foreach(header IN LISTS headers)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${PROJECT_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lucid/${folder})

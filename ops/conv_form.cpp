@@ -1,0 +1,92 @@
+#include "ops/conv_form.hpp"
+
+#include "ops/kernels/binary.hpp"
+#include "ops/reference/conv.hpp"
+
+namespace lucid::ops {
+namespace {
+
+using reference::ConvProblem;
+
+Tensor in_channels_last(const Tensor& tensor) {
+  if (tensor.is_channels_last()) return tensor;
+  const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
+  kernels::copy(out, tensor);
+  return out;
+}
+
+Tensor contiguous(const Tensor& tensor) {
+  if (tensor.is_contiguous()) return tensor;
+  const Tensor out = empty(tensor.shape(), tensor.dtype());
+  kernels::copy(out, tensor);
+  return out;
+}
+
+Tensor empty_activation(const Shape& shape, DType dtype) {
+  return empty_strided(shape, channels_last_strides(shape), dtype);
+}
+
+Shape activation_shape(std::int64_t batch, std::int64_t channels, const Dims3& sizes) {
+  return {batch, channels, sizes[0], sizes[1], sizes[2]};
+}
+
+ConvProblem problem_of(const ConvGeometry& g, std::int64_t batch, const Tensor& weight) {
+  return {g, batch, weight.shape()[1], weight.shape()[0] / g.groups};
+}
+
+// What every position of the result holds when there is nothing to sum over.
+void fill_with_bias(const Tensor& out, const Tensor& bias) {
+  if (bias.defined())
+    kernels::copy(out, alias(bias, {1, bias.numel(), 1, 1, 1}, {1, 1, 1, 1, 1}, bias.offset()));
+  else
+    kernels::copy(out, zeros({}, out.dtype()));
+}
+
+bool is_bf16(const Tensor& tensor) { return tensor.dtype() == bf16; }
+Tensor widened(const Tensor& tensor) { return tensor.defined() ? kernels::converted(tensor, f32) : tensor; }
+Tensor narrowed(const Tensor& tensor) { return kernels::converted(tensor, bf16); }
+
+}  // namespace
+
+Tensor conv_form_y(const ConvGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  if (is_bf16(x)) return narrowed(conv_form_y(g, widened(x), widened(weight), widened(bias)));
+  const Tensor input = lifted(x, g.axes), w = lifted_weight(weight, g.axes);
+  const std::int64_t batch = input.shape()[0];
+  const Tensor out = empty_activation(activation_shape(batch, w.shape()[0], g.y), x.dtype());
+  const Tensor b = bias.defined() ? contiguous(bias) : bias;
+  if (out.numel() == 0 || input.numel() == 0)
+    fill_with_bias(out, b);
+  else
+    reference::conv_forward(problem_of(g, batch, w), in_channels_last(input), w, b, out);
+  return lowered(out, g.axes, x.shape().size() == g.axes + 2);
+}
+
+Tensor conv_form_x(const ConvGeometry& g, const Tensor& y, const Tensor& weight, const Tensor& bias) {
+  if (is_bf16(y)) return narrowed(conv_form_x(g, widened(y), widened(weight), widened(bias)));
+  const Tensor input = lifted(y, g.axes), w = lifted_weight(weight, g.axes);
+  const std::int64_t batch = input.shape()[0];
+  const Tensor out = empty_activation(activation_shape(batch, w.shape()[1] * g.groups, g.x), y.dtype());
+  const Tensor b = bias.defined() ? contiguous(bias) : bias;
+  if (out.numel() == 0 || input.numel() == 0)
+    fill_with_bias(out, b);
+  else
+    reference::conv_transpose(problem_of(g, batch, w), in_channels_last(input), w, b, out);
+  return lowered(out, g.axes, y.shape().size() == g.axes + 2);
+}
+
+Tensor conv_form_w(const ConvGeometry& g, const Tensor& x, const Tensor& y) {
+  if (is_bf16(x)) return narrowed(conv_form_w(g, widened(x), widened(y)));
+  const Tensor input = lifted(x, g.axes), grad = lifted(y, g.axes);
+  const Tensor out =
+      empty({grad.shape()[1], input.shape()[1] / g.groups, g.kernel[0], g.kernel[1], g.kernel[2]}, x.dtype());
+  if (out.numel() == 0 || input.numel() == 0 || grad.numel() == 0)
+    fill_with_bias(out, {});
+  else
+    reference::conv_weight_grad(problem_of(g, input.shape()[0], out), in_channels_last(input),
+                                in_channels_last(grad), out);
+  Shape shape = out.shape();
+  for (std::size_t i = g.axes; i < 3; ++i) shape.erase(2);
+  return alias(out, shape, contiguous_strides(shape), out.offset());
+}
+
+}  // namespace lucid::ops

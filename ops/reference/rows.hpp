@@ -1,0 +1,107 @@
+#pragma once
+// The inner loops of the direct convolutions: small matrix products over rows of channels-last voxels.
+
+#include <cstdint>
+#include <cstring>
+
+#include "lucid/parallel.hpp"
+
+namespace lucid::reference {
+
+/// Elements of T in one 64-byte vector. Processors with narrower registers use several for it.
+template <class T>
+inline constexpr std::int64_t kLanes = 64 / static_cast<std::int64_t>(sizeof(T));
+
+inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
+  return (count + lanes - 1) / lanes * lanes;
+}
+
+/// c[m * c_row + j] += sum over k of a[m * a_row + k * a_step] * b[k * b_row + j], for m < rows, k < depth, j
+/// < columns. `b` must be readable up to columns rounded up to whole vectors.
+template <class T>
+struct RowsProduct {
+  const T* a;
+  std::int64_t a_row, a_step;
+  const T* b;
+  std::int64_t b_row;
+  T* c;
+  std::int64_t c_row;
+  std::int64_t rows, depth, columns;
+};
+
+namespace detail {
+
+// R rows and V vectors of the product, held in registers; the last `tail` columns are partial when it is not
+// 0.
+template <class T, int R, int V>
+[[gnu::always_inline]] inline void block(const T* a, std::int64_t a_row, std::int64_t a_step, const T* b,
+                                         std::int64_t b_row, T* c, std::int64_t c_row, std::int64_t depth,
+                                         std::int64_t tail) {
+  typedef T Lanes __attribute__((vector_size(64)));
+  constexpr std::int64_t lanes = kLanes<T>;
+  Lanes sums[R][V] = {};
+  for (std::int64_t k = 0; k < depth; ++k) {
+    Lanes row[V];
+    for (int v = 0; v < V; ++v) std::memcpy(&row[v], b + k * b_row + v * lanes, sizeof(Lanes));
+    for (int r = 0; r < R; ++r) {
+      const T factor = a[r * a_row + k * a_step];
+      for (int v = 0; v < V; ++v) sums[r][v] += factor * row[v];
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < V; ++v) {
+      T* at = c + r * c_row + v * lanes;
+      const std::size_t bytes =
+          v + 1 == V && tail ? static_cast<std::size_t>(tail) * sizeof(T) : sizeof(Lanes);
+      Lanes before = {};
+      std::memcpy(&before, at, bytes);
+      before += sums[r][v];
+      std::memcpy(at, &before, bytes);
+    }
+  }
+}
+
+template <class T, int V>
+[[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, std::int64_t column,
+                                                std::int64_t tail) {
+  std::int64_t m = 0;
+  for (; m + 4 <= p.rows; m += 4)
+    block<T, 4, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row, p.c + m * p.c_row + column,
+                   p.c_row, p.depth, tail);
+  for (; m < p.rows; ++m)
+    block<T, 1, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row, p.c + m * p.c_row + column,
+                   p.c_row, p.depth, tail);
+}
+
+}  // namespace detail
+
+template <class T>
+LUCID_VECTORIZED void add_product(const RowsProduct<T>& p) {
+  constexpr std::int64_t lanes = kLanes<T>;
+  std::int64_t column = 0;
+  for (; column + 2 * lanes <= p.columns; column += 2 * lanes) detail::column_block<T, 2>(p, column, 0);
+  const std::int64_t rest = p.columns - column;
+  if (rest > lanes)
+    detail::column_block<T, 2>(p, column, rest - lanes);
+  else if (rest > 0)
+    detail::column_block<T, 1>(p, column, rest == lanes ? 0 : rest);
+}
+
+/// c[m * c_row + j] += a[m * a_row + j] * b[j]: one kernel tap of a depthwise convolution.
+template <class T>
+LUCID_VECTORIZED void add_scaled_rows(const T* a, std::int64_t a_row, const T* b, T* c, std::int64_t c_row,
+                                      std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t m = 0; m < rows; ++m)
+    for (std::int64_t j = 0; j < columns; ++j) c[m * c_row + j] += a[m * a_row + j] * b[j];
+}
+
+/// sums[j] += sum over m of a[m * a_row + j] * b[m * b_row + j].
+template <class T>
+LUCID_VECTORIZED void add_row_products(const T* a, std::int64_t a_row, const T* b, std::int64_t b_row,
+                                       double* sums, std::int64_t rows, std::int64_t columns) {
+  for (std::int64_t m = 0; m < rows; ++m)
+    for (std::int64_t j = 0; j < columns; ++j)
+      sums[j] += static_cast<double>(a[m * a_row + j]) * static_cast<double>(b[m * b_row + j]);
+}
+
+}  // namespace lucid::reference

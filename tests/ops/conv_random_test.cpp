@@ -1,0 +1,138 @@
+// Convolutions of random parameters against their definition.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "conv_naive.hpp"
+#include "ops/conv.hpp"
+#include "ops/conv_form.hpp"
+#include "ops/samples.hpp"
+
+using namespace lucid;
+using naive::Form;
+
+namespace {
+
+ops::ConvGeometry geometry_of(const Form& p, bool transposed) {
+  return {3, transposed, p.groups, p.stride, p.padding, p.dilation, p.x, p.kernel, p.y};
+}
+
+// max|a - b| / max|b|, the measure of the golden cases.
+double distance(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.shape() == b.shape());
+  const auto as = a.to_vector<double>(), bs = b.to_vector<double>();
+  double worst = 0, scale = 0;
+  for (std::size_t i = 0; i < as.size(); ++i) {
+    worst = std::max(worst, std::abs(as[i] - bs[i]));
+    scale = std::max(scale, std::abs(bs[i]));
+  }
+  if (!std::isfinite(worst)) return worst;
+  return scale == 0 ? worst : worst / scale;
+}
+
+double dot(const Tensor& a, const Tensor& b) {
+  const auto as = a.to_vector<double>(), bs = b.to_vector<double>();
+  double sum = 0;
+  for (std::size_t i = 0; i < as.size(); ++i) sum += as[i] * bs[i];
+  return sum;
+}
+
+std::string text(const Form& p, bool transposed) {
+  return str(transposed ? "transposed" : "plain", " x ", p.x_shape(), " w ", p.weight_shape(), " y ",
+             p.y_shape(), " stride ", p.stride, " padding ", p.padding, " dilation ", p.dilation, " groups ",
+             p.groups);
+}
+
+// Values that float32 holds exactly, so that float32 and float64 see the same operands.
+Tensor operand(const Shape& shape, Generator& generator) {
+  return ops::normal(shape, generator).to(f32).to(f64);
+}
+
+Tensor call(const Form& p, bool transposed, const Dims3& output_padding, const Tensor& input,
+            const Tensor& weight) {
+  if (transposed)
+    return conv_transpose3d(input, weight, {},
+                            {.stride = p.stride,
+                             .padding = p.padding,
+                             .output_padding = output_padding,
+                             .dilation = p.dilation,
+                             .groups = p.groups});
+  return conv3d(input, weight, {},
+                {.stride = p.stride, .padding = p.padding, .dilation = p.dilation, .groups = p.groups});
+}
+
+constexpr double kDouble = 1e-12, kFloat = 4e-6;
+
+}  // namespace
+
+TEST_CASE("convolutions and their gradients match the definition over random parameters") {
+  Generator generator(7);
+  for (int draw = 0; draw < 160; ++draw) {
+    const bool transposed = draw % 2 == 1;
+    Dims3 output_padding = 0;
+    const Form p = naive::draw(generator, transposed, &output_padding);
+    INFO(text(p, transposed));
+    const Tensor x = operand(p.x_shape(), generator), w = operand(p.weight_shape(), generator),
+                 y = operand(p.y_shape(), generator);
+    const Tensor y_true = naive::y_of(p, x, w), x_true = naive::x_of(p, y, w), w_true = naive::w_of(p, x, y);
+    for (DType dtype : {f64, f32}) {
+      const double tolerance = dtype == f64 ? kDouble : kFloat;
+      const Tensor input = (transposed ? y : x).to(dtype).clone(), weight = w.to(dtype).clone();
+      input.requires_grad_();
+      weight.requires_grad_();
+      const Tensor out = call(p, transposed, output_padding, input, weight);
+      CHECK(out.is_channels_last());
+      CHECK(distance(out, transposed ? x_true : y_true) <= tolerance);
+      out.backward((transposed ? x : y).to(dtype));
+      CHECK(distance(input.grad(), transposed ? y_true : x_true) <= tolerance);
+      CHECK(distance(weight.grad(), w_true) <= tolerance);
+    }
+  }
+}
+
+TEST_CASE("the partials of the trilinear form are adjoint to each other") {
+  Generator generator(11);
+  for (int draw = 0; draw < 200; ++draw) {
+    const bool transposed = draw % 2 == 1;
+    Dims3 output_padding = 0;
+    const Form p = naive::draw(generator, transposed, &output_padding);
+    INFO(text(p, transposed));
+    const ops::ConvGeometry g = geometry_of(p, transposed);
+    const Tensor x = ops::normal(p.x_shape(), generator), w = ops::normal(p.weight_shape(), generator),
+                 y = ops::normal(p.y_shape(), generator);
+    const double by_y = dot(ops::conv_form_y(g, x, w), y);
+    const double scale = 1e-12 * std::sqrt(dot(x, x) * dot(w, w) * dot(y, y)) + 1e-300;
+    CHECK(std::abs(by_y - dot(ops::conv_form_x(g, y, w), x)) <= scale);
+    CHECK(std::abs(by_y - dot(ops::conv_form_w(g, x, y), w)) <= scale);
+  }
+}
+
+TEST_CASE("many channels, wide rows and odd sizes match the definition") {
+  Generator generator(3);
+  const Form forms[] = {
+      {1, 32, 48, 1, 1, 1, 1, {5, 6, 19}, 3, {5, 6, 19}},
+      {2, 24, 40, 1, 2, 0, 1, {6, 8, 10}, 2, {3, 4, 5}},
+      {1, 1, 16, 1, 1, 1, 1, {7, 9, 20}, 3, {7, 9, 20}},
+      {1, 16, 1, 1, 1, 0, 1, {7, 9, 20}, 1, {7, 9, 20}},
+      {1, 32, 32, 32, 2, 1, 1, {9, 8, 12}, 4, {4, 4, 6}},
+      {1, 64, 32, 4, 1, 2, 2, {8, 8, 8}, 3, {8, 8, 8}},
+      {3, 4, 64, 1, {1, 2, 2}, {0, 0, 0}, 1, {3, 10, 14}, {1, 2, 2}, {3, 5, 7}},
+  };
+  for (const Form& p : forms)
+    for (const bool transposed : {false, true}) {
+      INFO(text(p, transposed));
+      const ops::ConvGeometry g = geometry_of(p, transposed);
+      const Tensor x = operand(p.x_shape(), generator), w = operand(p.weight_shape(), generator),
+                   y = operand(p.y_shape(), generator);
+      const Tensor y_true = naive::y_of(p, x, w), x_true = naive::x_of(p, y, w),
+                   w_true = naive::w_of(p, x, y);
+      for (DType dtype : {f64, f32}) {
+        const double tolerance = dtype == f64 ? kDouble : kFloat;
+        CHECK(distance(ops::conv_form_y(g, x.to(dtype), w.to(dtype)), y_true) <= tolerance);
+        CHECK(distance(ops::conv_form_x(g, y.to(dtype), w.to(dtype)), x_true) <= tolerance);
+        CHECK(distance(ops::conv_form_w(g, x.to(dtype), y.to(dtype)), w_true) <= tolerance);
+      }
+    }
+}
