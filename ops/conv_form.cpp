@@ -1,15 +1,14 @@
 #include "ops/conv_form.hpp"
 
+#include "ops/conv_plan.hpp"
 #include "ops/kernels/binary.hpp"
-#include "ops/reference/conv.hpp"
 
 namespace lucid::ops {
 namespace {
 
-using reference::ConvProblem;
-
 Tensor in_channels_last(const Tensor& tensor) {
   if (tensor.is_channels_last()) return tensor;
+  count_activation_reorder();
   const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
   kernels::copy(out, tensor);
   return out;
@@ -21,6 +20,9 @@ Tensor contiguous(const Tensor& tensor) {
   kernels::copy(out, tensor);
   return out;
 }
+
+// oneDNN takes a weight of any axis order, but no gaps and nothing expanded.
+Tensor usable_weight(const Tensor& weight) { return weight.is_dense() ? weight : contiguous(weight); }
 
 Tensor empty_activation(const Shape& shape, DType dtype) {
   return empty_strided(shape, channels_last_strides(shape), dtype);
@@ -57,7 +59,7 @@ Tensor conv_form_y(const ConvGeometry& g, const Tensor& x, const Tensor& weight,
   if (out.numel() == 0 || input.numel() == 0)
     fill_with_bias(out, b);
   else
-    reference::conv_forward(problem_of(g, batch, w), in_channels_last(input), w, b, out);
+    run_conv(problem_of(g, batch, w), ConvPass::y, in_channels_last(input), usable_weight(w), out, b);
   return lowered(out, g.axes, x.shape().size() == g.axes + 2);
 }
 
@@ -70,7 +72,7 @@ Tensor conv_form_x(const ConvGeometry& g, const Tensor& y, const Tensor& weight,
   if (out.numel() == 0 || input.numel() == 0)
     fill_with_bias(out, b);
   else
-    reference::conv_transpose(problem_of(g, batch, w), in_channels_last(input), w, b, out);
+    run_conv(problem_of(g, batch, w), ConvPass::x, out, usable_weight(w), in_channels_last(input), b);
   return lowered(out, g.axes, y.shape().size() == g.axes + 2);
 }
 
@@ -82,8 +84,8 @@ Tensor conv_form_w(const ConvGeometry& g, const Tensor& x, const Tensor& y) {
   if (out.numel() == 0 || input.numel() == 0 || grad.numel() == 0)
     fill_with_bias(out, {});
   else
-    reference::conv_weight_grad(problem_of(g, input.shape()[0], out), in_channels_last(input),
-                                in_channels_last(grad), out);
+    run_conv(problem_of(g, input.shape()[0], out), ConvPass::w, in_channels_last(input), out,
+             in_channels_last(grad));
   Shape shape = out.shape();
   for (std::size_t i = g.axes; i < 3; ++i) shape.erase(2);
   return alias(out, shape, contiguous_strides(shape), out.offset());

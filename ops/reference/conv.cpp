@@ -116,10 +116,6 @@ std::vector<T> depthwise_weight(const ConvProblem& p, const Tensor& weight) {
   return out;
 }
 
-bool is_depthwise(const ConvProblem& p) {
-  return p.geometry.groups > 1 && p.x_channels == 1 && p.y_channels == 1;
-}
-
 template <class T>
 void fill_row(T* row, std::int64_t voxels, std::int64_t channels, const T* bias) {
   if (!bias) {
@@ -150,7 +146,7 @@ struct TapAdder {
 
   TapAdder(const ConvProblem& p, const Tensor& weight, bool is_transposed)
       : problem(p), transposed(is_transposed), packed(p, weight, is_transposed) {
-    if (is_depthwise(p)) depthwise = depthwise_weight<T>(p, weight);
+    if (p.is_depthwise()) depthwise = depthwise_weight<T>(p, weight);
   }
 
   void add(const T* a, std::int64_t a_row, T* c, std::int64_t c_row, std::int64_t rows,
@@ -333,7 +329,7 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
   const T* y = grad.data<T>();
   T* w = out.mutable_data<T>();
   const Strides& s = out.strides();
-  if (is_depthwise(p)) return depthwise_weight_grad(p, x, y, w, s);
+  if (p.is_depthwise()) return depthwise_weight_grad(p, x, y, w, s);
   constexpr std::int64_t most = WeightBlock<T>::kChannels;
   const std::int64_t blocks = (p.x_channels + most - 1) / most;
   const std::int64_t tasks = p.geometry.groups * p.taps() * blocks;

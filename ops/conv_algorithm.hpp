@@ -1,0 +1,33 @@
+#pragma once
+// Which kernel computes a convolution or one of its gradients.
+
+#include <memory>
+#include <string>
+
+#include "ops/conv_problem.hpp"
+
+namespace lucid::onednn {
+class Convolution;
+}
+
+namespace lucid::ops {
+
+enum class ConvAlgorithm : std::uint8_t {
+  onednn,  ///< a convolution or deconvolution primitive
+  gemm,    ///< one matrix product and a scatter (ops/conv_gemm.hpp)
+  direct   ///< loops of our own (ops/reference/conv.hpp)
+};
+
+/// Everything decided for one call at one shape.
+struct ConvPlan {
+  ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
+           bool has_bias);
+  ~ConvPlan();
+
+  ConvAlgorithm algorithm = ConvAlgorithm::direct;
+  std::unique_ptr<onednn::Convolution> primitive;  ///< of ConvAlgorithm::onednn
+  std::string implementation;                      ///< "onednn:jit:avx512_core", "lucid:gemm", "lucid:direct"
+  bool is_reference = false;                       ///< oneDNN offered only a plain loop, which is not used
+};
+
+}  // namespace lucid::ops

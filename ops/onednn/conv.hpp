@@ -1,0 +1,40 @@
+#pragma once
+// oneDNN's convolution and deconvolution primitives for the partials of the trilinear form
+// (ops/conv_shape.hpp). float32; activations channels-last; weights in whatever layout oneDNN prefers, packed
+// on the way in or out.
+
+#include <memory>
+#include <string>
+
+#include "ops/conv_problem.hpp"
+
+namespace lucid::onednn {
+
+/// One primitive for one shape, ready to run. A geometry that is `transposed` runs as a deconvolution.
+class Convolution {
+ public:
+  /// nullptr when oneDNN has none: sizes beyond 32 bits, padding that it refuses, no implementation.
+  /// `weight_strides` are those that run()'s weight will have.
+  static std::unique_ptr<Convolution> make(const ops::ConvProblem& problem, ops::ConvPass pass,
+                                           const Strides& weight_strides, bool has_bias);
+  ~Convolution();
+  Convolution(const Convolution&) = delete;
+  Convolution& operator=(const Convolution&) = delete;
+
+  /// oneDNN's name of the implementation, for example "jit:avx512_core".
+  const std::string& implementation() const;
+  /// A plain loop, far slower than the machine allows.
+  bool is_reference() const;
+  /// Whether weights are copied into another layout on each run.
+  bool packs_weight() const;
+  /// Writes the operand that the pass produces. All of rank 5 and float32; x and y channels-last; bias
+  /// contiguous or undefined. May run on several threads at once.
+  void run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias) const;
+
+ private:
+  struct State;
+  explicit Convolution(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lucid::onednn
