@@ -3,6 +3,26 @@
 #include <cmath>
 #include <limits>
 
+namespace nlohmann {
+
+void adl_serializer<lucid::Scalar>::to_json(json& out, const lucid::Scalar& value) {
+  if (value.is_boolean())
+    out = value.to<bool>();
+  else if (value.is_floating())
+    out = value.to<double>();
+  else
+    out = value.to<std::int64_t>();
+}
+
+lucid::Scalar adl_serializer<lucid::Scalar>::from_json(const json& in) {
+  if (in.is_boolean()) return in.get<bool>();
+  if (in.is_number_float()) return in.get<double>();
+  if (!in.is_number()) throw lucid::Error("a number is required, got " + in.dump());
+  return lucid::ops::read_integer(in);
+}
+
+}  // namespace nlohmann
+
 namespace lucid {
 
 void to_json(nlohmann::json& out, DType dtype) { out = std::string(name(dtype)); }

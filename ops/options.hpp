@@ -29,6 +29,13 @@ struct adl_serializer<std::optional<T>> {
       value = in.get<T>();
   }
 };
+
+/// A JSON number or boolean, keeping which of the three it is.
+template <>
+struct adl_serializer<lucid::Scalar> {
+  static void to_json(json& out, const lucid::Scalar& value);
+  static lucid::Scalar from_json(const json& in);
+};
 }  // namespace nlohmann
 
 namespace lucid {

@@ -8,6 +8,7 @@
 
 // clang-format off
 #define LUCID_OP_TABLE(X) \
+  X(abs)                  \
   X(add)                  \
   X(all)                  \
   X(amax)                 \
@@ -15,6 +16,7 @@
   X(any)                  \
   X(argmax)               \
   X(argmin)               \
+  X(clamp)                \
   X(clone)                \
   X(conv1d)               \
   X(conv2d)               \
@@ -25,31 +27,63 @@
   X(conv_transpose2d)     \
   X(conv_transpose3d)     \
   X(conv_weight_grad)     \
+  X(cos)                  \
   X(cumsum)               \
   X(div)                  \
+  X(dropout)              \
+  X(dropout3d)            \
+  X(eq)                   \
+  X(erf)                  \
+  X(exp)                  \
   X(expand)               \
+  X(expm1)                \
   X(flatten)              \
+  X(ge)                   \
   X(getitem)              \
+  X(gt)                   \
+  X(le)                   \
+  X(leaky_relu)           \
+  X(log)                  \
+  X(log1p)                \
+  X(logical_and)          \
+  X(logical_not)          \
+  X(logical_or)           \
+  X(logical_xor)          \
+  X(lt)                   \
+  X(masked_fill)          \
   X(max)                  \
+  X(maximum)              \
   X(mean)                 \
   X(min)                  \
+  X(minimum)              \
   X(mul)                  \
   X(narrow)               \
+  X(ne)                   \
   X(neg)                  \
   X(permute)              \
+  X(pow)                  \
+  X(relu)                 \
   X(reshape)              \
+  X(rsqrt)                \
   X(select)               \
+  X(sigmoid)              \
+  X(sign)                 \
+  X(sin)                  \
   X(slice)                \
   X(slice_backward)       \
+  X(sqrt)                 \
+  X(square)               \
   X(squeeze)              \
   X(std)                  \
   X(sub)                  \
   X(sum)                  \
   X(sum_to)               \
+  X(tanh)                 \
   X(to)                   \
   X(transpose)            \
   X(unsqueeze)            \
-  X(var)
+  X(var)                  \
+  X(where)
 // clang-format on
 
 namespace lucid::ops {

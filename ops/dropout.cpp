@@ -1,0 +1,158 @@
+#include "ops/dropout.hpp"
+
+#include <cmath>
+#include <optional>
+
+#include "autograd/record.hpp"
+#include "ops/arithmetic.hpp"
+#include "ops/kernels/elementwise.hpp"
+#include "ops/options.hpp"
+#include "ops/registry.hpp"
+#include "ops/samples.hpp"
+#include "ops/select.hpp"
+
+namespace lucid {
+namespace {
+
+using autograd::Backward;
+using autograd::record;
+
+struct DropoutOptions {
+  double p = 0.5;
+  bool training = true;
+  std::optional<std::int64_t> seed;  // of a generator made for this call; null: the default generator
+};
+LUCID_OPTIONS(DropoutOptions, p, training, seed)
+
+double scale_of(double p) { return p < 1 ? 1 / (1 - p) : 0; }
+
+// True when the call has nothing to drop.
+bool is_identity(std::string_view op, const Tensor& input, double p, bool training) {
+  check(input.defined(), op, "the tensor is undefined");
+  check(p >= 0 && p <= 1, op, "p is ", p, "; a probability between 0 and 1 is required");
+  check(is_floating(input.dtype()), op, "dtype ", input.dtype(),
+        " is not supported; use a floating type, for example .to(lucid::f32)");
+  return !training || p == 0 || input.numel() == 0;
+}
+
+// True with probability 1 - p. The random words are dealt out in one fixed order, that of channels-last
+// memory where the rank allows it, whatever the layout of the tensor to be masked.
+Tensor keep_mask(const Shape& shape, double p, Generator* given) {
+  const Tensor mask =
+      shape.size() < 3 ? empty(shape, boolean) : empty_strided(shape, channels_last_strides(shape), boolean);
+  Generator& generator = given ? *given : default_generator();
+  const std::int64_t blocks = (mask.numel() + 3) / 4;
+  const std::uint64_t first = generator.reserve(static_cast<std::uint64_t>(blocks));
+  const auto threshold = static_cast<std::uint64_t>(std::llround(p * 0x1p32));  // words below it are dropped
+  bool* data = mask.mutable_data<bool>();
+  parallel_for(blocks, kernels::kElementGrain / 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const auto words = generator.block(first + static_cast<std::uint64_t>(i));
+      const std::int64_t count = std::min<std::int64_t>(4, mask.numel() - 4 * i);
+      for (std::int64_t k = 0; k < count; ++k)
+        data[4 * i + k] = words[static_cast<std::size_t>(k)] >= threshold;
+    }
+  });
+  return mask;
+}
+
+Tensor scaled_where(const Tensor& mask, const Tensor& x, double scale) {
+  const Tensor out = empty_like(x);
+  dispatch_floating("dropout", x.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = Compute<T>;
+    kernels::map<T, T, bool>(out, x, mask, [factor = static_cast<C>(scale)](T value, bool keep) {
+      return static_cast<T>(keep ? static_cast<C>(value) * factor : C(0));
+    });
+  });
+  return out;
+}
+
+// saved: the mask
+Tensors dropout_backward(const Backward<DropoutOptions>& b) {
+  const double scale = scale_of(b.options.p);
+  if (autograd::is_recording()) return {where(b.saved[0], b.grad() * scale, 0.0)};
+  return {scaled_where(b.saved[0], b.grad(), scale)};
+}
+
+// saved: 0 or 1 / (1 - p) for each channel
+Tensors dropout3d_backward(const Backward<DropoutOptions>& b) { return {b.grad() * b.saved[0]}; }
+
+}  // namespace
+
+Tensor dropout(const Tensor& input, double p, bool training, Generator* generator) {
+  if (is_identity("dropout", input, p, training)) return input;
+  const Tensor mask = keep_mask(input.shape(), p, generator);
+  return record("dropout", scaled_where(mask, input, scale_of(p)), {input}, {mask},
+                DropoutOptions{p, training, {}}, dropout_backward);
+}
+
+Tensor dropout3d(const Tensor& input, double p, bool training, Generator* generator) {
+  const bool identity = is_identity("dropout3d", input, p, training);
+  check(input.dim() == 4 || input.dim() == 5, "dropout3d", "input has shape ", input.shape(),
+        "; (N, C, D, H, W) or (C, D, H, W) is required");
+  if (identity) return input;
+  Shape channels = input.shape();
+  for (std::size_t axis = channels.size() - 3; axis < channels.size(); ++axis) channels[axis] = 1;
+  Tensor noise, out;
+  {
+    const no_grad guard;
+    noise = keep_mask(channels, p, generator).to(input.dtype()) * scale_of(p);
+    out = input * noise;
+  }
+  return record("dropout3d", out, {input}, {noise}, DropoutOptions{p, training, {}}, dropout3d_backward);
+}
+
+namespace ops {
+namespace {
+
+using Function = Tensor (*)(const Tensor&, double, bool, Generator*);
+
+Op dropout_record(std::string name, std::string doc, Function function) {
+  Op op{.name = std::move(name), .doc = std::move(doc), .inputs = {{"input"}}};
+  op.defaults = default_options<DropoutOptions>();
+  op.call = [name = op.name, function](const Tensors& in, const nlohmann::json& given) -> Tensors {
+    const auto options = read_options<DropoutOptions>(name, given);
+    Generator own(static_cast<std::uint64_t>(options.seed.value_or(0)));
+    return {function(in[0], options.p, options.training, options.seed ? &own : nullptr)};
+  };
+  op.samples = [](Generator& generator) -> std::vector<Sample> {
+    const Shape shape{2, 3, 2, 3, 4};
+    return {{{normal(shape, generator)}, {{"seed", 1}}},
+            {{normal(shape, generator)}, {{"p", 0.2}, {"seed", 2}}},
+            {{normal(shape, generator)}, {{"p", 0.3}, {"training", false}}},
+            {{normal({3, 2, 3, 4}, generator)}, {{"p", 0.7}, {"seed", -3}}},
+            {{normal(shape, generator)}, {{"p", 0.0}}},
+            {{normal(shape, generator)}, {{"p", 1.0}}}};
+  };
+  op.errors = []() -> std::vector<ErrorCase> {
+    const Tensor x = ones({2, 3, 1, 1, 1}, f64);
+    return {{{x}, {{"p", 1.5}}, "1.5"},
+            {{x}, {{"p", -0.1}, {"training", false}}, "-0.1"},
+            {{x.to(i64)}, nlohmann::json::object(), "int64"}};
+  };
+  op.linear_in = {0};
+  return op;
+}
+
+}  // namespace
+
+Op dropout_op() {
+  return dropout_record("dropout", "elements set to 0 with probability p, the others scaled by 1 / (1 - p)",
+                        lucid::dropout);
+}
+
+Op dropout3d_op() {
+  Op op =
+      dropout_record("dropout3d", "whole channels of (N, C, D, H, W) or (C, D, H, W) dropped as in dropout",
+                     lucid::dropout3d);
+  op.errors = [common = op.errors]() {
+    auto errors = common();
+    errors.push_back({{ones({2, 3}, f64)}, nlohmann::json::object(), "(2, 3)"});
+    return errors;
+  };
+  return op;
+}
+
+}  // namespace ops
+}  // namespace lucid

@@ -1,0 +1,215 @@
+#include "ops/select.hpp"
+
+#include <cmath>
+
+#include "autograd/record.hpp"
+#include "ops/compare.hpp"
+#include "ops/kernels/binary.hpp"
+#include "ops/options.hpp"
+#include "ops/registry.hpp"
+#include "ops/samples.hpp"
+
+namespace lucid {
+namespace {
+
+using autograd::Backward;
+using autograd::NoOptions;
+using autograd::record;
+using kernels::Operands;
+
+struct FillOptions {
+  Scalar value = 0.0;
+};
+LUCID_OPTIONS(FillOptions, value)
+
+void require_bool(std::string_view op, std::string_view what, const Tensor& tensor) {
+  check(tensor.defined(), op, "the ", what, " is undefined");
+  check(tensor.dtype() == boolean, op, what, " has dtype ", tensor.dtype(),
+        "; bool is required, for example x != 0");
+}
+
+// out = condition ? a : b. A single number on either side is read once, which keeps the loop to two operands.
+template <class T>
+void choose(const Tensor& out, const Tensor& condition, const Tensor& a, const Tensor& b) {
+  if (b.dim() == 0) {
+    const T fixed = *b.data<T>();
+    kernels::map<T, bool, T>(out, condition, a, [fixed](bool c, T x) { return c ? x : fixed; });
+  } else if (a.dim() == 0) {
+    const T fixed = *a.data<T>();
+    kernels::map<T, bool, T>(out, condition, b, [fixed](bool c, T x) { return c ? fixed : x; });
+  } else {
+    kernels::map<T, bool, T, T>(out, condition, a, b, [](bool c, T x, T y) { return c ? x : y; });
+  }
+}
+
+// saved: the condition
+Tensors where_backward(const Backward<NoOptions>& b) {
+  Tensors out(3);
+  if (b.wants[1]) out[1] = where(b.saved[0], b.grad(), 0.0);
+  if (b.wants[2]) out[2] = where(b.saved[0], 0.0, b.grad());
+  return out;
+}
+
+// saved: the mask
+Tensors masked_fill_backward(const Backward<FillOptions>& b) {
+  return {masked_fill(b.grad(), b.saved[0], 0.0), Tensor()};
+}
+
+template <class F>
+Tensor extremum(std::string_view op, const Tensor& input, const Tensor& other, F f) {
+  const Operands operands(op, input, other);
+  const Tensor out = operands.empty(operands.dtype);
+  dispatch_all(operands.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = Compute<T>;
+    kernels::map<T, T, T>(out, operands.a, operands.b,
+                          [f](T a, T b) { return f(static_cast<C>(a), static_cast<C>(b)) ? a : b; });
+  });
+  return out;
+}
+
+// `loses`: where an operand is not the result. saved: both operands
+Tensors extremum_backward(const Backward<NoOptions>& b, Tensor (*loses)(const Tensor&, const Tensor&)) {
+  const Tensor tie = eq(b.saved[0], b.saved[1]), half = b.grad() * 0.5;
+  Tensors out(2);
+  for (std::size_t i = 0; i < 2; ++i)
+    if (b.wants[i]) out[i] = where(tie, half, where(loses(b.saved[i], b.saved[1 - i]), 0.0, b.grad()));
+  return out;
+}
+
+Tensors maximum_backward(const Backward<NoOptions>& b) { return extremum_backward(b, lt); }
+Tensors minimum_backward(const Backward<NoOptions>& b) { return extremum_backward(b, gt); }
+
+}  // namespace
+
+Tensor where(const Tensor& condition, const Tensor& input, const Tensor& other) {
+  require_bool("where", "condition", condition);
+  const Operands operands("where", input, other);
+  const Shape shape = broadcast_shapes("where", condition.shape(), operands.shape);
+  Tensor out = kernels::empty_for(shape, operands.dtype, {&operands.a, &operands.b, &condition});
+  dispatch_all(operands.dtype, [&](auto tag) {
+    choose<typename decltype(tag)::type>(out, condition, operands.a, operands.b);
+  });
+  return record("where", out, {condition, input, other}, {condition}, NoOptions{}, where_backward);
+}
+
+Tensor where(const Tensor& condition, const Tensor& input, const Scalar& other) {
+  return where(condition, input, kernels::wrap_scalar(other, input));
+}
+
+Tensor where(const Tensor& condition, const Scalar& input, const Tensor& other) {
+  return where(condition, kernels::wrap_scalar(input, other), other);
+}
+
+Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value) {
+  check(input.defined(), "masked_fill", "the tensor is undefined");
+  require_bool("masked_fill", "mask", mask);
+  check(is_floating(input.dtype()) || !value.is_floating(), "masked_fill", "value ", value.to<double>(),
+        " is floating, input has dtype ", input.dtype(), "; give an integer, or convert input with .to()");
+  const Shape shape = broadcast_shapes("masked_fill", input.shape(), mask.shape());
+  Tensor out = kernels::empty_for(shape, input.dtype(), {&input, &mask});
+  dispatch_all(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T fixed = value.to<T>();
+    kernels::map<T, bool, T>(out, mask, input, [fixed](bool m, T x) { return m ? fixed : x; });
+  });
+  return record("masked_fill", out, {input, mask}, {mask}, FillOptions{value}, masked_fill_backward);
+}
+
+// x != x holds for NaN alone.
+Tensor maximum(const Tensor& input, const Tensor& other) {
+  Tensor out = extremum("maximum", input, other, [](auto a, auto b) { return (a > b) | (a != a); });
+  return record("maximum", out, {input, other}, {input, other}, NoOptions{}, maximum_backward);
+}
+
+Tensor minimum(const Tensor& input, const Tensor& other) {
+  Tensor out = extremum("minimum", input, other, [](auto a, auto b) { return (a < b) | (a != a); });
+  return record("minimum", out, {input, other}, {input, other}, NoOptions{}, minimum_backward);
+}
+
+namespace ops {
+namespace {
+
+std::vector<Sample> where_samples(Generator& generator) {
+  std::vector<Sample> samples;
+  for (const Sample& pair : broadcast_samples(generator)) {
+    const Shape shape = pair.inputs[0].shape();
+    samples.push_back(
+        {.inputs = {randint(0, 2, shape, boolean, &generator), pair.inputs[0], pair.inputs[1]}});
+  }
+  samples.push_back({.inputs = {randint(0, 2, {2, 1, 3}, boolean, &generator), normal({3}, generator),
+                                normal({4, 1}, generator)}});
+  return samples;
+}
+
+// The two operands differ by 0.5 or more, so that no difference quotient steps over a tie.
+std::vector<Sample> extremum_samples(Generator& generator) {
+  std::vector<Sample> samples;
+  for (const Sample& pair : broadcast_samples(generator)) {
+    const Tensor a = randint(-2, 3, pair.inputs[0].shape(), f64, &generator);
+    const Tensor b = randint(-2, 3, pair.inputs[1].shape(), f64, &generator) + 0.5;
+    samples.push_back({.inputs = {a, b}});
+  }
+  return samples;
+}
+
+template <class Function>
+Op extremum_op(std::string name, std::string doc, Function function) {
+  Op op{.name = std::move(name), .doc = std::move(doc), .inputs = {{"input"}, {"other"}}};
+  op.call = [name = op.name, function](const Tensors& in, const nlohmann::json& options) -> Tensors {
+    read_options<NoOptions>(name, options);
+    return {function(in[0], in[1])};
+  };
+  op.samples = extremum_samples;
+  op.errors = broadcast_errors;
+  return op;
+}
+
+}  // namespace
+
+Op maximum_op() {
+  return extremum_op("maximum", "the larger of input and other; shapes broadcast", lucid::maximum);
+}
+Op minimum_op() {
+  return extremum_op("minimum", "the smaller of input and other; shapes broadcast", lucid::minimum);
+}
+
+Op where_op() {
+  return {.name = "where",
+          .doc = "input where condition holds, else other; shapes broadcast",
+          .inputs = {{"condition"}, {"input"}, {"other"}},
+          .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
+            read_options<NoOptions>("where", options);
+            return {lucid::where(in[0], in[1], in[2])};
+          },
+          .samples = where_samples,
+          .errors = []() -> std::vector<ErrorCase> {
+            return {{{ones({2}), ones({2}), ones({2})}, nlohmann::json::object(), "float32"},
+                    {{ones({3}, boolean), ones({2}), ones({2})}, nlohmann::json::object(), "(3) and (2)"}};
+          }};
+}
+
+Op masked_fill_op() {
+  return {
+      .name = "masked_fill",
+      .doc = "value where mask holds, else input; shapes broadcast",
+      .inputs = {{"input"}, {"mask"}},
+      .defaults = default_options<FillOptions>(),
+      .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
+        return {lucid::masked_fill(in[0], in[1], read_options<FillOptions>("masked_fill", options).value)};
+      },
+      .samples = [](Generator& generator) -> std::vector<Sample> {
+        return {{{normal({2, 3, 2, 2, 3}, generator), randint(0, 2, {2, 3, 2, 2, 3}, boolean, &generator)},
+                 {{"value", -1.5}}},
+                {{normal({3, 1}, generator), randint(0, 2, {2, 1, 4}, boolean, &generator)}, {{"value", 2}}},
+                {{normal({}, generator), randint(0, 2, {}, boolean, &generator)}}};
+      },
+      .errors = []() -> std::vector<ErrorCase> {
+        return {{{ones({2}), ones({2})}, {{"value", 1}}, "float32"},
+                {{ones({2}, i64), ones({2}, boolean)}, {{"value", 0.5}}, "0.5"},
+                {{ones({2}), ones({2}, boolean)}, {{"value", "x"}}, "value"}};
+      }};
+}
+
+}  // namespace ops
+}  // namespace lucid

@@ -1,0 +1,221 @@
+// Facts about functions of one element at a time: values, subgradients at kinks, types, layouts.
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "autograd/backward.hpp"
+#include "autograd/grad_mode.hpp"
+#include "lucid/tensor.hpp"
+#include "ops/activation.hpp"
+#include "ops/compare.hpp"
+#include "ops/power.hpp"
+#include "ops/registry.hpp"
+#include "ops/select.hpp"
+#include "ops/unary.hpp"
+
+using namespace lucid;
+
+namespace {
+
+using Values = std::vector<double>;
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+Tensor vector(const Values& values, DType dtype = f64) {
+  return Tensor::from(values, {static_cast<std::int64_t>(values.size())}).to(dtype);
+}
+Tensor leaf(const Values& values) { return vector(values).requires_grad_(); }
+
+// The gradient of sum(f(x)).
+template <class F>
+Values slope_at(const Values& at, F f) {
+  const Tensor x = leaf(at);
+  const Tensor y = f(x);
+  y.backward(ones(y.shape(), y.dtype()));
+  return x.grad().to_vector<double>();
+}
+
+}  // namespace
+
+// The prover checks the fused form against differences; the form for recorded backward passes is what it is
+// held against here, for every op there is.
+TEST_CASE("a recorded backward pass gives the gradients that a plain one gives") {
+  for (const ops::Op* op : ops::all()) {
+    if (!op->differentiable) continue;
+    Generator generator(3);
+    for (const ops::Sample& sample : op->samples(generator)) {
+      Tensors inputs = sample.inputs, wanted;
+      for (Tensor& input : inputs)
+        if (input.defined() && is_floating(input.dtype()))
+          wanted.push_back(input = input.clone().requires_grad_());
+      if (!op->inputs.back().repeated) inputs.resize(op->inputs.size());
+      const std::string where = op->name + " " + sample.options.dump();
+      CAPTURE(where);
+      const Tensor y = op->call(inputs, sample.options)[0];
+      if (!y.requires_grad()) continue;
+      Generator cotangent(4);
+      const Tensors seeds{randn(y.shape(), f64, &cotangent)};
+      const Tensors plain = autograd::grad({y}, wanted, seeds, {.retain_graph = true, .allow_unused = true});
+      const Tensors recorded =
+          autograd::grad({y}, wanted, seeds, {.create_graph = true, .allow_unused = true});
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        REQUIRE(plain[i].defined() == recorded[i].defined());
+        if (!plain[i].defined()) continue;
+        const Values a = plain[i].to_vector<double>(), b = recorded[i].to_vector<double>();
+        double most = 0, difference = 0;
+        for (std::size_t k = 0; k < a.size(); ++k) {
+          most = std::max(most, std::abs(b[k]));
+          difference = std::max(difference, std::abs(a[k] - b[k]));
+        }
+        CHECK(difference <= 1e-11 * most);
+      }
+    }
+  }
+}
+
+TEST_CASE("subgradients at kinks and bounds") {
+  CHECK(slope_at({-1, 0, 2}, [](const Tensor& x) { return relu(x); }) == Values{0, 0, 1});
+  CHECK(slope_at({-1, 0, 2}, [](const Tensor& x) { return leaky_relu(x, 0.25); }) == Values{0.25, 0.25, 1});
+  CHECK(slope_at({-1, 0, 2}, [](const Tensor& x) { return leaky_relu(x, -0.5); }) == Values{-0.5, -0.5, 1});
+  CHECK(slope_at({-1, 0, 2}, [](const Tensor& x) { return abs(x); }) == Values{-1, 0, 1});
+  CHECK(slope_at({-2, -1, 0, 1, 2}, [](const Tensor& x) { return clamp(x, -1, 1); }) ==
+        Values{0, 1, 1, 1, 0});
+  CHECK(slope_at({1, 2, 3}, [](const Tensor& x) {
+          return maximum(x, vector({2, 2, 2}));
+        }) == Values{0, 0.5, 1});
+  CHECK(slope_at({1, 2, 3}, [](const Tensor& x) {
+          return minimum(vector({2, 2, 2}), x);
+        }) == Values{1, 0.5, 0});
+  CHECK(slope_at({0, 2}, [](const Tensor& x) { return pow(x, 0); }) == Values{0, 0});
+  CHECK(slope_at({0, 2}, [](const Tensor& x) { return pow(x, vector({0, 3})); }) == Values{0, 12});
+  CHECK(slope_at({0, 2}, [](const Tensor& x) { return pow(vector({0, 0}), x); }) == Values{0, 0});
+}
+
+TEST_CASE("clamp: crossing bounds give max, whose gradient it is; one bound may be missing") {
+  const Tensor x = leaf({-3, 0, 3}), low = leaf({1, 1, 1}), high = leaf({-1, -1, 4});
+  const Tensor y = clamp(x, low, high);
+  CHECK(y.to_vector<double>() == Values{-1, -1, 3});
+  y.backward(ones({3}, f64));
+  CHECK(x.grad().to_vector<double>() == Values{0, 0, 1});
+  CHECK(low.grad().to_vector<double>() == Values{0, 0, 0});
+  CHECK(high.grad().to_vector<double>() == Values{1, 1, 0});
+  CHECK(clamp(vector({-3, 0, 3}), std::nullopt, 1).to_vector<double>() == Values{-3, 0, 1});
+  CHECK(clamp(vector({-3, 0, 3}), 1).to_vector<double>() == Values{1, 1, 3});
+  CHECK(clamp(vector({-3, 0, 3}, i64), 0.5).dtype() == f32);
+  CHECK(clamp(vector({-3, 0, 3}, i64), -1, 1).to_vector<double>() == Values{-1, 0, 1});
+}
+
+TEST_CASE("NaN goes through, and comparisons with it fail") {
+  const Tensor nan = vector({std::nan("")}), one = vector({1});
+  for (const Tensor& y : {relu(nan), leaky_relu(nan), clamp(nan, -1, 1), maximum(nan, one), maximum(one, nan),
+                          minimum(nan, one), minimum(one, nan), abs(nan), sigmoid(nan), sign(nan)})
+    CHECK(std::isnan(y.item<double>()));
+  CHECK_FALSE((nan == nan).item<bool>());
+  CHECK((nan != nan).item<bool>());
+  CHECK_FALSE((nan >= one).item<bool>());
+  CHECK(logical_and(nan, one).item<bool>());
+}
+
+TEST_CASE("types: integers become float32 where the function leaves them, else stay") {
+  const Tensor x = vector({-2, 0, 3}, i64);
+  CHECK(exp(x).dtype() == f32);
+  CHECK(sqrt(vector({4}, i32)).item<float>() == 2);
+  CHECK(abs(x).to_vector<std::int64_t>() == std::vector<std::int64_t>{2, 0, 3});
+  CHECK(sign(x).to_vector<std::int64_t>() == std::vector<std::int64_t>{-1, 0, 1});
+  CHECK(relu(x).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 0, 3});
+  CHECK(pow(x, 3).to_vector<std::int64_t>() == std::vector<std::int64_t>{-8, 0, 27});
+  CHECK(pow(x, 0.5).dtype() == f32);
+  CHECK(pow(2, x).to_vector<std::int64_t>() == std::vector<std::int64_t>{0, 1, 8});
+  CHECK(pow(vector({2}, i64), 62).item<std::int64_t>() == std::int64_t{1} << 62);
+  CHECK((x > 0.5).dtype() == boolean);
+  CHECK((x == 3).to_vector<bool>() == std::vector<bool>{false, false, true});
+  CHECK((x <= vector({0, 0, 0}, f32)).to_vector<bool>() == std::vector<bool>{true, true, false});
+  CHECK(where(x > 0, x, 1.5).dtype() == f32);
+  CHECK(maximum(x, vector({0.5, 0.5, 0.5}, f32)).dtype() == f32);
+}
+
+TEST_CASE("float32 functions are exact to a few units in the last place, to the ends of the range") {
+  struct Row {
+    const char* name;
+    double (*exact)(double);
+    Values at;
+  };
+  const std::vector<Row> rows{
+      {"exp", std::exp, {-110, -100, -87.4, -1e-8, 0, 0.3, 1, 50, 88.7, 89, kInf, -kInf}},
+      {"expm1", std::expm1, {-110, -20, -1, -0.3, -1e-8, 0, 1e-30, 0.3, 1, 50, 88.7, 89}},
+      {"log", std::log, {1e-40, 1e-38, 0.1, 0.999999, 1, 1.000001, 2, 1e30, 3.4e38, 0, -1, kInf}},
+      {"log1p", std::log1p, {-1, -0.999, -0.3, -1e-9, 0, 1e-20, 1e-3, 0.5, 7, 1e30}},
+      {"tanh", std::tanh, {-kInf, -100, -9, -3, -0.5, -1e-7, 0, 1e-30, 0.2, 0.7, 4.5, 20, kInf}},
+      {"erf", std::erf, {-5, -1, -1e-5, 0, 0.3, 2, 4, 10}}};
+  for (const Row& row : rows) {
+    const Tensor x = vector(row.at, f32), y = ops::call(row.name, {x});
+    for (std::size_t i = 0; i < row.at.size(); ++i) {
+      const double exact = row.exact(static_cast<double>(x.to_vector<float>()[i]));
+      const float found = y.to_vector<float>()[i];
+      CAPTURE(row.name);
+      CAPTURE(row.at[i]);
+      if (std::isnan(exact)) {
+        CHECK(std::isnan(found));
+      } else if (std::abs(exact) > 3.4028236e38) {
+        CHECK(found == static_cast<float>(std::copysign(kInf, exact)));
+      } else {
+        const double ulp = std::max(std::abs(exact) * 0x1p-23, 0x1p-149);
+        CHECK(std::abs(found - exact) <= 4 * ulp);
+      }
+    }
+  }
+}
+
+TEST_CASE("sigmoid saturates without overflow") {
+  CHECK(sigmoid(vector({-1000, 0, 1000}, f32)).to_vector<double>() == Values{0, 0.5, 1});
+}
+
+TEST_CASE("layouts: the result keeps channels-last, and gradients come back in it") {
+  Generator generator(5);
+  const Tensor x = randn({2, 3, 2, 3, 4}, f32, &generator).channels_last().requires_grad_();
+  const Tensor y = leaky_relu(x, 0.1);
+  CHECK(y.is_channels_last());
+  y.backward(ones({1}, f32).expand({2, 3, 2, 3, 4}));
+  CHECK(x.grad().is_channels_last());
+  CHECK((x > 0.0).is_channels_last());
+  CHECK(where(x > 0.0, x, 0.0).is_channels_last());
+  CHECK(clamp(x, 0.0).is_channels_last());
+}
+
+TEST_CASE("empty and rank 0 tensors") {
+  CHECK(exp(zeros({2, 0, 3})).shape() == Shape{2, 0, 3});
+  CHECK((zeros({0}) < 1.0).numel() == 0);
+  const Tensor x = scalar_tensor(-4.0, f64).requires_grad_();
+  const Tensor y = where(x < 0.0, square(x), x);
+  y.backward();
+  CHECK(x.grad().item<double>() == -8);
+}
+
+TEST_CASE("relu keeps its result, which a later change in place betrays") {
+  const Tensor x = leaf({-1, 2});
+  const Tensor y = relu(x), z = y * 1.0;
+  y.mutable_data<double>()[0] = 5;
+  CHECK_THROWS_AS(z.backward(ones({2}, f64)), AutogradError);
+}
+
+TEST_CASE("in place: relu_ and leaky_relu_ are recorded, and refuse leaves") {
+  const Tensor x = leaf({-1, 2}), y = x * 3.0;
+  leaky_relu_(y, 0.5);
+  CHECK(y.to_vector<double>() == Values{-1.5, 6});
+  y.backward(ones({2}, f64));
+  CHECK(x.grad().to_vector<double>() == Values{1.5, 3});
+  CHECK_THROWS_AS(relu_(x), AutogradError);
+  const no_grad guard;
+  CHECK(relu_(x).to_vector<double>() == Values{0, 2});
+}
+
+TEST_CASE("masked_fill and where pass gradients to what was chosen") {
+  const Tensor mask = vector({1, 0, 1}, boolean), x = leaf({1, 2, 3}), other = leaf({4});
+  const Tensor filled = masked_fill(x, mask, -7);
+  CHECK(filled.to_vector<double>() == Values{-7, 2, -7});
+  where(mask, other, filled).backward(vector({1, 10, 100}));
+  CHECK(x.grad().to_vector<double>() == Values{0, 10, 0});
+  CHECK(other.grad().to_vector<double>() == Values{101});
+}
