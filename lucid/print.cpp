@@ -85,9 +85,13 @@ class Format {
     const double value = elements_.number(offset);
     if (std::isnan(value)) return "nan";
     if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-    char buffer[64];
-    std::snprintf(buffer, sizeof buffer, scientific_ ? "%.*e" : whole_ ? "%.0f." : "%.*f", kDigits, value);
-    if (whole_ && !scientific_) std::snprintf(buffer, sizeof buffer, "%.0f.", value);
+    char buffer[400];  // the largest double has 309 digits
+    if (scientific_)
+      std::snprintf(buffer, sizeof buffer, "%.*e", kDigits, value);
+    else if (whole_)
+      std::snprintf(buffer, sizeof buffer, "%.0f.", value);
+    else
+      std::snprintf(buffer, sizeof buffer, "%.*f", kDigits, value);
     return buffer;
   }
 
