@@ -16,6 +16,7 @@
   X(any)                  \
   X(argmax)               \
   X(argmin)               \
+  X(batch_norm)           \
   X(clamp)                \
   X(clone)                \
   X(conv1d)               \
@@ -40,7 +41,9 @@
   X(flatten)              \
   X(ge)                   \
   X(getitem)              \
+  X(group_norm)           \
   X(gt)                   \
+  X(instance_norm)        \
   X(le)                   \
   X(leaky_relu)           \
   X(log)                  \

@@ -1,0 +1,334 @@
+#include "ops/kernels/channels.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "lucid/parallel.hpp"
+#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/lanes.hpp"
+
+namespace lucid::kernels {
+namespace {
+
+constexpr std::int64_t kStep = 2 * kLanes;       // columns that a sum holds in registers
+constexpr std::int64_t kWidth = 64;              // least width of a wide row
+constexpr std::int64_t kUnitElements = 1 << 14;  // of one unit of work
+
+// Rows are joined to wide rows, a multiple of kStep elements, so that few channels vectorise as well as many
+// do: element i of a wide row belongs to channel i % channels.
+struct Walk {
+  explicit Walk(const ChannelBlocks& given) : blocks(given) {
+    if (blocks.columns() == 0 || blocks.rows == 0) return;
+    joined = kStep / std::gcd(blocks.channels, kStep);
+    while (joined * blocks.channels < kWidth) joined *= 2;
+    joined = std::min(joined, blocks.rows);
+    width = joined * blocks.channels;
+    unit_rows = std::min(std::max<std::int64_t>(kUnitElements / width, 16) * joined, blocks.rows);
+    units_per_block = (blocks.rows + unit_rows - 1) / unit_rows;
+  }
+
+  // Calls f(unit, block, first element, rows) for every unit, in parallel; `make` gives each thread its f.
+  template <class Make>
+  void run(Make&& make) const {
+    const std::int64_t units = blocks.blocks * units_per_block;
+    const std::int64_t elements = std::max<std::int64_t>(unit_rows * blocks.channels, 1);
+    parallel_for(units, std::max<std::int64_t>(kElementGrain / elements, 1),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   auto f = make();
+                   for (std::int64_t unit = begin; unit < end; ++unit) {
+                     const std::int64_t block = unit / units_per_block;
+                     const std::int64_t row = unit % units_per_block * unit_rows;
+                     f(unit, block, (block * blocks.rows + row) * blocks.channels,
+                       std::min(unit_rows, blocks.rows - row));
+                   }
+                 });
+  }
+
+  std::int64_t units() const { return blocks.blocks * units_per_block; }
+
+  ChannelBlocks blocks;
+  std::int64_t joined = 1;  // rows in a wide row
+  std::int64_t width = 0;   // elements in a wide row
+  std::int64_t unit_rows = 1;
+  std::int64_t units_per_block = 0;
+};
+
+// The first `count` values of `out` repeat `from`, `period` long.
+template <class To, class From>
+void repeat(To* out, const From* from, std::int64_t period, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<To>(from[i % period]);
+}
+
+// out[i % period] += from[i]
+void fold(double* out, const double* from, std::int64_t period, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) out[i % period] += from[i];
+}
+
+template <class T>
+double wide(T value) {
+  return static_cast<double>(static_cast<Compute<T>>(value));
+}
+
+// Adds, for each of `width` columns of `rows` rows, x - about to first and its square to second.
+template <class T>
+LUCID_VECTORIZED void add_moments(const T* x, std::int64_t rows, std::int64_t width, const double* about,
+                                  double* first, double* second) {
+  std::int64_t column = 0;
+  for (; column + kStep <= width; column += kStep) {
+    Lanes a{}, b{}, aa{}, bb{}, shift_a, shift_b, value;
+    load(about + column, shift_a);
+    load(about + column + kLanes, shift_b);
+    const T* p = x + column;
+    for (std::int64_t row = 0; row < rows; ++row, p += width) {
+      load(p, value);
+      value -= shift_a;
+      a += value;
+      aa += value * value;
+      load(p + kLanes, value);
+      value -= shift_b;
+      b += value;
+      bb += value * value;
+    }
+    for (std::int64_t i = 0; i < kLanes; ++i) {
+      first[column + i] += a[i];
+      first[column + kLanes + i] += b[i];
+      second[column + i] += aa[i];
+      second[column + kLanes + i] += bb[i];
+    }
+  }
+  for (; column < width; ++column)
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const double value = wide(x[row * width + column]) - about[column];
+      first[column] += value;
+      second[column] += value * value;
+    }
+}
+
+// Adds, for each column, g to first and g * (x - mean) to second.
+template <class T>
+LUCID_VECTORIZED void add_grads(const T* g, const T* x, std::int64_t rows, std::int64_t width,
+                                const double* mean, double* first, double* second) {
+  std::int64_t column = 0;
+  for (; column + kStep <= width; column += kStep) {
+    Lanes a{}, b{}, aa{}, bb{}, mean_a, mean_b, value, grad;
+    load(mean + column, mean_a);
+    load(mean + column + kLanes, mean_b);
+    for (std::int64_t row = 0, at = column; row < rows; ++row, at += width) {
+      load(g + at, grad);
+      load(x + at, value);
+      a += grad;
+      aa += grad * (value - mean_a);
+      load(g + at + kLanes, grad);
+      load(x + at + kLanes, value);
+      b += grad;
+      bb += grad * (value - mean_b);
+    }
+    for (std::int64_t i = 0; i < kLanes; ++i) {
+      first[column + i] += a[i];
+      first[column + kLanes + i] += b[i];
+      second[column + i] += aa[i];
+      second[column + kLanes + i] += bb[i];
+    }
+  }
+  for (; column < width; ++column)
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const double grad = wide(g[row * width + column]);
+      first[column] += grad;
+      second[column] += grad * (wide(x[row * width + column]) - mean[column]);
+    }
+}
+
+template <class T, class C>
+LUCID_VECTORIZED void map_rows(T* out, const T* x, std::int64_t rows, std::int64_t width, const C* mean,
+                               const C* scale, const C* shift) {
+  for (std::int64_t row = 0; row < rows; ++row, x += width, out += width)
+    for (std::int64_t i = 0; i < width; ++i)
+      out[i] = static_cast<T>((static_cast<C>(x[i]) - mean[i]) * scale[i] + shift[i]);
+}
+
+template <class T, class C>
+LUCID_VECTORIZED void map_grad_rows(T* out, const T* g, const T* x, std::int64_t rows, std::int64_t width,
+                                    const C* slope, const C* mean, const C* scale, const C* shift) {
+  for (std::int64_t row = 0; row < rows; ++row, g += width, x += width, out += width)
+    for (std::int64_t i = 0; i < width; ++i)
+      out[i] = static_cast<T>(static_cast<C>(g[i]) * slope[i] + (static_cast<C>(x[i]) - mean[i]) * scale[i] +
+                              shift[i]);
+}
+
+// A mean of 1e6 has an error of 0.03 in float32: what rounding takes from it goes into the shift.
+template <class C>
+struct Rounded {
+  std::vector<C> mean, scale, shift;
+  explicit Rounded(const Affine& from) {
+    const std::size_t count = from.mean.size();
+    mean.resize(count), scale.resize(count), shift.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      mean[i] = static_cast<C>(from.mean[i]);
+      scale[i] = static_cast<C>(from.scale[i]);
+      shift[i] =
+          static_cast<C>(from.shift[i] - (from.mean[i] - static_cast<double>(mean[i])) * from.scale[i]);
+    }
+  }
+};
+
+}  // namespace
+
+ChannelBlocks channel_blocks(const Tensor& tensor) {
+  const Shape& shape = tensor.shape();
+  std::int64_t rows = 1;
+  for (std::size_t i = 2; i < shape.size(); ++i) rows *= shape[i];
+  if (rows == 1 || tensor.is_channels_last()) return {shape[0], rows, shape[1]};
+  return {shape[0] * shape[1], rows, 1};
+}
+
+Tensor channel_ordered(const Tensor& tensor) {
+  if (tensor.is_contiguous() || tensor.is_channels_last()) return tensor;
+  Tensor out = empty(tensor.shape(), tensor.dtype());
+  copy(out, tensor);
+  return out;
+}
+
+Tensor ordered_like(const Tensor& tensor, const Tensor& like) {
+  const bool fits = like.is_channels_last() ? tensor.is_channels_last() : tensor.is_contiguous();
+  if (fits && tensor.dtype() == like.dtype()) return tensor;
+  Tensor out = empty_like(like);
+  copy(out, tensor);
+  return out;
+}
+
+Moments channel_moments(const Tensor& input) {
+  const Walk walk(channel_blocks(input));
+  const std::int64_t channels = walk.blocks.channels;
+  std::vector<double> means(static_cast<std::size_t>(walk.units() * channels)), squares(means.size());
+  dispatch_floating("channel_moments", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* x = input.data<T>();
+    walk.run([&] {
+      return [&, buffer = std::vector<double>(static_cast<std::size_t>(3 * walk.width))](
+                 std::int64_t unit, std::int64_t, std::int64_t at, std::int64_t rows) mutable {
+        double *about = buffer.data(), *first = about + walk.width, *second = first + walk.width;
+        for (std::int64_t i = 0; i < channels; ++i) about[i] = wide(x[at + i]);
+        repeat(about + channels, about, channels, walk.width - channels);
+        std::fill(first, first + 2 * walk.width, 0.0);
+        const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
+        add_moments(x + at, whole, walk.width, about, first, second);
+        if (rest) add_moments(x + at + whole * walk.width, 1, rest, about, first, second);
+        fold(first, first + channels, channels, walk.width - channels);
+        fold(second, second + channels, channels, walk.width - channels);
+        const auto count = static_cast<double>(rows);
+        for (std::int64_t i = 0; i < channels; ++i) {
+          const auto to = static_cast<std::size_t>(unit * channels + i);
+          means[to] = about[i] + first[i] / count;
+          squares[to] = std::max(second[i] - first[i] * first[i] / count, 0.0);
+        }
+      };
+    });
+  });
+
+  Moments out;
+  const auto columns = static_cast<std::size_t>(walk.blocks.columns());
+  out.mean.resize(columns), out.squares.resize(columns);
+  for (std::int64_t block = 0; block < walk.blocks.blocks; ++block)
+    for (std::int64_t part = 0; part < walk.units_per_block; ++part) {
+      // T. Chan, G. Golub, R. LeVeque (1979): moments of a union
+      const auto before = static_cast<double>(part * walk.unit_rows);
+      const auto count =
+          static_cast<double>(std::min(walk.unit_rows, walk.blocks.rows - part * walk.unit_rows));
+      for (std::int64_t i = 0; i < channels; ++i) {
+        const auto from = static_cast<std::size_t>((block * walk.units_per_block + part) * channels + i);
+        const auto to = static_cast<std::size_t>(block * channels + i);
+        const double delta = means[from] - out.mean[to];
+        out.mean[to] += delta * (count / (before + count));
+        out.squares[to] += squares[from] + delta * delta * (before * count / (before + count));
+      }
+    }
+  return out;
+}
+
+GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean) {
+  const Walk walk(channel_blocks(input));
+  const std::int64_t channels = walk.blocks.channels;
+  std::vector<double> firsts(static_cast<std::size_t>(walk.units() * channels)), seconds(firsts.size());
+  dispatch_floating("channel_grad_sums", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T *x = input.data<T>(), *g = grad.data<T>();
+    walk.run([&] {
+      return [&, buffer = std::vector<double>(static_cast<std::size_t>(3 * walk.width))](
+                 std::int64_t unit, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
+        double *about = buffer.data(), *first = about + walk.width, *second = first + walk.width;
+        repeat(about, mean.data() + block * channels, channels, walk.width);
+        std::fill(first, first + 2 * walk.width, 0.0);
+        const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
+        add_grads(g + at, x + at, whole, walk.width, about, first, second);
+        const std::int64_t last = at + whole * walk.width;
+        if (rest) add_grads(g + last, x + last, 1, rest, about, first, second);
+        fold(firsts.data() + unit * channels, first, channels, walk.width);
+        fold(seconds.data() + unit * channels, second, channels, walk.width);
+      };
+    });
+  });
+
+  GradSums out;
+  const auto columns = static_cast<std::size_t>(walk.blocks.columns());
+  out.grad.resize(columns), out.product.resize(columns);
+  for (std::int64_t unit = 0; unit < walk.units(); ++unit)
+    for (std::int64_t i = 0; i < channels; ++i) {
+      const auto to = static_cast<std::size_t>(unit / walk.units_per_block * channels + i);
+      out.grad[to] += firsts[static_cast<std::size_t>(unit * channels + i)];
+      out.product[to] += seconds[static_cast<std::size_t>(unit * channels + i)];
+    }
+  return out;
+}
+
+void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients) {
+  const Walk walk(channel_blocks(input));
+  const std::int64_t channels = walk.blocks.channels, width = walk.width;
+  dispatch_floating("channel_affine", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = Compute<T>;
+    const T* x = input.data<T>();
+    T* y = out.mutable_data<T>();
+    const Rounded<C> rounded(coefficients);
+    walk.run([&] {
+      return [&, buffer = std::vector<C>(static_cast<std::size_t>(3 * width))](
+                 std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
+        C *mean = buffer.data(), *scale = mean + width, *shift = scale + width;
+        repeat(mean, rounded.mean.data() + block * channels, channels, width);
+        repeat(scale, rounded.scale.data() + block * channels, channels, width);
+        repeat(shift, rounded.shift.data() + block * channels, channels, width);
+        const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
+        map_rows(y + at, x + at, whole, width, mean, scale, shift);
+        map_rows(y + at + whole * width, x + at + whole * width, 1, rest, mean, scale, shift);
+      };
+    });
+  });
+}
+
+void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
+                         const std::vector<double>& slope, const Affine& coefficients) {
+  const Walk walk(channel_blocks(input));
+  const std::int64_t channels = walk.blocks.channels, width = walk.width;
+  dispatch_floating("channel_affine_grad", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = Compute<T>;
+    const T *x = input.data<T>(), *g = grad.data<T>();
+    T* y = out.mutable_data<T>();
+    const Rounded<C> rounded(coefficients);
+    walk.run([&] {
+      return [&, buffer = std::vector<C>(static_cast<std::size_t>(4 * width))](
+                 std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
+        C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width;
+        repeat(rate, slope.data() + block * channels, channels, width);
+        repeat(mean, rounded.mean.data() + block * channels, channels, width);
+        repeat(scale, rounded.scale.data() + block * channels, channels, width);
+        repeat(shift, rounded.shift.data() + block * channels, channels, width);
+        const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
+        const std::int64_t last = at + whole * width;
+        map_grad_rows(y + at, g + at, x + at, whole, width, rate, mean, scale, shift);
+        map_grad_rows(y + last, g + last, x + last, 1, rest, rate, mean, scale, shift);
+      };
+    });
+  });
+}
+
+}  // namespace lucid::kernels

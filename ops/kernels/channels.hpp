@@ -1,0 +1,54 @@
+#pragma once
+// The two passes that every per-channel normalisation is made of: sums over rows, and an affine map of each
+// element by its channel's coefficients. Memory is seen as `blocks` blocks of `rows` rows of `channels`
+// elements: a channels-last (N, C, D, H, W) is N blocks of D*H*W rows of C, a row-major one N*C blocks of
+// D*H*W rows of 1. In both, (block, channel) in order is (n, c) in order.
+
+#include <cstdint>
+#include <vector>
+
+#include "lucid/tensor.hpp"
+
+namespace lucid::kernels {
+
+struct ChannelBlocks {
+  std::int64_t blocks = 0;
+  std::int64_t rows = 0;
+  std::int64_t channels = 0;
+  std::int64_t columns() const { return blocks * channels; }  ///< N * C
+};
+
+/// (N, C, spatial...) as blocks. `tensor` has rank 2 or more and is contiguous or channels-last.
+ChannelBlocks channel_blocks(const Tensor& tensor);
+
+/// `tensor` itself when it is contiguous or channels-last, else a contiguous copy. Not recorded.
+Tensor channel_ordered(const Tensor& tensor);
+
+/// `tensor` itself when it can be walked beside `like` (which is channel-ordered), else a copy laid out so.
+Tensor ordered_like(const Tensor& tensor, const Tensor& like);
+
+/// For each (n, c): the mean over its rows, and the sum of squared deviations from it. Accumulated in double
+/// about a nearby value, so that nothing cancels; the same for any number of threads.
+struct Moments {
+  std::vector<double> mean, squares;
+};
+Moments channel_moments(const Tensor& input);
+
+/// For each (n, c): the sum of `grad`, and of grad * (input - mean[n, c]). Accumulated in double.
+struct GradSums {
+  std::vector<double> grad, product;
+};
+GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean);
+
+/// out = (input - mean) * scale + shift with each (n, c)'s coefficients. Coefficients are rounded to the
+/// type of computation such that a large mean costs no accuracy.
+struct Affine {
+  std::vector<double> mean, scale, shift;
+};
+void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients);
+
+/// out = grad * slope + (input - mean) * scale + shift, likewise.
+void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
+                         const std::vector<double>& slope, const Affine& coefficients);
+
+}  // namespace lucid::kernels
