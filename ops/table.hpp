@@ -44,6 +44,7 @@
   X(group_norm)           \
   X(gt)                   \
   X(instance_norm)        \
+  X(layer_norm)           \
   X(le)                   \
   X(leaky_relu)           \
   X(log)                  \
@@ -67,6 +68,7 @@
   X(pow)                  \
   X(relu)                 \
   X(reshape)              \
+  X(rms_norm)             \
   X(rsqrt)                \
   X(select)               \
   X(sigmoid)              \
