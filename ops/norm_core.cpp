@@ -8,6 +8,8 @@
 namespace lucid::ops {
 namespace {
 
+constexpr std::int64_t kFewElements = 64;
+
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
 // Per channel: `weight` in double, ones when it is undefined.
@@ -70,7 +72,8 @@ Tensor input_gradient(const NormBackward& b, const Tensor& grad, const Tensor& i
   });
   Tensor out = empty_like(input);
   if (b.from_input) {
-    kernels::channel_affine_grad(out, grad, input, slope, affine);
+    // The terms cancel where few elements share their statistics.
+    kernels::channel_affine_grad(out, grad, input, slope, affine, grouping.elements() <= kFewElements);
   } else {
     const std::vector<double> zero(columns);
     kernels::channel_affine(out, grad, {zero, slope, zero});

@@ -6,6 +6,7 @@
 #include "lucid/parallel.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/lanes.hpp"
+#include "ops/kernels/volume.hpp"
 
 namespace lucid::kernels {
 namespace {
@@ -183,9 +184,7 @@ ChannelBlocks channel_blocks(const Tensor& tensor) {
 
 Tensor channel_ordered(const Tensor& tensor) {
   if (tensor.is_contiguous() || tensor.is_channels_last()) return tensor;
-  Tensor out = empty(tensor.shape(), tensor.dtype());
-  copy(out, tensor);
-  return out;
+  return arranged(tensor, channels_innermost(tensor));
 }
 
 Tensor ordered_like(const Tensor& tensor, const Tensor& like) {
@@ -304,30 +303,43 @@ void channel_affine(const Tensor& out, const Tensor& input, const Affine& coeffi
   });
 }
 
-void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
-                         const std::vector<double>& slope, const Affine& coefficients) {
+namespace {
+
+// T is the element type, C that of computation.
+template <class T, class C>
+void affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input, const std::vector<double>& slope,
+                 const Affine& coefficients) {
   const Walk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels, width = walk.width;
+  const T *x = input.data<T>(), *g = grad.data<T>();
+  T* y = out.mutable_data<T>();
+  const Rounded<C> rounded(coefficients);
+  walk.run([&] {
+    return [&, buffer = std::vector<C>(static_cast<std::size_t>(4 * width))](
+               std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
+      C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width;
+      repeat(rate, slope.data() + block * channels, channels, width);
+      repeat(mean, rounded.mean.data() + block * channels, channels, width);
+      repeat(scale, rounded.scale.data() + block * channels, channels, width);
+      repeat(shift, rounded.shift.data() + block * channels, channels, width);
+      const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
+      const std::int64_t last = at + whole * width;
+      map_grad_rows(y + at, g + at, x + at, whole, width, rate, mean, scale, shift);
+      map_grad_rows(y + last, g + last, x + last, 1, rest, rate, mean, scale, shift);
+    };
+  });
+}
+
+}  // namespace
+
+void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
+                         const std::vector<double>& slope, const Affine& coefficients, bool wide) {
   dispatch_floating("channel_affine_grad", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const T *x = input.data<T>(), *g = grad.data<T>();
-    T* y = out.mutable_data<T>();
-    const Rounded<C> rounded(coefficients);
-    walk.run([&] {
-      return [&, buffer = std::vector<C>(static_cast<std::size_t>(4 * width))](
-                 std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-        C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width;
-        repeat(rate, slope.data() + block * channels, channels, width);
-        repeat(mean, rounded.mean.data() + block * channels, channels, width);
-        repeat(scale, rounded.scale.data() + block * channels, channels, width);
-        repeat(shift, rounded.shift.data() + block * channels, channels, width);
-        const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-        const std::int64_t last = at + whole * width;
-        map_grad_rows(y + at, g + at, x + at, whole, width, rate, mean, scale, shift);
-        map_grad_rows(y + last, g + last, x + last, 1, rest, rate, mean, scale, shift);
-      };
-    });
+    if (wide)
+      affine_grad<T, double>(out, grad, input, slope, coefficients);
+    else
+      affine_grad<T, Compute<T>>(out, grad, input, slope, coefficients);
   });
 }
 

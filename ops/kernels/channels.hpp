@@ -21,7 +21,8 @@ struct ChannelBlocks {
 /// (N, C, spatial...) as blocks. `tensor` has rank 2 or more and is contiguous or channels-last.
 ChannelBlocks channel_blocks(const Tensor& tensor);
 
-/// `tensor` itself when it is contiguous or channels-last, else a contiguous copy. Not recorded.
+/// `tensor` itself when it is contiguous or channels-last, else a copy that is. Not
+/// recorded.
 Tensor channel_ordered(const Tensor& tensor);
 
 /// `tensor` itself when it can be walked beside `like` (which is channel-ordered), else a copy laid out so.
@@ -47,8 +48,8 @@ struct Affine {
 };
 void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients);
 
-/// out = grad * slope + (input - mean) * scale + shift, likewise.
+/// out = grad * slope + (input - mean) * scale + shift, likewise; in double if `wide`.
 void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
-                         const std::vector<double>& slope, const Affine& coefficients);
+                         const std::vector<double>& slope, const Affine& coefficients, bool wide);
 
 }  // namespace lucid::kernels

@@ -63,13 +63,16 @@ LUCID_VECTORIZED void map_row(T* out, const T* x, const C* weight, const C* bias
     out[i] = static_cast<T>(((static_cast<C>(x[i]) - mean) - rest) * rstd * weight[i] + bias[i]);
 }
 
-// gx = g * w * rstd + (x - mean) * scale + shift
-template <class T, class C>
-LUCID_VECTORIZED void map_grad_row(T* out, const T* g, const T* x, const C* weight, std::int64_t n, C mean,
-                                   C rstd, C scale, C shift) {
-  for (std::int64_t i = 0; i < n; ++i)
-    out[i] = static_cast<T>(static_cast<C>(g[i]) * weight[i] * rstd + (static_cast<C>(x[i]) - mean) * scale +
-                            shift);
+// gx = g * w * rstd + (x - mean) * scale + shift. In double, which the cache hides: the terms cancel where
+// rows are short.
+template <class T>
+LUCID_VECTORIZED void map_grad_row(T* out, const T* g, const T* x, const double* weight, std::int64_t n,
+                                   double mean, double rstd, double scale, double shift) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double grad = static_cast<double>(static_cast<Compute<T>>(g[i]));
+    const double off = static_cast<double>(static_cast<Compute<T>>(x[i])) - mean;
+    out[i] = static_cast<T>(static_cast<Compute<T>>(grad * weight[i] * rstd + off * scale + shift));
+  }
 }
 
 // Adds this row's share to the sums over rows.
@@ -137,9 +140,7 @@ RowGradients normalize_rows_backward(const RowNorm& norm, const Tensor& grad, co
   std::vector<double> weights(sums_wanted ? static_cast<std::size_t>(ranges) * columns : 0), biases(weights);
   dispatch_floating("normalize_rows_backward", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const auto factors = parameter<C>(weight, norm.columns, C(1));
-    const auto wide_factors = parameter<double>(weight, norm.columns, 1.0);
+    const auto factors = parameter<double>(weight, norm.columns, 1.0);
     const T *x = input.data<T>(), *g = grad.data<T>();
     T* gx = wants[0] ? out.input.template mutable_data<T>() : nullptr;
     const double *means = mean.data<double>(), *rstds = rstd.data<double>();
@@ -150,13 +151,9 @@ RowGradients normalize_rows_backward(const RowNorm& norm, const Tensor& grad, co
         const double m = means[row], r = rstds[row];
         if (wants[0]) {
           RowSums sums;
-          row_grad_sums(g + at, x + at, wide_factors.data(), norm.columns, m, &sums);
-          const double scale = -r * r * r * sums.second / count,
-                       shift = norm.centred ? -r * sums.first / count : 0;
-          const C near = static_cast<C>(m);
-          map_grad_row(gx + at, g + at, x + at, factors.data(), norm.columns, near, static_cast<C>(r),
-                       static_cast<C>(scale),
-                       static_cast<C>(shift - (m - static_cast<double>(near)) * scale));
+          row_grad_sums(g + at, x + at, factors.data(), norm.columns, m, &sums);
+          map_grad_row(gx + at, g + at, x + at, factors.data(), norm.columns, m, r,
+                       -r * r * r * sums.second / count, norm.centred ? -r * sums.first / count : 0.0);
         }
         if (sums_wanted)
           add_row(weights.data() + begin * norm.columns, biases.data() + begin * norm.columns, g + at, x + at,
