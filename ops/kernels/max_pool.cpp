@@ -1,0 +1,199 @@
+#include "ops/kernels/max_pool.hpp"
+
+#include <limits>
+
+#include "ops/kernels/elementwise.hpp"
+
+namespace lucid::kernels {
+namespace {
+
+struct Span {
+  const std::int64_t* first;
+  const std::int64_t* last;
+  const std::int64_t* begin() const { return first; }
+  const std::int64_t* end() const { return last; }
+};
+
+Span taps_of(const AxisTaps& taps, std::int64_t output) {
+  const auto o = static_cast<std::size_t>(output);
+  return {taps.index.data() + taps.begin[o], taps.index.data() + taps.begin[o + 1]};
+}
+
+// One row of windows along W: everything that its loops need.
+struct Row {
+  Span depths, heights;
+  const AxisTaps* widths;
+  std::int64_t height, width, channels;  // of the side that is read
+};
+
+template <class T>
+bool replaces(T value, T best) {
+  return value > best || value != value;
+}
+
+// Positions is void where none are wanted.
+template <class T, class Index, bool kIndexed>
+LUCID_VECTORIZED void max_row(T* out, Index* position, const T* x, const Row& row) {
+  using C = Compute<T>;
+  const std::int64_t channels = row.channels;
+  for (std::int64_t o = 0; o < row.widths->outputs();
+       ++o, out += channels, position += kIndexed ? channels : 0) {
+    const std::int64_t *begin = row.widths->begin.data() + o, *index = row.widths->index.data();
+    bool fresh = true;
+    for (const std::int64_t* d = row.depths.first; d != row.depths.last; ++d)
+      for (const std::int64_t* h = row.heights.first; h != row.heights.last; ++h)
+        for (std::int64_t k = begin[0]; k < begin[1]; ++k) {
+          const std::int64_t at = (*d * row.height + *h) * row.width + index[k];
+          const T* from = x + at * channels;
+          const Index here = static_cast<Index>(at);
+          if (fresh) {
+            fresh = false;
+            for (std::int64_t c = 0; c < channels; ++c) out[c] = from[c];
+            if constexpr (kIndexed)
+              for (std::int64_t c = 0; c < channels; ++c) position[c] = here;
+          } else if constexpr (kIndexed) {
+            for (std::int64_t c = 0; c < channels; ++c) {
+              const bool better = replaces(static_cast<C>(from[c]), static_cast<C>(out[c]));
+              out[c] = better ? from[c] : out[c];
+              position[c] = better ? here : position[c];
+            }
+          } else {
+            for (std::int64_t c = 0; c < channels; ++c)
+              out[c] = replaces(static_cast<C>(from[c]), static_cast<C>(out[c])) ? from[c] : out[c];
+          }
+        }
+    if (fresh)
+      for (std::int64_t c = 0; c < channels; ++c) {
+        out[c] = static_cast<T>(-std::numeric_limits<C>::infinity());
+        if constexpr (kIndexed) position[c] = -1;
+      }
+  }
+}
+
+// One row of the input's gradient: each element adds up the outputs that chose it.
+template <class T, class Index>
+LUCID_VECTORIZED void scatter_row(T* out, const T* grad, const Index* position, std::int64_t first,
+                                  const Row& row) {
+  const std::int64_t channels = row.channels;
+  for (std::int64_t i = 0; i < row.widths->outputs(); ++i, out += channels) {
+    const auto here = static_cast<Index>(first + i);
+    const std::int64_t *begin = row.widths->begin.data() + i, *index = row.widths->index.data();
+    for (std::int64_t c = 0; c < channels; ++c) out[c] = T(0);
+    for (const std::int64_t* d = row.depths.first; d != row.depths.last; ++d)
+      for (const std::int64_t* h = row.heights.first; h != row.heights.last; ++h)
+        for (std::int64_t k = begin[0]; k < begin[1]; ++k) {
+          const std::int64_t at = ((*d * row.height + *h) * row.width + index[k]) * channels;
+          for (std::int64_t c = 0; c < channels; ++c)
+            out[c] = static_cast<T>(out[c] + (position[at + c] == here ? grad[at + c] : T(0)));
+        }
+  }
+}
+
+template <class F>
+void dispatch_index(DType dtype, F&& f) {
+  if (dtype == i32)
+    f(TypeTag<std::int32_t>{});
+  else
+    f(TypeTag<std::int64_t>{});
+}
+
+// Calls f(block, d, h) for every row of a volume of `blocks`.
+template <class F>
+void for_rows_of(const VolumeBlocks& out, F&& f) {
+  const std::int64_t rows = out.blocks * out.depth * out.height;
+  const std::int64_t grain = kElementGrain / std::max<std::int64_t>(out.width * out.channels, 1) + 1;
+  parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row)
+      f(row / out.height / out.depth, row / out.height % out.depth, row % out.height);
+  });
+}
+
+}  // namespace
+
+Maxima max_pool(const Tensor& given, const SpatialTaps& taps, Positions kind) {
+  const bool last = walk_channels_last(given);
+  const Tensor input = arranged(given, last);
+  const Shape shape{given.shape()[0], given.shape()[1], taps[0].outputs(), taps[1].outputs(),
+                    taps[2].outputs()};
+  const VolumeBlocks in(input, last);
+  Maxima out{empty_volume(shape, input.dtype(), last), Tensor()};
+  const bool fits = in.depth * in.height * in.width <= std::numeric_limits<std::int32_t>::max();
+  if (kind != Positions::none)
+    out.positions = empty_volume(shape, kind == Positions::narrow && fits ? i32 : i64, last);
+  const VolumeBlocks to(out.values, last);
+  const std::int64_t row_size = to.width * to.channels;
+  dispatch_floating("max_pool", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* x = input.data<T>();
+    T* y = out.values.template mutable_data<T>();
+    const auto run = [&]<class Index, bool kIndexed>(Index* positions) {
+      for_rows_of(to, [&](std::int64_t block, std::int64_t d, std::int64_t h) {
+        const std::int64_t at = ((block * to.depth + d) * to.height + h) * row_size;
+        max_row<T, Index, kIndexed>(
+            y + at, kIndexed ? positions + at : nullptr, x + block * in.size(),
+            {taps_of(taps[0], d), taps_of(taps[1], h), &taps[2], in.height, in.width, in.channels});
+      });
+    };
+    if (kind == Positions::none)
+      run.template operator()<std::int32_t, false>(nullptr);
+    else
+      dispatch_index(out.positions.dtype(), [&](auto index) {
+        using Index = typename decltype(index)::type;
+        run.template operator()<Index, true>(out.positions.template mutable_data<Index>());
+      });
+  });
+  out.values = arranged_as(out.values, given);
+  if (kind != Positions::none) out.positions = arranged_as(out.positions, given);
+  return out;
+}
+
+Tensor scatter_positions(const Tensor& given, const Tensor& given_positions, const SpatialTaps& taps) {
+  const bool last = walk_channels_last(given_positions);
+  const Tensor grad = arranged(given, last), positions = arranged(given_positions, last);
+  const SpatialTaps back = transposed(taps);
+  const Shape shape{given.shape()[0], given.shape()[1], taps[0].inputs, taps[1].inputs, taps[2].inputs};
+  const Tensor out = empty_volume(shape, grad.dtype(), last);
+  const VolumeBlocks from(grad, last), to(out, last);
+  const std::int64_t row_size = to.width * to.channels;
+  dispatch_floating("max_pool", grad.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* g = grad.data<T>();
+    T* gx = out.mutable_data<T>();
+    dispatch_index(positions.dtype(), [&](auto index) {
+      using Index = typename decltype(index)::type;
+      const Index* p = positions.data<Index>();
+      for_rows_of(to, [&](std::int64_t block, std::int64_t d, std::int64_t h) {
+        const std::int64_t first = (d * to.height + h) * to.width;
+        scatter_row(
+            gx + ((block * to.depth + d) * to.height + h) * row_size, g + block * from.size(),
+            p + block * from.size(), first,
+            {taps_of(back[0], d), taps_of(back[1], h), &back[2], from.height, from.width, from.channels});
+      });
+    });
+  });
+  return arranged_as(out, given_positions);
+}
+
+Tensor gather_positions(const Tensor& given, const Tensor& given_positions) {
+  const bool last = walk_channels_last(given_positions);
+  const Tensor input = arranged(given, last), positions = arranged(given_positions, last);
+  const Tensor out = empty_volume(positions.shape(), input.dtype(), last);
+  const VolumeBlocks from(input, last), to(out, last);
+  dispatch_all(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* x = input.data<T>();
+    T* y = out.mutable_data<T>();
+    dispatch_index(positions.dtype(), [&](auto index) {
+      const auto* p = positions.data<typename decltype(index)::type>();
+      parallel_for(out.numel(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+          const std::int64_t block = i / to.size(), channel = i % to.channels;
+          y[i] = p[i] < 0 ? T(0) : x[block * from.size() + p[i] * from.channels + channel];
+        }
+      });
+    });
+  });
+  return arranged_as(out, given_positions);
+}
+
+}  // namespace lucid::kernels
