@@ -17,13 +17,13 @@ using autograd::record;
 using kernels::RowNorm;
 
 struct LayerNormOptions {
-  std::vector<std::int64_t> normalized_shape = {1};
+  Shape normalized_shape{1};
   double eps = 1e-5;
 };
 LUCID_OPTIONS(LayerNormOptions, normalized_shape, eps)
 
 struct RmsNormOptions {
-  std::vector<std::int64_t> normalized_shape = {1};
+  Shape normalized_shape{1};
   std::optional<double> eps;
 };
 LUCID_OPTIONS(RmsNormOptions, normalized_shape, eps)
@@ -122,13 +122,13 @@ Tensors backward(const Tensor& grad, const Tensors& kept, const RowNorm& rows, s
 }
 
 Tensors layer_norm_backward(const Backward<LayerNormOptions>& b) {
-  const Shape normalized(b.options.normalized_shape);
+  const Shape& normalized = b.options.normalized_shape;
   const RowNorm rows = rows_of("layer_norm", b.saved[0], normalized, true, b.options.eps);
   return backward(b.grad(), b.saved, rows, normalized.size(), b.wants);
 }
 
 Tensors rms_norm_backward(const Backward<RmsNormOptions>& b) {
-  const Shape normalized(b.options.normalized_shape);
+  const Shape& normalized = b.options.normalized_shape;
   const double eps = b.options.eps.value_or(eps_of(b.saved[0].dtype()));
   const RowNorm rows = rows_of("rms_norm", b.saved[0], normalized, false, eps);
   Tensors out = backward(b.grad(), b.saved, rows, normalized.size(), {b.wants[0], b.wants[1], false});
@@ -145,7 +145,7 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
   require_tail("layer_norm", "bias", bias, normalized_shape);
   const Normalized out = forward(rows, input, weight, bias);
   return record("layer_norm", out.result, {input, weight, bias}, {input, weight, out.mean, out.rstd},
-                LayerNormOptions{normalized_shape.to_vector(), eps}, layer_norm_backward);
+                LayerNormOptions{normalized_shape, eps}, layer_norm_backward);
 }
 
 Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight,
@@ -155,7 +155,7 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor
   require_tail("rms_norm", "weight", weight, normalized_shape);
   const Normalized out = forward(rows, input, weight, Tensor());
   return record("rms_norm", out.result, {input, weight}, {input, weight, out.mean, out.rstd},
-                RmsNormOptions{normalized_shape.to_vector(), eps}, rms_norm_backward);
+                RmsNormOptions{normalized_shape, eps}, rms_norm_backward);
 }
 
 namespace ops {
@@ -175,7 +175,7 @@ Op layer_norm_op() {
           .defaults = default_options<LayerNormOptions>(),
           .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
             const auto read = read_options<LayerNormOptions>("layer_norm", options);
-            return {lucid::layer_norm(in[0], Shape(read.normalized_shape), in[1], in[2], read.eps)};
+            return {lucid::layer_norm(in[0], read.normalized_shape, in[1], in[2], read.eps)};
           },
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({3, 5}, g), normal({5}, g), normal({5}, g)}, {{"normalized_shape", {5}}}},
@@ -202,7 +202,7 @@ Op rms_norm_op() {
           .defaults = default_options<RmsNormOptions>(),
           .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
             const auto read = read_options<RmsNormOptions>("rms_norm", options);
-            return {lucid::rms_norm(in[0], Shape(read.normalized_shape), in[1], read.eps)};
+            return {lucid::rms_norm(in[0], read.normalized_shape, in[1], read.eps)};
           },
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({3, 5}, g), normal({5}, g)}, {{"normalized_shape", {5}}}},

@@ -29,14 +29,17 @@ std::int64_t window_count(std::string_view op, std::int64_t in, const Windows& w
   const std::int64_t last =
       checked_mul(op, "window start", std::max<std::int64_t>(count - 1, 0), w.stride[axis]);
   if (w.ceil_mode && last >= in + w.padding[axis]) --count;
-  // Each window's positions are listed: 2^26 of them take a gigabyte.
-  check(count <= kMostTaps / std::min(in, w.kernel[axis]), op, "kernel_size ", w.kernel[axis], " at ", count,
-        " positions on axis ", kAxes[axis],
-        " reads more than 2^26 elements; use a smaller one, or several in turn");
+  if (count > 0)
+    require_listable(op, axis, checked_mul(op, "window positions", count, std::min(in, w.kernel[axis])));
   return count;
 }
 
 }  // namespace
+
+void require_listable(std::string_view op, std::size_t axis, std::int64_t count) {
+  check(count <= kMostTaps, op, "axis ", kAxes[axis], " reads ", count, " positions; at most ", kMostTaps,
+        " are supported");
+}
 
 Shape pooled_shape(std::string_view op, const Tensor& volume, const Windows& w) {
   require_positive(op, "kernel_size", w.kernel, 1);
@@ -103,6 +106,7 @@ Shape adaptive_shape(std::string_view op, const Tensor& volume,
     out[axis] = sizes[i].value_or(in);
     check(out[axis] >= 0, op, "output_size is ", out[axis], " on axis ", kAxes[axis - 2],
           "; at least 0, or null for the input's size, is required");
+    require_listable(op, axis - 2, checked_add(op, "output_size", in, out[axis]));
   }
   checked_numel(op, out);
   return out;

@@ -25,6 +25,10 @@ std::array<std::int64_t, 3> on_three_axes(const Dims<N>& values, std::int64_t ot
   return out;
 }
 
+/// Throws Error when an axis whose positions read `count` elements in all is too large to list: 2^26 of them
+/// take a gigabyte.
+void require_listable(std::string_view op, std::size_t axis, std::int64_t count);
+
 /// Number of windows on each axis of `volume` (N, C, D, H, W). Throws Error on arguments that don't fit.
 Shape pooled_shape(std::string_view op, const Tensor& volume, const Windows& windows);
 

@@ -53,6 +53,7 @@
   X(group_norm)            \
   X(gt)                    \
   X(instance_norm)         \
+  X(interpolate)           \
   X(layer_norm)            \
   X(le)                    \
   X(leaky_relu)            \
@@ -77,6 +78,8 @@
   X(ne)                    \
   X(neg)                   \
   X(permute)               \
+  X(pixel_shuffle3d)       \
+  X(pixel_unshuffle3d)     \
   X(pow)                   \
   X(relu)                  \
   X(reshape)               \
