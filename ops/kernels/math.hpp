@@ -121,6 +121,28 @@ inline T softplus(T x) {
 }
 
 inline double erf(double x) { return std::erf(x); }
-inline float erf(float x) { return std::erf(x); }
+/// Below 0.9 an odd polynomial, from there on 1 - e^q(|x|). Both interpolate at Chebyshev nodes: erf(x)/x in
+/// x^2, and ln(1 - erf(x)) on [0.9, 4]; the result errs by less than 2^-23.
+inline float erf(float x) {
+  const float z = x * x;
+  float p = 0x1.65bfcp-14f;
+  p = p * z - 0x1.acd92ap-11f;
+  p = p * z + 0x1.55107p-8f;
+  p = p * z - 0x1.b815ccp-6f;
+  p = p * z + 0x1.ce2e5cp-4f;
+  p = p * z - 0x1.812744p-2f;
+  p = p * z + 0x1.20dd76p0f;
+  const float a = std::fabs(x) > 4.0f ? 4.0f : std::fabs(x);
+  float q = 0x1.b90e7ap-20f;
+  q = q * a - 0x1.834022p-15f;
+  q = q * a + 0x1.394e9ap-11f;
+  q = q * a - 0x1.381f9ap-8f;
+  q = q * a + 0x1.b0fd8cp-6f;
+  q = q * a - 0x1.c2eac2p-4f;
+  q = q * a - 0x1.437e6cp-1f;
+  q = q * a - 0x1.2156d2p0f;
+  q = q * a + 0x1.4e0358p-12f;
+  return a < 0.9f ? x * p : std::copysign(1.0f - exp(q), x);
+}
 
 }  // namespace lucid::kernels::math

@@ -9,6 +9,7 @@
 //     static T value(const Options&, T x);      // template over float, double (and integers)
 //     static T slope(const Options&, T kept);   // the derivative, from what was kept
 //     static Tensor gradient(const Options&, const Tensor& grad, const Tensor& kept);
+//     static void validate(const Options&);     // may be left out; throws Error
 //   };
 //
 // slope serves the fused backward pass. gradient says the same with differentiable operations, for a backward
@@ -71,6 +72,7 @@ Tensors pointwise_backward(const autograd::Backward<typename U::Options>& b) {
 template <class U>
 Tensor pointwise(const Tensor& input, const typename U::Options& options = {}) {
   check(input.defined(), U::kName, "the tensor is undefined");
+  if constexpr (requires { U::validate(options); }) U::validate(options);
   const Tensor x = U::kIntegers || is_floating(input.dtype()) ? input : converted(input, f32);
   const Tensor out =
       map_values<U::kIntegers>(U::kName, x, [options](auto a) { return U::value(options, a); });

@@ -219,3 +219,50 @@ TEST_CASE("masked_fill and where pass gradients to what was chosen") {
   CHECK(x.grad().to_vector<double>() == Values{0, 10, 0});
   CHECK(other.grad().to_vector<double>() == Values{101});
 }
+
+TEST_CASE("activations at their kinks have PyTorch's derivatives") {
+  CHECK(slope_at({-2, -1, 0, 1, 2}, [](const Tensor& x) { return hardtanh(x); }) == Values{0, 0, 1, 0, 0});
+  CHECK(slope_at({-1, 0, 3, 6, 7}, [](const Tensor& x) { return relu6(x); }) == Values{0, 0, 1, 0, 0});
+  CHECK(slope_at({-4, -3, 3, 4}, [](const Tensor& x) { return hardswish(x); }) == Values{0, -0.5, 1.5, 1});
+  CHECK(slope_at({-3, 0, 3}, [](const Tensor& x) { return hardsigmoid(x); }) == Values{0, 1.0 / 6, 0});
+  CHECK(slope_at({1, 2}, [](const Tensor& x) { return threshold(x, 1, 5); }) == Values{0, 1});
+  CHECK(slope_at({-1, 0}, [](const Tensor& x) { return prelu(x, vector({0.25})); }) == Values{0.25, 0.25});
+}
+
+TEST_CASE("crossed bounds of hardtanh give max_val, which nothing moves") {
+  CHECK(hardtanh(vector({-1, 0, 1}), 0.5, -0.5).to_vector<double>() == Values{-0.5, -0.5, -0.5});
+  CHECK(slope_at({-1, 0, 1}, [](const Tensor& x) { return hardtanh(x, 0.5, -0.5); }) == Values{0, 0, 0});
+}
+
+TEST_CASE("activations at known points, and far out where exponentials overflow") {
+  const auto at = [](const Tensor& y) { return y.to_vector<double>(); };
+  const Tensor far = vector({-1000, 1000}, f32);
+  CHECK(at(silu(far)) == Values{0, 1000});
+  CHECK(at(mish(far)) == Values{0, 1000});
+  CHECK(at(gelu(far)) == Values{0, 1000});
+  CHECK(at(gelu(far, "tanh")) == Values{0, 1000});
+  CHECK(at(softplus(far)) == Values{0, 1000});
+  CHECK(at(logsigmoid(far)) == Values{-1000, 0});
+  CHECK(at(elu(far, 2.0)) == Values{-2, 1000});
+  CHECK(at(celu(far, 2.0)) == Values{-2, 1000});
+  for (const auto f : {silu, mish}) {
+    const Tensor x = vector({-1000, 1000}, f32).requires_grad_();
+    f(x).backward(ones({2}));
+    CHECK(at(x.grad()) == Values{0, 1});
+  }
+  // from the definitions, by the C library
+  const double x = 0.7, inner = std::sqrt(2 / 3.141592653589793) * (x + 0.044715 * x * x * x);
+  CHECK(gelu(vector({x})).item<double>() == doctest::Approx(0.5 * x * std::erfc(-x / std::sqrt(2.0))));
+  CHECK(gelu(vector({x}), "tanh").item<double>() == doctest::Approx(0.5 * x * (1 + std::tanh(inner))));
+  CHECK(mish(vector({x})).item<double>() == doctest::Approx(x * std::tanh(std::log1p(std::exp(x)))));
+  CHECK(selu(vector({-1})).item<double>() == doctest::Approx(-1.1113307));
+  CHECK(softsign(vector({-3})).item<double>() == -0.75);
+}
+
+TEST_CASE("prelu: a slope for each channel, and the sum over the rest is its gradient") {
+  const Tensor x = Tensor::from(Values{-1, -2, 3, -4, 5, -6}, {1, 2, 3}), weight = leaf({0.5, 2});
+  const Tensor y = prelu(x, weight);
+  CHECK(y.to_vector<double>() == Values{-0.5, -1, 3, -8, 5, -12});
+  y.backward(ones({1, 2, 3}, f64));
+  CHECK(weight.grad().to_vector<double>() == Values{-3, -10});
+}
