@@ -29,14 +29,7 @@ void to_json(nlohmann::json& out, DType dtype) { out = std::string(name(dtype));
 void from_json(const nlohmann::json& in, DType& dtype) { dtype = dtype_from_name(in.get<std::string>()); }
 
 void to_json(nlohmann::json& out, const Shape& list) { out = list.to_vector(); }
-void from_json(const nlohmann::json& in, Shape& list) {
-  list = Shape();
-  if (!in.is_array()) {
-    list.push_back(ops::read_integer(in));
-    return;
-  }
-  for (const auto& element : in) list.push_back(ops::read_integer(element));
-}
+void from_json(const nlohmann::json& in, Shape& list) { list = Shape(ops::read_integers(in)); }
 
 template <std::size_t N>
 void to_json(nlohmann::json& out, const Dims<N>& dims) {
@@ -49,8 +42,7 @@ void from_json(const nlohmann::json& in, Dims<N>& dims) {
     dims = Dims<N>(ops::read_integer(in));
     return;
   }
-  std::vector<std::int64_t> values;
-  for (const auto& element : in) values.push_back(ops::read_integer(element));
+  const std::vector<std::int64_t> values = ops::read_integers(in);
   dims = Dims<N>(values.data(), values.size());
 }
 
@@ -73,6 +65,13 @@ std::int64_t read_integer(const nlohmann::json& in) {
   }
   if (!in.is_number_integer()) throw Error("an integer is required, got " + in.dump());
   return in.get<std::int64_t>();
+}
+
+std::vector<std::int64_t> read_integers(const nlohmann::json& in) {
+  if (!in.is_array()) return {read_integer(in)};
+  std::vector<std::int64_t> values;
+  for (const auto& element : in) values.push_back(read_integer(element));
+  return values;
 }
 
 namespace detail {

@@ -49,6 +49,8 @@ namespace ops {
 
 /// An integer that JSON holds exactly. Throws Error on another type, a fraction, or a value beyond 64 bits.
 std::int64_t read_integer(const nlohmann::json& in);
+/// A list of such integers; one integer stands for a list of one.
+std::vector<std::int64_t> read_integers(const nlohmann::json& in);
 
 namespace detail {
 [[noreturn]] void raise_option(const char* key, const nlohmann::json& value, const char* why);
@@ -63,6 +65,8 @@ void read_option(const nlohmann::json& in, const char* key, T& value) {
       value = read_integer(*found);
     else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>)
       value = found->is_null() ? T() : T(read_integer(*found));
+    else if constexpr (std::is_same_v<T, std::vector<std::int64_t>>)
+      value = read_integers(*found);
     else
       value = found->template get<T>();
   } catch (const std::exception& error) {

@@ -16,6 +16,7 @@
   X(adaptive_max_pool2d)  \
   X(adaptive_max_pool3d)  \
   X(add)                  \
+  X(addmm)                \
   X(all)                  \
   X(amax)                 \
   X(amin)                 \
@@ -26,6 +27,7 @@
   X(avg_pool2d)           \
   X(avg_pool3d)           \
   X(batch_norm)           \
+  X(bmm)                  \
   X(celu)                 \
   X(clamp)                \
   X(clone)                \
@@ -63,6 +65,7 @@
   X(layer_norm)           \
   X(le)                   \
   X(leaky_relu)           \
+  X(linear)               \
   X(log)                  \
   X(log1p)                \
   X(logical_and)          \
@@ -72,6 +75,7 @@
   X(logsigmoid)           \
   X(lt)                   \
   X(masked_fill)          \
+  X(matmul)               \
   X(max)                  \
   X(max_pool1d)           \
   X(max_pool2d)           \
@@ -81,6 +85,7 @@
   X(min)                  \
   X(minimum)              \
   X(mish)                 \
+  X(mm)                   \
   X(mul)                  \
   X(narrow)               \
   X(ne)                   \
