@@ -1,27 +1,14 @@
 #pragma once
 // What both kinds of convolution layers share.
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "nn/init.hpp"
+#include "nn/layer_checks.hpp"
 #include "nn/module.hpp"
-#include "ops/dims.hpp"
 
 namespace lucid::nn::detail {
-
-/// "(3, 3, 3)"; one value reads "(3,)".
-template <std::size_t N>
-std::string tuple(const Dims<N>& dims) {
-  return N == 1 ? str("(", dims[0], ",)") : dims.str();
-}
-
-template <std::size_t N>
-void check_at_least(std::string_view layer, const char* what, const Dims<N>& dims, std::int64_t least) {
-  check(std::all_of(dims.begin(), dims.end(), [&](std::int64_t value) { return value >= least; }), layer,
-        what, " is ", dims, "; at least ", least, " is required on every axis");
-}
 
 /// Channels, kernel, stride, dilation and groups; `options` is either kind of layer options.
 template <class Options>

@@ -1,0 +1,161 @@
+#include "nn/norm.hpp"
+
+#include "ops/norm.hpp"
+
+namespace lucid::nn {
+namespace {
+
+void make_affine(Parameter& weight, Parameter& bias, const Shape& shape) {
+  weight = Parameter(ones(shape));
+  bias = Parameter(zeros(shape));
+}
+
+// The buffers of a layer with running statistics.
+template <class Layer>
+void make_statistics(Layer& layer) {
+  layer.running_mean = Buffer(zeros({layer.num_features}));
+  layer.running_var = Buffer(ones({layer.num_features}));
+  layer.num_batches_tracked = Buffer(zeros({}, i64));
+}
+
+void check_common(std::string_view layer, const char* what, std::int64_t channels, double eps) {
+  check(channels >= 1, layer, what, " is ", channels, "; at least 1 is required");
+  check(eps >= 0, layer, "eps is ", eps, "; it must not be negative");
+}
+
+void check_momentum(std::string_view layer, double momentum) {
+  check(momentum >= 0 && momentum <= 1, layer, "momentum is ", momentum, "; it must lie in [0, 1]");
+}
+
+// `least` to `most`: the ranks that the layer takes.
+void check_input(std::string_view layer, const Tensor& input, std::int64_t least, std::int64_t most,
+                 std::int64_t channel_axis, std::int64_t channels) {
+  check(input.defined(), layer, "the input is undefined");
+  check(input.dim() >= least && input.dim() <= most, layer, "input has shape ", input.shape(), "; rank ",
+        least, " to ", most, " is required");
+  check(input.size(channel_axis) == channels, layer, "input has shape ", input.shape(),
+        "; num_features = ", channels, " channels are required on axis ", channel_axis);
+}
+
+const char* python(bool value) { return value ? "True" : "False"; }
+
+}  // namespace
+
+template <std::size_t N>
+BatchNorm<N>::BatchNorm(std::int64_t num_features_, const BatchNormLayerOptions& options_)
+    : num_features(num_features_), options(options_) {
+  check_common(type_name(), "num_features", num_features, options.eps);
+  if (options.momentum) check_momentum(type_name(), *options.momentum);
+  if (options.affine) make_affine(weight, bias, {num_features});
+  if (options.track_running_stats) make_statistics(*this);
+}
+
+template <std::size_t N>
+Tensor BatchNorm<N>::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  constexpr std::int64_t kRank = N + 2;
+  check_input(type_name(), input, N == 1 ? 2 : kRank, kRank, 1, num_features);
+  const bool own_statistics = training() || !running_mean.defined();
+  const bool update = training() && running_mean.defined();
+  const std::int64_t batches = update ? num_batches_tracked.item<std::int64_t>() + 1 : 1;
+  const double momentum = options.momentum.value_or(1.0 / static_cast<double>(batches));
+  const BatchNormOptions o{.training = own_statistics, .momentum = momentum, .eps = options.eps};
+  Tensor out = batch_norm(input, running_mean, running_var, weight, bias, o);
+  if (update) num_batches_tracked.fill_(batches);
+  return out;
+}
+
+template <std::size_t N>
+std::string BatchNorm<N>::type_name() const {
+  return lucid::str("BatchNorm", N, "d");
+}
+
+template <std::size_t N>
+std::string BatchNorm<N>::extra_repr() const {
+  const std::string momentum = options.momentum ? lucid::str(*options.momentum) : "None";
+  return lucid::str(num_features, ", eps=", options.eps, ", momentum=", std::string_view(momentum),
+                    ", affine=", python(options.affine),
+                    ", track_running_stats=", python(options.track_running_stats));
+}
+
+template <std::size_t N>
+InstanceNorm<N>::InstanceNorm(std::int64_t num_features_, const InstanceNormLayerOptions& options_)
+    : num_features(num_features_), options(options_) {
+  check_common(type_name(), "num_features", num_features, options.eps);
+  check_momentum(type_name(), options.momentum);
+  if (options.affine) make_affine(weight, bias, {num_features});
+  if (options.track_running_stats) make_statistics(*this);
+}
+
+template <std::size_t N>
+Tensor InstanceNorm<N>::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  check_input(type_name(), input, N + 1, N + 2, -static_cast<std::int64_t>(N) - 1, num_features);
+  const bool batched = input.dim() == N + 2;
+  const InstanceNormOptions o{.use_input_stats = training() || !options.track_running_stats,
+                              .momentum = options.momentum,
+                              .eps = options.eps};
+  const Tensor out =
+      instance_norm(batched ? input : input.unsqueeze(0), running_mean, running_var, weight, bias, o);
+  return batched ? out : out.squeeze(0);
+}
+
+template <std::size_t N>
+std::string InstanceNorm<N>::type_name() const {
+  return lucid::str("InstanceNorm", N, "d");
+}
+
+template <std::size_t N>
+std::string InstanceNorm<N>::extra_repr() const {
+  return lucid::str(num_features, ", eps=", options.eps, ", momentum=", options.momentum,
+                    ", affine=", python(options.affine),
+                    ", track_running_stats=", python(options.track_running_stats));
+}
+
+GroupNorm::GroupNorm(std::int64_t num_groups_, std::int64_t num_channels_,
+                     const GroupNormLayerOptions& options_)
+    : num_groups(num_groups_), num_channels(num_channels_), options(options_) {
+  check_common("GroupNorm", "num_channels", num_channels, options.eps);
+  check(num_groups >= 1 && num_channels % num_groups == 0, "GroupNorm", "num_groups is ", num_groups,
+        "; it must divide num_channels = ", num_channels);
+  if (options.affine) make_affine(weight, bias, {num_channels});
+}
+
+Tensor GroupNorm::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  return group_norm(input, num_groups, weight, bias, options.eps);
+}
+
+std::string GroupNorm::extra_repr() const {
+  return lucid::str(num_groups, ", ", num_channels, ", eps=", options.eps,
+                    ", affine=", python(options.affine));
+}
+
+LayerNorm::LayerNorm(const Shape& normalized_shape_, const LayerNormLayerOptions& options_)
+    : normalized_shape(normalized_shape_), options(options_) {
+  check(!normalized_shape.empty(), "LayerNorm", "normalized_shape is (); at least one axis is required");
+  for (std::int64_t size : normalized_shape)
+    check(size >= 1, "LayerNorm", "normalized_shape is ", normalized_shape,
+          "; sizes of at least 1 are required");
+  check(options.eps >= 0, "LayerNorm", "eps is ", options.eps, "; it must not be negative");
+  if (options.elementwise_affine) make_affine(weight, bias, normalized_shape);
+}
+
+Tensor LayerNorm::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  return layer_norm(input, normalized_shape, weight, bias, options.eps);
+}
+
+std::string LayerNorm::extra_repr() const {
+  return lucid::str(normalized_shape, ", eps=", options.eps,
+                    ", elementwise_affine=", python(options.elementwise_affine));
+}
+
+template struct BatchNorm<1>;
+template struct BatchNorm<2>;
+template struct BatchNorm<3>;
+template struct InstanceNorm<1>;
+template struct InstanceNorm<2>;
+template struct InstanceNorm<3>;
+
+}  // namespace lucid::nn
