@@ -91,8 +91,9 @@ Op conv_op(std::string name, std::string doc, Function function) {
   };
   op.samples = [](Generator& generator) { return conv_samples(N, generator); };
   op.errors = [] { return conv_errors(N); };
-  // Linear where no bias is given, affine with one; in (weight, bias) together it is linear.
-  op.linear_in = {0, 1};
+  // Linear up to a constant: what the other operands add.
+  op.linear_in = {0, 1, 2};
+  op.exact_on_integers = true;
   op.cost = [name = op.name](const Tensors& in, const nlohmann::json& options) {
     const ConvGeometry g =
         conv_geometry(name, in[0], in[1], in[2], read_options<ConvOptions<N>>(name, options));

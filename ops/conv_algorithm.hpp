@@ -14,7 +14,6 @@ namespace lucid::ops {
 
 enum class ConvAlgorithm : std::uint8_t {
   onednn,  ///< a convolution or deconvolution primitive
-  gemm,    ///< one matrix product and a scatter (ops/conv_gemm.hpp)
   direct   ///< loops of our own (ops/reference/conv.hpp)
 };
 
@@ -26,7 +25,7 @@ struct ConvPlan {
 
   ConvAlgorithm algorithm = ConvAlgorithm::direct;
   std::unique_ptr<onednn::Convolution> primitive;  ///< of ConvAlgorithm::onednn
-  std::string implementation;                      ///< "onednn:jit:avx512_core", "lucid:gemm", "lucid:direct"
+  std::string implementation;                      ///< "onednn:jit:avx512_core", "lucid:direct"
   bool is_reference = false;                       ///< oneDNN offered only a plain loop, which is not used
 };
 

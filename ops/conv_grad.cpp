@@ -184,6 +184,7 @@ Op form_op(std::string name, std::string doc, std::vector<Input> inputs, Call ca
     return {call(in, read_options<ConvGeometry>(name, options))};
   };
   op.linear_in = {0, 1};
+  op.exact_on_integers = true;
   op.cost = [name = op.name](const Tensors& in, const nlohmann::json& options) {
     const auto g = read_options<ConvGeometry>(name, options);
     // Two of x, w and y are given; the weight's channels follow from the activations' where it is missing.

@@ -79,8 +79,9 @@ Op conv_transpose_op(std::string name, std::string doc, Function function) {
   };
   op.samples = [](Generator& generator) { return conv_transpose_samples(N, generator); };
   op.errors = [] { return conv_transpose_errors(N); };
-  // Linear where no bias is given, affine with one.
-  op.linear_in = {0, 1};
+  // Linear up to a constant: what the other operands add.
+  op.linear_in = {0, 1, 2};
+  op.exact_on_integers = true;
   op.cost = [name = op.name](const Tensors& in, const nlohmann::json& options) {
     const ConvGeometry g = conv_transpose_geometry(name, in[0], in[1], in[2],
                                                    read_options<ConvTransposeOptions<N>>(name, options));

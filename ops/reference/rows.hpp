@@ -49,14 +49,18 @@ template <class T, int R, int V>
     }
   }
   for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < V; ++v) {
-      T* at = c + r * c_row + v * lanes;
-      const std::size_t bytes =
-          v + 1 == V && tail ? static_cast<std::size_t>(tail) * sizeof(T) : sizeof(Lanes);
-      Lanes before = {};
-      std::memcpy(&before, at, bytes);
-      before += sums[r][v];
-      std::memcpy(at, &before, bytes);
+    T* at = c + r * c_row;
+    for (int v = 0; v < V; ++v, at += lanes) {
+      if (v + 1 == V && tail) {
+        T rest[lanes];
+        std::memcpy(rest, &sums[r][v], sizeof(Lanes));
+        for (std::int64_t j = 0; j < tail; ++j) at[j] += rest[j];
+      } else {
+        Lanes before;
+        std::memcpy(&before, at, sizeof(Lanes));
+        before += sums[r][v];
+        std::memcpy(at, &before, sizeof(Lanes));
+      }
     }
   }
 }
@@ -64,8 +68,12 @@ template <class T, int R, int V>
 template <class T, int V>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, std::int64_t column,
                                                 std::int64_t tail) {
+  constexpr int kRows = 8 / V;  // eight sums in flight hide the latency of a multiplication
   std::int64_t m = 0;
-  for (; m + 4 <= p.rows; m += 4)
+  for (; m + kRows <= p.rows; m += kRows)
+    block<T, kRows, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row,
+                       p.c + m * p.c_row + column, p.c_row, p.depth, tail);
+  for (; V == 1 && m + 4 <= p.rows; m += 4)
     block<T, 4, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row, p.c + m * p.c_row + column,
                    p.c_row, p.depth, tail);
   for (; m < p.rows; ++m)
@@ -99,9 +107,20 @@ LUCID_VECTORIZED void add_scaled_rows(const T* a, std::int64_t a_row, const T* b
 template <class T>
 LUCID_VECTORIZED void add_row_products(const T* a, std::int64_t a_row, const T* b, std::int64_t b_row,
                                        double* sums, std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t m = 0; m < rows; ++m)
-    for (std::int64_t j = 0; j < columns; ++j)
-      sums[j] += static_cast<double>(a[m * a_row + j]) * static_cast<double>(b[m * b_row + j]);
+  constexpr std::int64_t width = 2 * kLanes<T>;
+  for (std::int64_t first = 0; first < columns; first += width) {
+    const std::int64_t count = columns - first < width ? columns - first : width;
+    T row[width] = {};
+    for (std::int64_t m = 0; m < rows; ++m) {
+      const T* pa = a + m * a_row + first;
+      const T* pb = b + m * b_row + first;
+      if (count == width)
+        for (std::int64_t j = 0; j < width; ++j) row[j] += pa[j] * pb[j];
+      else
+        for (std::int64_t j = 0; j < count; ++j) row[j] += pa[j] * pb[j];
+    }
+    for (std::int64_t j = 0; j < count; ++j) sums[first + j] += static_cast<double>(row[j]);
+  }
 }
 
 }  // namespace lucid::reference

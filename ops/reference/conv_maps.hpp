@@ -1,0 +1,63 @@
+#pragma once
+// Which positions of x and y meet at which kernel tap, for the direct convolutions.
+
+#include <algorithm>
+
+#include "ops/conv_problem.hpp"
+
+namespace lucid::reference {
+
+// Items of a loop that are worth a thread, when `work` multiplications are shared by `items`.
+inline std::int64_t grain_of(double work, std::int64_t items) {
+  constexpr double kWorthAThread = 1 << 16;
+  return static_cast<std::int64_t>(kWorthAThread * static_cast<double>(items) / (work + 1.0)) + 1;
+}
+
+struct Range {
+  std::int64_t begin, end;
+  bool empty() const { return begin >= end; }
+};
+
+// The i in [0, count) for which 0 <= i * stride + shift < size.
+inline Range positions(std::int64_t count, std::int64_t stride, std::int64_t shift, std::int64_t size) {
+  const std::int64_t begin = shift >= 0 ? 0 : (-shift - 1) / stride + 1;
+  const std::int64_t room = size - 1 - shift;
+  const std::int64_t end = room < 0 ? 0 : std::min(count, room / stride + 1);
+  return {begin, end};
+}
+
+// One axis of the form: position i of y meets position i * stride + shift(k) of x at tap k.
+struct AxisMap {
+  std::int64_t stride, padding, dilation, x, kernel, y;
+  AxisMap(const ops::ConvGeometry& g, std::size_t axis)
+      : stride(g.stride[axis]),
+        padding(g.padding[axis]),
+        dilation(g.dilation[axis]),
+        x(g.x[axis]),
+        kernel(g.kernel[axis]),
+        y(g.y[axis]) {}
+
+  std::int64_t shift(std::int64_t k) const { return k * dilation - padding; }
+  Range y_range(std::int64_t k) const { return positions(y, stride, shift(k), x); }
+  /// The x position of i, or -1 when it lies outside.
+  std::int64_t x_of(std::int64_t i, std::int64_t k) const {
+    const std::int64_t at = i * stride + shift(k);
+    return at >= 0 && at < x ? at : -1;
+  }
+  /// The y position whose tap k lies at `at`, or -1 when there is none.
+  std::int64_t y_of(std::int64_t at, std::int64_t k) const {
+    const std::int64_t scaled = at - shift(k);
+    if (scaled < 0 || scaled % stride != 0) return -1;
+    return scaled / stride < y ? scaled / stride : -1;
+  }
+};
+
+struct Maps {
+  AxisMap d, h, w;
+  explicit Maps(const ops::ConvGeometry& g) : d(g, 0), h(g, 1), w(g, 2) {}
+  std::int64_t tap(std::int64_t kd, std::int64_t kh, std::int64_t kw) const {
+    return (kd * h.kernel + kh) * w.kernel + kw;
+  }
+};
+
+}  // namespace lucid::reference
