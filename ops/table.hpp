@@ -41,6 +41,7 @@
   X(conv_transpose3d)     \
   X(conv_weight_grad)     \
   X(cos)                  \
+  X(cross_entropy)        \
   X(cumsum)               \
   X(div)                  \
   X(dropout)              \
@@ -68,11 +69,13 @@
   X(linear)               \
   X(log)                  \
   X(log1p)                \
+  X(log_softmax)          \
   X(logical_and)          \
   X(logical_not)          \
   X(logical_or)           \
   X(logical_xor)          \
   X(logsigmoid)           \
+  X(logsumexp)            \
   X(lt)                   \
   X(masked_fill)          \
   X(matmul)               \
@@ -90,6 +93,8 @@
   X(narrow)               \
   X(ne)                   \
   X(neg)                  \
+  X(nll_loss)             \
+  X(norm)                 \
   X(permute)              \
   X(pixel_shuffle3d)      \
   X(pixel_unshuffle3d)    \
@@ -108,6 +113,7 @@
   X(sin)                  \
   X(slice)                \
   X(slice_backward)       \
+  X(softmax)              \
   X(softplus)             \
   X(softsign)             \
   X(sqrt)                 \

@@ -1,0 +1,123 @@
+#include "ops/class_loss.hpp"
+
+#include "ops/reduce.hpp"
+#include "ops/softmax.hpp"
+#include "ops/view.hpp"
+
+namespace lucid::ops {
+namespace {
+
+void check_target(std::string_view op, const Tensor& input, const Tensor& target, std::size_t axis,
+                  bool probabilities) {
+  if (is_floating(target.dtype()) && probabilities) {
+    check(target.shape() == input.shape(), op, "target holds probabilities (", target.dtype(), ") of shape ",
+          target.shape(), ", input has shape ", input.shape(),
+          "; equal shapes are required, class indices must be of an integer type");
+    return;
+  }
+  check(target.dtype() == i64 || target.dtype() == i32 || target.dtype() == u8, op, "target has dtype ",
+        target.dtype(), "; class indices must be int64, int32 or uint8");
+  Shape expected = input.shape();
+  expected.erase(axis);
+  check(target.shape() == expected, op, "target has shape ", target.shape(), ", input ", input.shape(),
+        " expects class indices of shape ", expected);
+}
+
+// (C) brought to the class axis of a tensor of that rank.
+Tensor along_classes(const Tensor& weight, std::size_t axis, std::size_t rank) {
+  Shape shape = Shape::filled(rank, 1);
+  shape[axis] = weight.shape()[0];
+  return reshape(weight, shape);
+}
+
+Tensor over_classes(const Tensor& values, std::size_t axis) {
+  DimList others;
+  for (std::int64_t i = 0; i < values.dim(); ++i)
+    if (i != static_cast<std::int64_t>(axis)) others.push_back(i);
+  return others.empty() ? values : sum(values, others);
+}
+
+}  // namespace
+
+kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, const Tensor& target,
+                                    const Tensor& weight, std::int64_t ignore_index, double smoothing) {
+  check(input.defined(), op, "input is undefined");
+  check(target.defined(), op, "target is undefined");
+  check(is_floating(input.dtype()), op, "input has dtype ", input.dtype(),
+        "; a floating type is required, for example .to(lucid::f32)");
+  check(input.dim() >= 1, op, "input has shape ", input.shape(), "; (N, C, ...) or (C) is required");
+  const std::size_t axis = input.dim() == 1 ? 0 : 1;
+  const std::int64_t classes = input.shape()[axis];
+  check(classes >= 1, op, "input has shape ", input.shape(),
+        ", which has no class; at least one is required");
+  check_target(op, input, target, axis, op == "cross_entropy");
+  check(smoothing >= 0 && smoothing <= 1, op, "label_smoothing is ", smoothing, "; 0 to 1 is required");
+  check(!is_floating(target.dtype()) || ignore_index < 0, op, "ignore_index is ", ignore_index,
+        ", which means nothing to a target of probabilities; give class indices, or leave it out");
+  kernels::ClassTargets targets{op, target, {}, axis, ignore_index, smoothing};
+  if (is_floating(target.dtype())) targets.target = kernels::converted(target, input.dtype());
+  if (!weight.defined()) {
+    targets.weights.assign(static_cast<std::size_t>(classes), 1.0);
+    return targets;
+  }
+  check(weight.shape() == Shape{classes}, op, "weight has shape ", weight.shape(), ", input ", input.shape(),
+        " expects (", classes, "), one for each class");
+  check(is_floating(weight.dtype()), op, "weight has dtype ", weight.dtype(),
+        "; a floating type is required");
+  targets.weights = weight.to_vector<double>();
+  return targets;
+}
+
+Tensor empty_losses(const kernels::ClassTargets& targets, const Tensor& input) {
+  Shape shape = input.shape();
+  shape.erase(targets.axis);
+  return empty(shape, input.dtype());
+}
+
+Tensor reduced_class_loss(const Tensor& losses, const kernels::LossSums& sums, const Tensor& input,
+                          Reduction reduction) {
+  if (reduction == Reduction::none) return losses;
+  const bool divide = reduction == Reduction::mean;
+  const double value = !divide ? sums.loss : sums.weight == 0 ? 0 : sums.loss / sums.weight;
+  return scalar_tensor(value, input.dtype());
+}
+
+ClassGradients class_gradients(const kernels::ClassTargets& targets, const Tensor& grad, const Tensor& input,
+                               const Tensor& weight, Reduction reduction, bool softmax,
+                               const std::vector<bool>& wants) {
+  const std::size_t axis = targets.axis, rank = input.shape().size();
+  const auto dim = static_cast<std::int64_t>(axis);
+  const bool probabilities = is_floating(targets.target.dtype());
+  const double share = targets.smoothing / static_cast<double>(input.size(dim));
+  const Tensor& t = targets.target;
+  const Tensor h = probabilities ? t.to(input.dtype()) : kernels::class_indicators(targets, input);
+  const Tensor counted = probabilities ? ones({}, input.dtype()) : sum(h, {dim}, true);
+  const Tensor u = h * (1 - targets.smoothing) + counted * share;
+  const Tensor w = weight.defined() ? along_classes(weight.to(input.dtype()), axis, rank) : Tensor();
+  const Tensor q = w.defined() ? u * w : u;
+
+  Tensor scale = reduction == Reduction::none ? unsqueeze(grad, dim) : grad;
+  Tensor total;
+  if (reduction == Reduction::mean) {
+    const auto positions = static_cast<double>(input.numel()) / static_cast<double>(input.size(dim));
+    total = probabilities ? scalar_tensor(positions, input.dtype()) : (w.defined() ? h * w : h).sum();
+    scale = total.item<double>() == 0 ? grad * 0.0 : grad / total;
+  }
+  ClassGradients out;
+  const Tensor negative_log = -(softmax ? log_softmax(input, dim) : input);
+  if (wants[0])
+    out.input = softmax ? scale * (lucid::softmax(input, dim) * sum(q, {dim}, true) - q) : -(scale * q);
+  if (wants[1] && probabilities) {
+    const Tensor slope = scale * negative_log * (1 - targets.smoothing);
+    out.target = w.defined() ? slope * w : slope;
+  }
+  if (wants[2] && weight.defined()) {
+    out.weight = over_classes(scale * u * negative_log, axis);
+    // The weights are in the divisor of the mean too.
+    if (total.defined() && !probabilities && total.item<double>() != 0)
+      out.weight = out.weight - over_classes(h, axis) * ((q * negative_log).sum() * scale / total);
+  }
+  return out;
+}
+
+}  // namespace lucid::ops

@@ -1,0 +1,32 @@
+#pragma once
+// What cross_entropy and nll_loss share: their arguments checked, and the differentiable form of their
+// gradients.
+
+#include "ops/kernels/binary.hpp"
+#include "ops/kernels/cross_entropy.hpp"
+#include "ops/loss.hpp"
+
+namespace lucid::ops {
+
+/// Checks input, target and class weights against each other. The class axis is 1, or 0 for rank 1.
+kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, const Tensor& target,
+                                    const Tensor& weight, std::int64_t ignore_index, double smoothing);
+
+/// The loss as reduced: of `losses` (none), sums.loss / weight (0 when the weight is), or sums.loss.
+Tensor reduced_class_loss(const Tensor& losses, const kernels::LossSums& sums, const Tensor& input,
+                          Reduction reduction);
+
+/// Losses for Reduction::none: uninitialised, of the input's shape without the class axis.
+Tensor empty_losses(const kernels::ClassTargets& targets, const Tensor& input);
+
+struct ClassGradients {
+  Tensor input, target, weight;  // undefined where not wanted
+};
+
+/// Recorded gradients of sum_c weight_c u_c * (-v_c), reduced; v are the log-probabilities (log_softmax of
+/// `input` when `softmax`, else `input` itself), u_c = (1 - smoothing) t_c + smoothing / C, 0 where ignored.
+ClassGradients class_gradients(const kernels::ClassTargets& targets, const Tensor& grad, const Tensor& input,
+                               const Tensor& weight, Reduction reduction, bool softmax,
+                               const std::vector<bool>& wants);
+
+}  // namespace lucid::ops

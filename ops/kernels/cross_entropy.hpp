@@ -1,0 +1,40 @@
+#pragma once
+// Softmax and cross-entropy in one pass over the classes of each position, forward and backward. Nothing is
+// recorded; arguments are checked by the caller, class indices here.
+
+#include "lucid/tensor.hpp"
+
+namespace lucid::kernels {
+
+/// q_c, what a class counts at a position: weight_c * ((1 - smoothing) * t_c + smoothing / C), where t is the
+/// target's one-hot code or its probabilities; 0 at ignored positions.
+struct ClassTargets {
+  std::string_view op;
+  Tensor target;                // indices (the input's shape without `axis`) or probabilities (input's shape)
+  std::vector<double> weights;  // C of them
+  std::size_t axis = 1;
+  std::int64_t ignore_index = -100;
+  double smoothing = 0;
+};
+
+struct LossSums {
+  double loss = 0;    // sum over positions
+  double weight = 0;  // of the targets' class weights; the number of positions for probabilities
+};
+
+/// sum_c q_c (log sum_k e^{x_k} - x_c) at each position. `losses` (shape without the axis, input's type) may
+/// be undefined. Throws Error on a class index out of range.
+LossSums cross_entropy(const ClassTargets& targets, const Tensor& input, const Tensor& losses);
+
+/// scale * (sum(q) softmax(x) - q); `scale` has the input's type and broadcasts to the positions.
+void cross_entropy_backward(const ClassTargets& targets, const Tensor& grad_input, const Tensor& input,
+                            const Tensor& scale);
+
+/// sum_c q_c (-x_c), for class indices, without smoothing.
+LossSums nll(const ClassTargets& targets, const Tensor& input, const Tensor& losses);
+
+/// weight-free indicators for class indices: h_c = 1 at the target's class, 0 elsewhere and at ignored
+/// positions; of `like`'s shape and type.
+Tensor class_indicators(const ClassTargets& targets, const Tensor& like);
+
+}  // namespace lucid::kernels
