@@ -70,35 +70,53 @@ void parallel_rows(const LoopPlan<N>& plan, Row&& row) {
                [&](std::int64_t begin, std::int64_t end) { for_rows(plan, begin, end, row); });
 }
 
-// One row each; strides in elements. The unit-stride case is split off so that the compiler vectorises it.
+// One row each; strides in elements. Where all elements are of one floating type the unit-stride case is split off and
+// vectorised; the many other combinations of types share one plain loop, which keeps compile times in bounds.
+template <class O, class... In>
+inline constexpr bool kHot = std::is_floating_point_v<O> && (std::is_same_v<O, In> && ...);
+
+template <class T, class F>
+LUCID_VECTORIZED void hot_row(T* out, const T* a, std::int64_t n, F f) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
+}
+
+template <class T, class F>
+LUCID_VECTORIZED void hot_row(T* out, const T* a, const T* b, std::int64_t n, F f) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
+}
+
+template <class T, class F>
+LUCID_VECTORIZED void hot_row(T* out, const T* a, T b, std::int64_t n, F f) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b);
+}
+
+template <class T, class F>
+LUCID_VECTORIZED void hot_row(T* out, const T* a, const T* b, const T* c, std::int64_t n, F f) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], c[i]);
+}
+
 template <class O, class A, class F>
-LUCID_VECTORIZED void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_t n, F f) {
-  if (so == 1 && sa == 1)
-    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
-  else
-    for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa]);
+void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_t n, F f) {
+  if constexpr (kHot<O, A>)
+    if (so == 1 && sa == 1) return hot_row(out, a, n, f);
+  for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa]);
 }
 
 template <class O, class A, class B, class F>
-LUCID_VECTORIZED void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa,
-                                 std::int64_t sb, std::int64_t n, F f) {
-  if (so == 1 && sa == 1 && sb == 1) {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
-  } else if (so == 1 && sa == 1 && sb == 0) {
-    const B fixed = *b;
-    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], fixed);
-  } else {
-    for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb]);
+void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa, std::int64_t sb, std::int64_t n, F f) {
+  if constexpr (kHot<O, A, B>) {
+    if (so == 1 && sa == 1 && sb == 1) return hot_row(out, a, b, n, f);
+    if (so == 1 && sa == 1 && sb == 0) return hot_row(out, a, *b, n, f);
   }
+  for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb]);
 }
 
 template <class O, class A, class B, class C, class F>
-LUCID_VECTORIZED void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so,
-                                  std::int64_t sa, std::int64_t sb, std::int64_t sc, std::int64_t n, F f) {
-  if (so == 1 && sa == 1 && sb == 1 && sc == 1)
-    for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], c[i]);
-  else
-    for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb], c[i * sc]);
+void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, std::int64_t sa, std::int64_t sb,
+                 std::int64_t sc, std::int64_t n, F f) {
+  if constexpr (kHot<O, A, B, C>)
+    if (so == 1 && sa == 1 && sb == 1 && sc == 1) return hot_row(out, a, b, c, n, f);
+  for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb], c[i * sc]);
 }
 
 /// out[i] = f(a[i]); `a` broadcasts to out's shape. O and A are the element types.
