@@ -53,9 +53,8 @@ void AtomicFile::commit() {
   close(descriptor_);
   descriptor_ = -1;
   // The new name lives in the folder, which has to reach the disk too; not every file system can do that.
-  std::string folder = std::filesystem::path(path_).parent_path().string();
-  if (folder.empty()) folder = ".";
-  const int handle = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  const int handle = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (handle < 0) return;
   fsync(handle);
   close(handle);

@@ -141,7 +141,7 @@ class Printer {
     for (std::int64_t i : shown(tensor_.shape()[axis], summarise_)) {
       if (count > 0 && innermost && count % per_line != 0) out_ += ", ";
       if (count > 0 && (!innermost || count % per_line == 0))
-        out_ += "," + std::string(innermost ? 1 : rank - axis - 1, '\n') + std::string(indent, ' ');
+        out_.append(",").append(innermost ? 1 : rank - axis - 1, '\n').append(indent, ' ');
       ++count;
       if (i == kGap)
         out_ += "...";

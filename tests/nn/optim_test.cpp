@@ -268,3 +268,18 @@ TEST_CASE("clip_grad_value_ limits each element") {
   CHECK(grad[2] == 0.5f);
   CHECK(std::isnan(grad[3]));
 }
+
+TEST_CASE("gradients that share elements are clipped once each") {
+  const Tensor a = leaf(ones({2})), b = leaf(ones({2})), shared = full({2}, 4);
+  a.set_grad(shared);
+  b.set_grad(shared);
+  optim::clip_grad_value_({a, b}, 1);
+  const Tensor broad = leaf(ones({3}));
+  broad.set_grad(alias(full({1}, 4), {3}, {0}, 0));
+  CHECK(optim::clip_grad_norm_({broad}, 1, {.norm_type = 1}) == 12);
+  CHECK(broad.grad().to_vector<float>()[2] == doctest::Approx(4.0 / 12).epsilon(1e-6));
+  a.set_grad(shared.clone());
+  b.set_grad(a.grad());
+  optim::clip_grad_norm_({a, b}, 1, {.norm_type = 1});
+  CHECK(a.grad().to_vector<float>()[0] == doctest::Approx(4.0 / 16).epsilon(1e-6));
+}
