@@ -2,7 +2,7 @@
 
 #include "nn/conv_common.hpp"
 #include "ops/options.hpp"
-#include "ops/registry.hpp"
+#include "ops/pad.hpp"
 
 namespace lucid::nn {
 namespace {
@@ -30,9 +30,15 @@ std::pair<Dims<N>, Dims<N>> pads_of(const ConvLayerOptions<N>& options) {
 template <std::size_t N>
 Tensor padded(const Tensor& input, const ConvLayerOptions<N>& options) {
   const auto [before, after] = pads_of(options);
-  std::vector<std::int64_t> pad;  // from the last axis to the first
-  for (std::size_t i = N; i-- > 0;) pad.insert(pad.end(), {before[i], after[i]});
-  return ops::call("pad", {input}, {{"pad", pad}, {"mode", options.padding_mode}});
+  std::vector<std::int64_t> amounts;  // from the last axis to the first
+  for (std::size_t i = N; i-- > 0;) {
+    amounts.push_back(before[i]);
+    amounts.push_back(after[i]);
+  }
+  const PadMode mode = options.padding_mode == "reflect"     ? PadMode::reflect
+                       : options.padding_mode == "replicate" ? PadMode::replicate
+                                                             : PadMode::circular;
+  return pad(input, amounts, mode);
 }
 
 template <std::size_t N>

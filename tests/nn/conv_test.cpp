@@ -76,6 +76,22 @@ TEST_CASE("a layer computes what its function does") {
         Shape{1, 2, 6, 6});
 }
 
+TEST_CASE("padding modes fill the border from the input") {
+  const Tensor x = Tensor::from({1, 2, 3, 4}, {1, 1, 4});
+  const auto with = [&](const char* mode, const Padding<1>& padding) {
+    const nn::Conv1d sum(1, 1, {.kernel_size = 3, .padding = padding, .bias = false, .padding_mode = mode});
+    sum.weight.detach().fill_(1);
+    return sum(x).to_vector<float>();
+  };
+  CHECK(with("zeros", 1) == std::vector<float>{3, 6, 9, 7});
+  CHECK(with("reflect", 1) == std::vector<float>{5, 6, 9, 10});
+  CHECK(with("replicate", 1) == std::vector<float>{4, 6, 9, 11});
+  CHECK(with("circular", 1) == std::vector<float>{7, 6, 9, 8});
+  CHECK(with("circular", "same") == with("circular", 1));
+  const nn::Conv3d even(1, 1, {.kernel_size = {1, 2, 4}, .padding = "same", .padding_mode = "replicate"});
+  CHECK(even(randn({1, 1, 3, 4, 5})).shape() == Shape{1, 1, 3, 4, 5});
+}
+
 TEST_CASE("output_size reaches every valid output_padding") {
   const Tensor x = randn({2, 3, 6, 6, 6});
   const nn::ConvTranspose3d up(3, 4, {.kernel_size = 3, .stride = 3});

@@ -10,6 +10,7 @@
 #include "nn/norm.hpp"
 #include "nn/pool.hpp"
 #include "nn/sequential.hpp"
+#include "nn/softmax.hpp"
 #include "nn/upsample.hpp"
 #include "ops/matmul.hpp"
 
@@ -128,6 +129,8 @@ TEST_CASE("activations as layers") {
   CHECK(values(nn::SiLU()(x))[1] == doctest::Approx(2 / (1 + std::exp(-2.0))));
   CHECK(values(nn::Sigmoid()(x))[1] == doctest::Approx(1 / (1 + std::exp(-2.0))));
   CHECK(values(nn::Tanh()(x))[1] == doctest::Approx(std::tanh(2.0)));
+  CHECK(values(nn::Softmax(0)(x))[0] == doctest::Approx(1 / (1 + std::exp(3.0))));
+  CHECK(values(nn::LogSoftmax(-1)(x))[0] == doctest::Approx(-std::log(1 + std::exp(3.0))));
   CHECK_THROWS_WITH_AS(nn::GELU("erf"), doctest::Contains("\"erf\""), Error);
 }
 

@@ -1,0 +1,82 @@
+#pragma once
+// The ops under the names they have in torch.nn.functional.
+
+#include "ops/activation.hpp"
+#include "ops/conv.hpp"
+#include "ops/dropout.hpp"
+#include "ops/interpolate.hpp"
+#include "ops/loss.hpp"
+#include "ops/matmul.hpp"
+#include "ops/norm.hpp"
+#include "ops/pad.hpp"
+#include "ops/pool.hpp"
+#include "ops/softmax.hpp"
+#include "ops/unary.hpp"
+
+namespace lucid::nn::functional {
+
+using lucid::conv1d;
+using lucid::conv2d;
+using lucid::conv3d;
+using lucid::conv_transpose1d;
+using lucid::conv_transpose2d;
+using lucid::conv_transpose3d;
+using lucid::linear;
+
+using lucid::adaptive_avg_pool1d;
+using lucid::adaptive_avg_pool2d;
+using lucid::adaptive_avg_pool3d;
+using lucid::adaptive_max_pool1d;
+using lucid::adaptive_max_pool2d;
+using lucid::adaptive_max_pool3d;
+using lucid::avg_pool1d;
+using lucid::avg_pool2d;
+using lucid::avg_pool3d;
+using lucid::max_pool1d;
+using lucid::max_pool1d_with_indices;
+using lucid::max_pool2d;
+using lucid::max_pool2d_with_indices;
+using lucid::max_pool3d;
+using lucid::max_pool3d_with_indices;
+using lucid::max_unpool3d;
+
+using lucid::interpolate;
+using lucid::pad;
+using lucid::pixel_shuffle3d;
+using lucid::pixel_unshuffle3d;
+
+using lucid::batch_norm;
+using lucid::group_norm;
+using lucid::instance_norm;
+using lucid::layer_norm;
+using lucid::rms_norm;
+
+using lucid::celu;
+using lucid::elu;
+using lucid::gelu;
+using lucid::hardsigmoid;
+using lucid::hardswish;
+using lucid::hardtanh;
+using lucid::leaky_relu;
+using lucid::log_softmax;
+using lucid::logsigmoid;
+using lucid::mish;
+using lucid::prelu;
+using lucid::relu;
+using lucid::relu6;
+using lucid::selu;
+using lucid::sigmoid;
+using lucid::silu;
+using lucid::softmax;
+using lucid::softplus;
+using lucid::softsign;
+using lucid::tanh;
+using lucid::threshold;
+
+using lucid::dropout;
+using lucid::dropout3d;
+
+using lucid::cross_entropy;
+using lucid::nll_loss;
+
+}  // namespace lucid::nn::functional

@@ -1,0 +1,21 @@
+#pragma once
+// Everything a training loop needs from this floor.
+
+#include "nn/activation.hpp"
+#include "nn/conv.hpp"
+#include "nn/dropout.hpp"
+#include "nn/functional.hpp"
+#include "nn/init.hpp"
+#include "nn/linear.hpp"
+#include "nn/module.hpp"
+#include "nn/norm.hpp"
+#include "nn/optim/adam.hpp"
+#include "nn/optim/adaptive.hpp"
+#include "nn/optim/clip.hpp"
+#include "nn/optim/make.hpp"
+#include "nn/optim/schedule.hpp"
+#include "nn/optim/sgd.hpp"
+#include "nn/pool.hpp"
+#include "nn/sequential.hpp"
+#include "nn/softmax.hpp"
+#include "nn/upsample.hpp"
