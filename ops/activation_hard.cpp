@@ -65,6 +65,9 @@ struct Relu6 : Pieces<> {
   static Tensor gradient(Options, const Tensor& grad, const Tensor& y) { return inside(grad, y, 0, 6); }
 };
 
+// PyTorch's slope is the float32 nearest to 1/6 in every type; the same numbers need the same constant (3e-8 from 1/6).
+constexpr double kHardsigmoidSlope = 1.0f / 6.0f;
+
 struct Hardsigmoid : Pieces<> {
   static constexpr std::string_view kName = "hardsigmoid";
   template <class T>
@@ -73,10 +76,10 @@ struct Hardsigmoid : Pieces<> {
   }
   template <class T>
   static T slope(Options, T x) {
-    return (x <= T(-3)) | (x >= T(3)) ? T(0) : T(1) / T(6);
+    return (x <= T(-3)) | (x >= T(3)) ? T(0) : T(kHardsigmoidSlope);
   }
   static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
-    return inside(grad / 6.0, x, -3, 3);
+    return inside(grad * kHardsigmoidSlope, x, -3, 3);
   }
 };
 

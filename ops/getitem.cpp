@@ -50,6 +50,7 @@ TensorIndex read_entry(const nlohmann::json& in) {
     if (!bounds[2].is_null()) slice.step = ops::read_integer(bounds[2]);
     return slice;
   }
+  if (!in.is_number_integer()) throw Error("a list of integers, slices, ellipsis and null is required");
   return ops::read_integer(in);
 }
 
@@ -60,7 +61,10 @@ void to_json(nlohmann::json& out, const IndexList& list) {
 
 void from_json(const nlohmann::json& in, IndexList& list) {
   list.entries.clear();
-  if (!in.is_array()) throw Error("a list of integers, slices, ellipsis and null is required");
+  if (!in.is_array()) {  // x[1:3] is x[(1:3,)]
+    list.entries.push_back(read_entry(in));
+    return;
+  }
   for (const auto& entry : in) list.entries.push_back(read_entry(entry));
 }
 

@@ -46,8 +46,8 @@ std::vector<Margin> margins_of(const Shape& shape, const Counts& pad) {
 }
 
 Shape padded_shape(const Tensor& input, const Counts& pad) {
-  check(pad.size() % 2 == 0, "pad", "pad has ", pad.size(),
-        " counts; pairs of before and after are required");
+  check(pad.size() % 2 == 0, "pad", "pad has ", pad.size(), " counts for the input ", input.shape(),
+        "; pairs of before and after are required");
   check(pad.size() / 2 <= input.shape().size(), "pad", "pad has ", pad.size() / 2,
         " pairs, the input has shape ", input.shape());
   Shape shape = input.shape();

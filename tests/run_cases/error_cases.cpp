@@ -32,15 +32,16 @@ void collect_values(const json& value, std::vector<std::string>& out) {
   }
 }
 
-// Texts of which the message must hold one: the parameters' values, or without any the inputs' shapes, sizes
-// and types.
+// Texts of which the message must hold one: the values of the parameters and the shapes of the inputs; where
+// the case is about the inputs themselves, their single sizes and types too.
 std::vector<std::string> offending_values(const json& record) {
   std::vector<std::string> out;
   collect_values(record["params"], out);
+  const std::string category = record["category"];
+  const bool about_inputs = record["params"].empty() || category == "channels" || category == "groups";
   for (const auto& [name, input] : record["inputs"].items()) {
-    if (!record["params"].empty() && record["category"] != "channels" && record["category"] != "groups")
-      break;
     out.push_back(Shape(input["shape"].get<std::vector<std::int64_t>>()).str());
+    if (!about_inputs) continue;
     out.push_back(input["dtype"]);
     for (const auto& size : input["shape"]) out.push_back(size.dump());
   }
@@ -51,6 +52,15 @@ Tensor make_input(const json& how) {
   const Shape shape(how["shape"].get<std::vector<std::int64_t>>());
   const DType dtype = dtype_from_name(how["dtype"].get<std::string>());
   return is_floating(dtype) ? rand(shape, dtype) : ones(shape, dtype);
+}
+
+// As make_input; a type that no tensor of lucid's can have is a refusal of the op's input.
+Tensor make_input_of(const std::string& op, const std::string& name, const json& how) {
+  try {
+    return make_input(how);
+  } catch (const Error& error) {
+    raise(op, "input ", name, ": ", error.what());
+  }
 }
 
 // The case's short names of inputs, and the record's.
@@ -65,10 +75,11 @@ void call_op(const json& record, const std::string& name) {
   json options = record["params"];
   Tensors inputs;
   if (!op.inputs.empty() && op.inputs.back().repeated) {
-    for (const auto& [key, how] : record["inputs"].items()) inputs.push_back(make_input(how));
+    for (const auto& [key, how] : record["inputs"].items()) inputs.push_back(make_input_of(name, key, how));
   } else {
     std::map<std::string, Tensor> given;
-    for (const auto& [key, how] : record["inputs"].items()) given[input_name(key)] = make_input(how);
+    for (const auto& [key, how] : record["inputs"].items())
+      given[input_name(key)] = make_input_of(name, key, how);
     if (given.contains("a"))
       given["input"] = given["a"], given["other"] = given["b"].defined() ? given["b"] : given["bias"];
     const Shape x = given["input"].shape();

@@ -24,8 +24,9 @@ void Verdict::compare(const std::string& what, const lucid::Tensor& found, const
     if (difference > most) most = difference, at = i;
   }
   const double reference = tolerance.scale > 0 ? tolerance.scale : scale;
-  const double allowed = reference > 0 ? tolerance.relative * reference : tolerance.absolute;
-  worst_ = std::max(worst_, reference > 0 ? most / reference : most);
+  const bool is_noise = reference < tolerance.absolute;  // of a sum that is zero but for rounding
+  const double allowed = is_noise ? tolerance.absolute : tolerance.relative * reference;
+  worst_ = std::max(worst_, is_noise ? most : most / reference);
   if (!(most <= allowed))
     fail(str(what, " is off by ", most, " (", allowed, " allowed) at element ", at, ": ", a[at], ", golden ",
              b[at]));

@@ -11,7 +11,7 @@ namespace run_cases {
 /// How far a result may be from the golden one.
 struct Tolerance {
   double relative = 0;  ///< of `scale`, or of max|golden| when scale is 0
-  double absolute = 0;  ///< where the golden is all zero
+  double absolute = 0;  ///< where the golden is zero, or rounding noise below this
   double scale = 0;
 };
 
