@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-namespace lucid::log {
+namespace lucid::logging {
 namespace {
 
 spdlog::level::level_enum to_spdlog(Level level) {
@@ -37,4 +37,4 @@ void set_level(Level level) { logger().set_level(to_spdlog(level)); }
 bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }
 void write(Level level, std::string_view message) { logger().log(to_spdlog(level), message); }
 
-}  // namespace lucid::log
+}  // namespace lucid::logging

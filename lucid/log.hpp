@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-namespace lucid::log {
+namespace lucid::logging {
 
 enum class Level { trace, debug, info, warn, error, off };
 
@@ -16,4 +16,4 @@ inline void debug(std::string_view message) { write(Level::debug, message); }
 inline void info(std::string_view message) { write(Level::info, message); }
 inline void warn(std::string_view message) { write(Level::warn, message); }
 
-}  // namespace lucid::log
+}  // namespace lucid::logging

@@ -134,9 +134,9 @@ constexpr std::string_view pass_name(const ConvGeometry& g, ConvPass pass) {
 }
 
 void log_plan(const ConvProblem& p, ConvPass pass, const ConvPlan& plan) {
-  if (!log::enabled(log::Level::debug)) return;
+  if (!logging::enabled(logging::Level::debug)) return;
   const ConvGeometry& g = p.geometry;
-  log::debug(str("plan: ", g.transposed ? "conv_transpose " : "conv ", pass_name(g, pass), ", batch ",
+  logging::debug(str("plan: ", g.transposed ? "conv_transpose " : "conv ", pass_name(g, pass), ", batch ",
                  p.batch, ", x ", p.x_row(), " x ", g.x, ", y ", p.y_row(), " x ", g.y, ", kernel ", g.kernel,
                  ", stride ", g.stride, ", padding ", g.padding, ", dilation ", g.dilation, ", groups ",
                  g.groups, ": ", plan.implementation));
