@@ -1,96 +1,9 @@
 #include "ops/kernels/cross_entropy.hpp"
 
-#include "ops/kernels/classes.hpp"
-
 namespace lucid::kernels {
 namespace {
 
 constexpr std::int64_t kShare = 4096;  // positions whose losses are added up before the shares are
-
-// The targets of one block: class indices (0 where ignored), and 1 or 0 for counted or ignored.
-template <class C>
-struct IndexLanes {
-  std::int64_t index[kClassLanes];
-  C weight[kClassLanes];
-  C counted[kClassLanes];
-};
-
-template <class C, class I>
-void read_indices(const ClassTargets& targets, const I* p, std::int64_t stride, std::int64_t lanes,
-                  const std::vector<C>& weights, IndexLanes<C>& out) {
-  const auto classes = static_cast<std::int64_t>(weights.size());
-  for (std::int64_t i = 0; i < lanes; ++i) {
-    const auto index = static_cast<std::int64_t>(p[i * stride]);
-    const bool ignored = index == targets.ignore_index;
-    if (!ignored && (index < 0 || index >= classes)) [[unlikely]]
-      raise(targets.op, "target holds the class index ", index, ", input has ", classes, " classes; 0 to ",
-            classes - 1, " are valid, and ignore_index, which is ", targets.ignore_index);
-    out.index[i] = ignored ? 0 : index;
-    out.weight[i] = ignored ? C(0) : weights[static_cast<std::size_t>(index)];
-    out.counted[i] = ignored ? C(0) : C(1);
-  }
-}
-
-template <class C>
-void read_indices(const ClassTargets& targets, std::int64_t offset, std::int64_t stride, std::int64_t lanes,
-                  const std::vector<C>& weights, IndexLanes<C>& out) {
-  const Tensor& target = targets.target;
-  if (target.dtype() == i64)
-    read_indices(targets, target.data<std::int64_t>() + offset, stride, lanes, weights, out);
-  else if (target.dtype() == i32)
-    read_indices(targets, target.data<std::int32_t>() + offset, stride, lanes, weights, out);
-  else
-    read_indices(targets, target.data<std::uint8_t>() + offset, stride, lanes, weights, out);
-}
-
-// Strides of a tensor of the positions' shape (or one that broadcasts to it) with the class axis put in.
-Strides position_strides(const Tensor& tensor, const Shape& shape, std::size_t axis) {
-  Shape positions = shape;
-  positions.erase(axis);
-  Strides strides = broadcast_strides(tensor, positions);
-  strides.insert(axis, 0);
-  return strides;
-}
-
-bool is_indices(const ClassTargets& targets) { return !is_floating(targets.target.dtype()); }
-
-Strides target_strides(const ClassTargets& targets, const Shape& shape) {
-  return is_indices(targets) ? position_strides(targets.target, shape, targets.axis)
-                             : targets.target.strides();
-}
-
-template <class C>
-struct Scratch {
-  Scratch(const ClassTargets& targets, std::int64_t classes)
-      : weights(targets.weights.begin(), targets.weights.end()),
-        x(static_cast<std::size_t>(classes * kClassLanes)),
-        q(x.size()) {
-    for (const C w : weights) weight_sum += w;
-  }
-  std::vector<C> weights;
-  std::vector<C> x, q;  // class-major: inputs, what each class counts
-  C weight_sum = 0;
-  C largest[kClassLanes] = {}, sums[kClassLanes] = {};
-  IndexLanes<C> indices;
-};
-
-// q from the indices, class by class: one comparison each, which vectorises.
-template <class C>
-LUCID_VECTORIZED void spread_indices(const IndexLanes<C>& t, const C* weights, std::int64_t lanes,
-                                     std::int64_t classes, C keep, C share, C* q) {
-  for (std::int64_t c = 0; c < classes; ++c)
-    for (std::int64_t i = 0; i < lanes; ++i)
-      q[c * kClassLanes + i] =
-          weights[c] * ((t.index[i] == c ? keep * t.counted[i] : C(0)) + share * t.counted[i]);
-}
-
-template <class C>
-LUCID_VECTORIZED void spread_probabilities(const C* weights, std::int64_t lanes, std::int64_t classes, C keep,
-                                           C share, C* q) {
-  for (std::int64_t c = 0; c < classes; ++c)
-    for (std::int64_t i = 0; i < lanes; ++i)
-      q[c * kClassLanes + i] = weights[c] * (keep * q[c * kClassLanes + i] + share);
-}
 
 // losses = sum_c q_c (largest - x_c) + sum(q) log(sum e^(x - largest)); x becomes the exponentials.
 template <class C>
@@ -126,26 +39,6 @@ LUCID_VECTORIZED void block_gradient(C* x, const C* q, const C* scale, std::int6
     }
 }
 
-// Fills scratch.q for a block whose target starts at `offset`; returns the weight of its targets.
-template <class T, class C>
-double load_targets(const ClassTargets& targets, Scratch<C>& scratch, std::int64_t offset,
-                    std::int64_t lane_stride, std::int64_t class_stride, std::int64_t lanes) {
-  const auto classes = static_cast<std::int64_t>(scratch.weights.size());
-  const C keep = static_cast<C>(1 - targets.smoothing);
-  const C share = static_cast<C>(targets.smoothing / static_cast<double>(classes));
-  if (!is_indices(targets)) {
-    load_classes(scratch.q.data(), targets.target.data<T>() + offset, lanes, lane_stride, classes,
-                 class_stride);
-    spread_probabilities(scratch.weights.data(), lanes, classes, keep, share, scratch.q.data());
-    return static_cast<double>(lanes);
-  }
-  read_indices(targets, offset, lane_stride, lanes, scratch.weights, scratch.indices);
-  spread_indices(scratch.indices, scratch.weights.data(), lanes, classes, keep, share, scratch.q.data());
-  double weight = 0;
-  for (std::int64_t i = 0; i < lanes; ++i) weight += static_cast<double>(scratch.indices.weight[i]);
-  return weight;
-}
-
 // Runs block(scratch, offsets, lanes) -> LossSums over all positions; the sums are added share by share, so
 // that they don't depend on the number of threads.
 template <class C, std::size_t N, class Block>
@@ -153,7 +46,7 @@ LossSums add_up(const ClassTargets& targets, const ClassPlan<N>& plan, Block blo
   const std::int64_t positions = plan.positions.numel, shares = (positions + kShare - 1) / kShare;
   std::vector<LossSums> sums(static_cast<std::size_t>(shares));
   parallel_for(shares, 1, [&](std::int64_t first, std::int64_t last) {
-    Scratch<C> scratch(targets, plan.classes);
+    ClassScratch<C> scratch(targets, plan.classes);
     for (std::int64_t share = first; share < last; ++share)
       for_class_blocks(plan, share * kShare, std::min(positions, (share + 1) * kShare),
                        [&](const auto& at, std::int64_t lanes) {
@@ -182,7 +75,7 @@ LossSums run_forward(const ClassTargets& targets, const Tensor& input, const Ten
        losses.defined() ? position_strides(losses, input.shape(), targets.axis) : input.strides()});
   const T* x = input.data<T>();
   T* po = losses.defined() ? out.mutable_data<T>() : nullptr;
-  return add_up<C>(targets, plan, [&](Scratch<C>& scratch, const auto& at, std::int64_t lanes) {
+  return add_up<C>(targets, plan, [&](ClassScratch<C>& scratch, const auto& at, std::int64_t lanes) {
     LossSums part;
     part.weight =
         load_targets<T>(targets, scratch, at[1], plan.lane_strides[1], plan.class_strides[1], lanes);
@@ -237,7 +130,7 @@ void cross_entropy_backward(const ClassTargets& targets, const Tensor& grad_inpu
     const T *x = input.data<T>(), *s = scale.data<T>();
     const std::int64_t positions = plan.positions.numel;
     parallel_for(positions, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
-      Scratch<C> scratch(targets, plan.classes);
+      ClassScratch<C> scratch(targets, plan.classes);
       for_class_blocks(plan, begin, end, [&](const auto& at, std::int64_t lanes) {
         load_targets<T>(targets, scratch, at[2], plan.lane_strides[2], plan.class_strides[2], lanes);
         load_classes(scratch.x.data(), x + at[1], lanes, plan.lane_strides[1], plan.classes,

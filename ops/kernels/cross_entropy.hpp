@@ -2,20 +2,9 @@
 // Softmax and cross-entropy in one pass over the classes of each position, forward and backward. Nothing is
 // recorded; arguments are checked by the caller, class indices here.
 
-#include "lucid/tensor.hpp"
+#include "ops/kernels/class_targets.hpp"
 
 namespace lucid::kernels {
-
-/// q_c, what a class counts at a position: weight_c * ((1 - smoothing) * t_c + smoothing / C), where t is the
-/// target's one-hot code or its probabilities; 0 at ignored positions.
-struct ClassTargets {
-  std::string_view op;
-  Tensor target;                // indices (the input's shape without `axis`) or probabilities (input's shape)
-  std::vector<double> weights;  // C of them
-  std::size_t axis = 1;
-  std::int64_t ignore_index = -100;
-  double smoothing = 0;
-};
 
 struct LossSums {
   double loss = 0;    // sum over positions

@@ -1,0 +1,98 @@
+#include <cmath>
+
+#include "ops/kernels/ties.hpp"
+#include "ops/options.hpp"
+#include "ops/pair_loss.hpp"
+#include "ops/samples.hpp"
+
+namespace lucid {
+
+LUCID_OPTION_ENUM(KlReduction, {{KlReduction::none, "none"},
+                                {KlReduction::batchmean, "batchmean"},
+                                {KlReduction::mean, "mean"},
+                                {KlReduction::sum, "sum"}})
+LUCID_OPTIONS(KlDivOptions, reduction, log_target)
+
+namespace {
+
+using autograd::Backward;
+
+struct Divergence {
+  static constexpr std::string_view kName = "kl_div";
+  bool log_target;
+  template <class C>
+  C value(C x, C t) const {
+    if (log_target) return std::exp(t) * (t - x);
+    return t == 0 ? C(0) : t * (std::log(t) - x);
+  }
+  template <class C>
+  C slope(C, C t) const {
+    return log_target ? -std::exp(t) : -t;
+  }
+  template <class C>
+  C target_slope(C x, C t) const {
+    if (log_target) return std::exp(t) * (t - x + 1);
+    return t == 0 ? C(0) : std::log(t) + 1 - x;
+  }
+  ops::Slopes slopes(const Tensor& x, const Tensor& t) const {
+    if (log_target) return {-t.exp(), t.exp() * (t - x + 1.0)};
+    const Tensor zero = kernels::zero_mask(t);  // log(1) stands in for log(0), and is masked
+    return {-t, ((t + zero).log() + 1.0 - x) * (1.0 - zero)};
+  }
+};
+
+Reduction plain(KlReduction reduction) {
+  return reduction == KlReduction::none   ? Reduction::none
+         : reduction == KlReduction::mean ? Reduction::mean
+                                          : Reduction::sum;
+}
+
+// What batchmean multiplies the sum by.
+double batch_share(const Tensor& input, KlReduction reduction) {
+  const bool by_batch = reduction == KlReduction::batchmean && input.dim() > 0 && input.size(0) > 0;
+  return by_batch ? 1.0 / static_cast<double>(input.size(0)) : 1.0;
+}
+
+Tensors kl_div_backward(const Backward<KlDivOptions>& b) {
+  const Tensor grad = b.grad() * batch_share(b.saved[0], b.options.reduction);
+  return ops::pair_loss_gradients(Divergence{b.options.log_target}, b.saved[0], b.saved[1], grad,
+                                  plain(b.options.reduction), b.wants);
+}
+
+}  // namespace
+
+Tensor kl_div(const Tensor& input, const Tensor& target, const KlDivOptions& options) {
+  ops::require_same_shape("kl_div", input, target);
+  Tensor out = ops::pair_loss(Divergence{options.log_target}, input, target, plain(options.reduction));
+  if (options.reduction == KlReduction::batchmean) {
+    const no_grad guard;
+    out = out * batch_share(input, options.reduction);
+  }
+  return autograd::record("kl_div", out, {input, target}, {input, target}, options, kl_div_backward);
+}
+
+namespace ops {
+
+Op kl_div_op() {
+  return {.name = "kl_div",
+          .doc = "target (log target - input) for log-probabilities input, reduced; equal shapes",
+          .inputs = {{"input"}, {"target"}},
+          .defaults = default_options<KlDivOptions>(),
+          .call = [](const Tensors& in, const nlohmann::json& given) -> Tensors {
+            return {lucid::kl_div(in[0], in[1], read_options<KlDivOptions>("kl_div", given))};
+          },
+          .samples = [](Generator& generator) -> std::vector<Sample> {
+            const Shape shape{2, 3, 2, 3};
+            const auto input = [&] { return normal(shape, generator); };
+            const auto target = [&] { return uniform(shape, 0.1, 1, generator); };
+            return {{{input(), target()}},
+                    {{input(), target()}, {{"reduction", "none"}}},
+                    {{input(), target()}, {{"reduction", "batchmean"}}},
+                    {{input(), input()}, {{"reduction", "sum"}, {"log_target", true}}},
+                    {{normal({}, generator), uniform({}, 0.1, 1, generator)}, {{"reduction", "batchmean"}}}};
+          },
+          .errors = pair_errors};
+}
+
+}  // namespace ops
+}  // namespace lucid
