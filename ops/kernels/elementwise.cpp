@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/kernels/transpose.hpp"
+
 namespace lucid::kernels {
 
 Strides broadcast_strides(const Tensor& tensor, const Shape& shape) {
@@ -57,6 +59,7 @@ template LoopPlan<3> plan_loop(const Shape&, const std::array<Strides, 3>&);
 template LoopPlan<4> plan_loop(const Shape&, const std::array<Strides, 4>&);
 
 void copy(const Tensor& target, const Tensor& source) {
+  if (copy_transposed(target, source)) return;
   dispatch_all(target.dtype(), [&](auto to) {
     dispatch_all(source.dtype(), [&](auto from) {
       using To = typename decltype(to)::type;

@@ -1,0 +1,111 @@
+#include "ops/kernels/transpose.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/kernels/elementwise.hpp"
+
+namespace lucid::kernels {
+namespace {
+
+constexpr std::int64_t kTile = 32;
+constexpr std::int64_t kLeast = 4;  // a shorter axis is not worth tiles
+
+template <class T>
+void transpose_tile(T* out, const T* in, std::int64_t out_step, std::int64_t in_step, std::int64_t count_a,
+                    std::int64_t count_b) {
+  for (std::int64_t a = 0; a < count_a; ++a)
+    for (std::int64_t b = 0; b < count_b; ++b)
+      std::memcpy(out + a * out_step + b, in + a + b * in_step, sizeof(T));
+}
+
+// Eight by eight words through registers: eight loads and eight stores of whole rows.
+typedef std::uint32_t Words __attribute__((vector_size(32)));
+
+[[gnu::always_inline]] inline void transpose_block(std::uint32_t* out, const std::uint32_t* in,
+                                                   std::int64_t out_step, std::int64_t in_step) {
+  Words r[8], s[8];
+  for (int i = 0; i < 8; ++i) std::memcpy(&r[i], in + i * in_step, sizeof(Words));
+  for (int i = 0; i < 8; i += 2) {  // pairs of words
+    s[i] = __builtin_shuffle(r[i], r[i + 1], Words{0, 8, 2, 10, 4, 12, 6, 14});
+    s[i + 1] = __builtin_shuffle(r[i], r[i + 1], Words{1, 9, 3, 11, 5, 13, 7, 15});
+  }
+  for (int i = 0; i < 8; i += 4)  // fours
+    for (int k = 0; k < 2; ++k) {
+      r[i + k] = __builtin_shuffle(s[i + k], s[i + k + 2], Words{0, 1, 8, 9, 4, 5, 12, 13});
+      r[i + k + 2] = __builtin_shuffle(s[i + k], s[i + k + 2], Words{2, 3, 10, 11, 6, 7, 14, 15});
+    }
+  for (int k = 0; k < 4; ++k) {  // halves
+    s[k] = __builtin_shuffle(r[k], r[k + 4], Words{0, 1, 2, 3, 8, 9, 10, 11});
+    s[k + 4] = __builtin_shuffle(r[k], r[k + 4], Words{4, 5, 6, 7, 12, 13, 14, 15});
+  }
+  for (int i = 0; i < 8; ++i) std::memcpy(out + i * out_step, &s[i], sizeof(Words));
+}
+
+LUCID_VECTORIZED void transpose_words(std::uint32_t* out, const std::uint32_t* in, std::int64_t out_step,
+                                      std::int64_t in_step, std::int64_t count_a, std::int64_t count_b) {
+  const std::int64_t whole_a = count_a / 8 * 8, whole_b = count_b / 8 * 8;
+  for (std::int64_t a = 0; a < whole_a; a += 8)
+    for (std::int64_t b = 0; b < whole_b; b += 8)
+      transpose_block(out + a * out_step + b, in + a + b * in_step, out_step, in_step);
+  transpose_tile(out + whole_b, in + whole_b * in_step, out_step, in_step, whole_a, count_b - whole_b);
+  transpose_tile(out + whole_a * out_step, in + whole_a, out_step, in_step, count_a - whole_a, count_b);
+}
+
+// out[a * out_step + b] = in[a + b * in_step]
+template <class T>
+void transpose(T* out, const T* in, std::int64_t out_step, std::int64_t in_step, std::int64_t count_a,
+               std::int64_t count_b) {
+  for (std::int64_t a = 0; a < count_a; a += kTile)
+    for (std::int64_t b = 0; b < count_b; b += kTile) {
+      T* to = out + a * out_step + b;
+      const T* from = in + a + b * in_step;
+      const std::int64_t size_a = std::min(kTile, count_a - a), size_b = std::min(kTile, count_b - b);
+      if constexpr (sizeof(T) == sizeof(std::uint32_t))
+        transpose_words(reinterpret_cast<std::uint32_t*>(to), reinterpret_cast<const std::uint32_t*>(from),
+                        out_step, in_step, size_a, size_b);
+      else
+        transpose_tile(to, from, out_step, in_step, size_a, size_b);
+    }
+}
+
+}  // namespace
+
+bool copy_transposed(const Tensor& target, const Tensor& source) {
+  if (target.dtype() != source.dtype() || target.shape() != source.shape() || target.numel() == 0)
+    return false;
+  auto plan = plan_loop<2>(target.shape(), {target.strides(), source.strides()});
+  const std::size_t inner = plan.rank - 1;
+  if (plan.rank < 2 || plan.strides[0][inner] != 1 || plan.strides[1][inner] == 1) return false;
+  std::size_t across = 0;
+  while (across < inner && plan.strides[1][across] != 1) ++across;
+  if (across == inner || plan.sizes[across] < kLeast || plan.sizes[inner] < kLeast) return false;
+
+  const std::int64_t size_a = plan.sizes[across], size_b = plan.sizes[inner];
+  const std::int64_t step_out = plan.strides[0][across], step_in = plan.strides[1][inner];
+  // Pieces of the inner axis, so that a single large plane too is shared among threads.
+  const std::int64_t piece = std::max<std::int64_t>(kElementGrain / size_a / kTile, 1) * kTile;
+  const std::int64_t pieces = (size_b + piece - 1) / piece, planes = plan.numel / size_a / size_b;
+  dispatch_all(target.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* out = target.mutable_data<T>();
+    const T* in = source.data<T>();
+    parallel_for(planes * pieces, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t unit = begin; unit < end; ++unit) {
+        std::int64_t rest = unit / pieces, to = 0, from = 0;
+        for (std::size_t axis = inner; axis-- > 0;) {
+          if (axis == across) continue;
+          to += rest % plan.sizes[axis] * plan.strides[0][axis];
+          from += rest % plan.sizes[axis] * plan.strides[1][axis];
+          rest /= plan.sizes[axis];
+        }
+        const std::int64_t first = unit % pieces * piece;
+        transpose(out + to + first, in + from + first * step_in, step_out, step_in, size_a,
+                  std::min(piece, size_b - first));
+      }
+    });
+  });
+  return true;
+}
+
+}  // namespace lucid::kernels

@@ -1,0 +1,13 @@
+#pragma once
+// Copies between layouts whose innermost axes differ, such as row-major and channels-last.
+
+#include "lucid/tensor.hpp"
+
+namespace lucid::kernels {
+
+/// Copies `source` to `target`, of one shape and dtype, in square tiles, when the innermost axis of each lies
+/// densely and they are different axes; otherwise does nothing and returns false. Element by element such a
+/// copy would fetch a cache line for every element.
+bool copy_transposed(const Tensor& target, const Tensor& source);
+
+}  // namespace lucid::kernels
