@@ -85,8 +85,10 @@ Shape resized_shape(const Tensor& volume, std::size_t axes, const InterpolateOpt
     } else {
       out[axis] = options.size[options.size.size() == 1 ? 0 : i];
     }
-    check(in >= 1 && out[axis] >= 1, kOp, "input ", volume.shape(), " would be resized to ", out,
-          "; sizes of at least 1 are required");
+  }
+  for (std::size_t axis = 2; axis < 5; ++axis) {
+    check(volume.shape()[axis] >= 1 && out[axis] >= 1, kOp, "input ", volume.shape(), " would be resized to ",
+          out, "; sizes of at least 1 are required");
     ops::require_listable(kOp, axis - 2, out[axis]);
   }
   checked_numel(kOp, out);

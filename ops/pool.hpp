@@ -86,8 +86,8 @@ struct MaxUnpool3dOptions {
   Dims3 kernel_size = 1;
   std::optional<Dims3> stride = {};  ///< null: kernel_size
   Dims3 padding = 0;
-  /// The spatial sizes of the result, or all sizes; default (input - 1) * stride - 2 * padding + kernel_size.
-  std::vector<std::int64_t> output_size = {};
+  /// The spatial sizes of the result, or all sizes; null: (input - 1) * stride - 2 * padding + kernel_size.
+  std::optional<Shape> output_size = {};
 };
 /// Zeros with input's values at `indices` (int64, of input's shape), which max_pool3d_with_indices gave.
 /// Throws Error on an index outside the result.

@@ -1,5 +1,6 @@
 #include "ops/kernels/max_pool.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "ops/kernels/elementwise.hpp"
@@ -70,6 +71,30 @@ LUCID_VECTORIZED void max_row(T* out, Index* position, const T* x, const Row& ro
   }
 }
 
+// The same for one channel, with the best value in a register.
+template <class T, class Index, bool kIndexed>
+void max_row_single(T* out, Index* position, const T* x, const Row& row) {
+  using C = Compute<T>;
+  const std::int64_t *index = row.widths->index.data(), *begin = row.widths->begin.data();
+  for (std::int64_t o = 0; o < row.widths->outputs(); ++o) {
+    C best = -std::numeric_limits<C>::infinity();
+    std::int64_t chosen = -1;
+    for (const std::int64_t* d = row.depths.first; d != row.depths.last; ++d)
+      for (const std::int64_t* h = row.heights.first; h != row.heights.last; ++h) {
+        const std::int64_t line = (*d * row.height + *h) * row.width;
+        for (std::int64_t k = begin[o]; k < begin[o + 1]; ++k) {
+          const C value = static_cast<C>(x[line + index[k]]);
+          if (replaces(value, best) || chosen < 0) {
+            best = value;
+            chosen = line + index[k];
+          }
+        }
+      }
+    out[o] = static_cast<T>(best);
+    if constexpr (kIndexed) position[o] = static_cast<Index>(chosen);
+  }
+}
+
 // One row of the input's gradient: each element adds up the outputs that chose it.
 template <class T, class Index>
 LUCID_VECTORIZED void scatter_row(T* out, const T* grad, const Index* position, std::int64_t first,
@@ -86,6 +111,21 @@ LUCID_VECTORIZED void scatter_row(T* out, const T* grad, const Index* position, 
           for (std::int64_t c = 0; c < channels; ++c)
             out[c] = static_cast<T>(out[c] + (position[at + c] == here ? grad[at + c] : T(0)));
         }
+  }
+}
+
+template <class T, class Index>
+void scatter_row_single(T* out, const T* grad, const Index* position, std::int64_t first, const Row& row) {
+  const std::int64_t *index = row.widths->index.data(), *begin = row.widths->begin.data();
+  for (std::int64_t i = 0; i < row.widths->outputs(); ++i) {
+    Compute<T> sum = 0;
+    for (const std::int64_t* d = row.depths.first; d != row.depths.last; ++d)
+      for (const std::int64_t* h = row.heights.first; h != row.heights.last; ++h) {
+        const std::int64_t line = (*d * row.height + *h) * row.width;
+        for (std::int64_t k = begin[i]; k < begin[i + 1]; ++k)
+          if (position[line + index[k]] == static_cast<Index>(first + i)) sum += grad[line + index[k]];
+      }
+    out[i] = static_cast<T>(sum);
   }
 }
 
@@ -129,9 +169,10 @@ Maxima max_pool(const Tensor& given, const SpatialTaps& taps, Positions kind) {
     const auto run = [&]<class Index, bool kIndexed>(Index* positions) {
       for_rows_of(to, [&](std::int64_t block, std::int64_t d, std::int64_t h) {
         const std::int64_t at = ((block * to.depth + d) * to.height + h) * row_size;
-        max_row<T, Index, kIndexed>(
-            y + at, kIndexed ? positions + at : nullptr, x + block * in.size(),
-            {taps_of(taps[0], d), taps_of(taps[1], h), &taps[2], in.height, in.width, in.channels});
+        const Row row{taps_of(taps[0], d), taps_of(taps[1], h), &taps[2], in.height, in.width, in.channels};
+        const auto function =
+            in.channels == 1 ? max_row_single<T, Index, kIndexed> : max_row<T, Index, kIndexed>;
+        function(y + at, kIndexed ? positions + at : nullptr, x + block * in.size(), row);
       });
     };
     if (kind == Positions::none)
@@ -164,10 +205,11 @@ Tensor scatter_positions(const Tensor& given, const Tensor& given_positions, con
       const Index* p = positions.data<Index>();
       for_rows_of(to, [&](std::int64_t block, std::int64_t d, std::int64_t h) {
         const std::int64_t first = (d * to.height + h) * to.width;
-        scatter_row(
-            gx + ((block * to.depth + d) * to.height + h) * row_size, g + block * from.size(),
-            p + block * from.size(), first,
-            {taps_of(back[0], d), taps_of(back[1], h), &back[2], from.height, from.width, from.channels});
+        const Row row{taps_of(back[0], d), taps_of(back[1], h), &back[2],
+                      from.height,         from.width,          from.channels};
+        const auto function = from.channels == 1 ? scatter_row_single<T, Index> : scatter_row<T, Index>;
+        function(gx + ((block * to.depth + d) * to.height + h) * row_size, g + block * from.size(),
+                 p + block * from.size(), first, row);
       });
     });
   });
@@ -194,6 +236,28 @@ Tensor gather_positions(const Tensor& given, const Tensor& given_positions) {
     });
   });
   return arranged_as(out, given_positions);
+}
+
+Tensor place_positions(const Tensor& given, const Tensor& given_positions, const Shape& shape) {
+  const bool last = walk_channels_last(given);
+  const Tensor input = arranged(given, last), positions = arranged(given_positions, last);
+  const Tensor out = empty_volume(shape, input.dtype(), last);
+  const VolumeBlocks from(input, last), to(out, last);
+  dispatch_floating("max_unpool3d", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* x = input.data<T>();
+    T* y = out.mutable_data<T>();
+    const std::int64_t* p = positions.data<std::int64_t>();
+    parallel_for(from.blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t block = begin; block < end; ++block) {
+        T* target = y + block * to.size();
+        std::fill(target, target + to.size(), T(0));
+        for (std::int64_t i = 0; i < from.size(); ++i)
+          target[p[block * from.size() + i] * to.channels + i % to.channels] = x[block * from.size() + i];
+      }
+    });
+  });
+  return arranged_as(out, given);
 }
 
 }  // namespace lucid::kernels

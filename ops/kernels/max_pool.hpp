@@ -25,4 +25,8 @@ Tensor scatter_positions(const Tensor& grad, const Tensor& positions, const Spat
 /// input at `positions`, of the positions' shape; zero where a position is -1.
 Tensor gather_positions(const Tensor& input, const Tensor& positions);
 
+/// A volume of `shape`, zero but for `input`'s values at `positions`, which must lie inside; of values with
+/// one position the last in row-major order stays.
+Tensor place_positions(const Tensor& input, const Tensor& positions, const Shape& shape);
+
 }  // namespace lucid::kernels

@@ -77,6 +77,17 @@ LUCID_VECTORIZED void spread_row(T* out, const A* combined, A* sum, const AxisTa
   }
 }
 
+// The same for one channel.
+template <class T, class A>
+void spread_single(T* out, const A* combined, const AxisTaps& widths, const A* weights) {
+  const std::int64_t *index = widths.index.data(), *begin = widths.begin.data();
+  for (std::int64_t o = 0; o < widths.outputs(); ++o) {
+    A sum = 0;
+    for (std::int64_t k = begin[o]; k < begin[o + 1]; ++k) sum += weights[k] * combined[index[k]];
+    out[o] = static_cast<T>(static_cast<Compute<T>>(sum));
+  }
+}
+
 AxisTaps identity(std::int64_t size) {
   AxisTaps out;
   out.inputs = size;
@@ -93,6 +104,7 @@ void run(const Tensor& out, const Tensor& input, const SpatialTaps& taps, bool c
   const T* x = input.data<T>();
   T* y = out.mutable_data<T>();
   const std::int64_t n = in.width * in.channels, row_size = to.width * to.channels;
+  const std::vector<A> weights(taps[2].weight.begin(), taps[2].weight.end());
   const std::int64_t work = std::max<std::int64_t>(row_size + n * taps[0].widest() * taps[1].widest(), 1);
   parallel_for(
       to.blocks * to.depth * to.height, kElementGrain / work + 1, [&](std::int64_t begin, std::int64_t end) {
@@ -102,7 +114,10 @@ void run(const Tensor& out, const Tensor& input, const SpatialTaps& taps, bool c
                              h = at % to.height;
           const Row row{Taps(taps[0], d), Taps(taps[1], h), &taps[2], in.height, in.width, in.channels};
           combine_rows(combined.data(), x + block * in.size(), row, n);
-          spread_row(y + at * row_size, combined.data(), combined.data() + n, taps[2], in.channels);
+          if (in.channels == 1)
+            spread_single(y + at * row_size, combined.data(), taps[2], weights.data());
+          else
+            spread_row(y + at * row_size, combined.data(), combined.data() + n, taps[2], in.channels);
         }
       });
 }

@@ -39,8 +39,9 @@ Tensor from_volume(const Tensor& volume, std::size_t spatial_rank, std::size_t r
 }
 
 bool channels_innermost(const Tensor& tensor) {
-  if (tensor.dim() < 3 || tensor.is_contiguous()) return false;
-  if (tensor.is_channels_last()) return true;
+  if (tensor.dim() < 3) return false;
+  if (tensor.is_channels_last()) return true;  // also where it is contiguous too: one channel, one position
+  if (tensor.is_contiguous()) return false;
   for (std::size_t i = 2; i < tensor.shape().size(); ++i)
     if (tensor.shape()[i] > 1 && tensor.strides()[i] < tensor.strides()[1]) return false;
   return tensor.shape()[1] > 1;
