@@ -28,7 +28,9 @@ struct LogsumexpReducer {
   T* out;
   State init(std::int64_t) const { return {}; }
   State fresh(const State&) const { return {}; }
-  void step(State& state, T element, std::int64_t) const { combine(state, {static_cast<double>(element), 1}); }
+  void step(State& state, T element, std::int64_t) const {
+    combine(state, {static_cast<double>(element), 1});
+  }
   void combine(State& state, const State& other) const {
     if (other.largest == state.largest)  // both may be infinite
       state.sum += other.sum;
@@ -78,11 +80,12 @@ Op logsumexp_op() {
             return {lucid::logsumexp(in[0], options.dim.dims, options.keepdim)};
           },
           .samples = reduction_samples,
-          .errors = [] {
-            auto errors = reduction_errors();
-            errors.push_back({{ones({2, 3}, i64)}, nlohmann::json::object(), "int64"});
-            return errors;
-          }};
+          .errors =
+              [] {
+                auto errors = reduction_errors();
+                errors.push_back({{ones({2, 3}, i64)}, nlohmann::json::object(), "int64"});
+                return errors;
+              }};
 }
 
 }  // namespace ops

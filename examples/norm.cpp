@@ -88,7 +88,9 @@ struct NormReducer {
     kind.add(state, std::fabs(static_cast<double>(element)));
   }
   void combine(State& state, const State& other) const { kind.join(state, other); }
-  void store(const State& state, std::int64_t offset) const { out[offset] = static_cast<T>(kind.last(state)); }
+  void store(const State& state, std::int64_t offset) const {
+    out[offset] = static_cast<T>(kind.last(state));
+  }
 };
 
 template <class Kind>
@@ -144,7 +146,8 @@ Tensor norm(const Tensor& input, double p, const DimList& dim, bool keepdim) {
   Tensor out = kernels::empty_reduced(input, axes, input.dtype());
   run_any(out, input, axes, p);
   if (!keepdim) out = kernels::drop_axes(out, axes);
-  return autograd::record("norm", out, {input}, {input, out}, NormOptions{{p}, {dim}, keepdim}, norm_backward);
+  return autograd::record("norm", out, {input}, {input, out}, NormOptions{{p}, {dim}, keepdim},
+                          norm_backward);
 }
 
 namespace ops {
@@ -158,19 +161,22 @@ Op norm_op() {
             const auto options = read_options<NormOptions>("norm", given);
             return {lucid::norm(in[0], options.p.p, options.dim.dims, options.keepdim)};
           },
-          .samples = [](Generator& generator) {
-            auto samples = distinct(reduction_samples(generator));
-            const nlohmann::json orders = {2, 1, 3, "inf", "-inf", 1.5, "fro", 0, -1};
-            for (std::size_t i = 0; i < samples.size(); ++i) samples[i].options["p"] = orders[i % orders.size()];
-            return samples;
-          },
-          .errors = [] {
-            auto errors = reduction_errors();
-            errors.push_back({{ones({2, 3}, f64)}, {{"p", "nuc"}}, "nuc"});
-            errors.push_back({{ones({2, 3}, i64)}, nlohmann::json::object(), "int64"});
-            errors.push_back({{empty({0, 3}, f64)}, {{"p", "inf"}}, "(0, 3)"});
-            return errors;
-          }};
+          .samples =
+              [](Generator& generator) {
+                auto samples = distinct(reduction_samples(generator));
+                const nlohmann::json orders = {2, 1, 3, "inf", "-inf", 1.5, "fro", 0, -1};
+                for (std::size_t i = 0; i < samples.size(); ++i)
+                  samples[i].options["p"] = orders[i % orders.size()];
+                return samples;
+              },
+          .errors =
+              [] {
+                auto errors = reduction_errors();
+                errors.push_back({{ones({2, 3}, f64)}, {{"p", "nuc"}}, "nuc"});
+                errors.push_back({{ones({2, 3}, i64)}, nlohmann::json::object(), "int64"});
+                errors.push_back({{empty({0, 3}, f64)}, {{"p", "inf"}}, "(0, 3)"});
+                return errors;
+              }};
 }
 
 }  // namespace ops

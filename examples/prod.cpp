@@ -26,7 +26,8 @@ struct ProdReducer {
   void step(State& state, In element, std::int64_t) const { combine(state, static_cast<State>(element)); }
   void combine(State& state, const State& other) const {
     if constexpr (std::is_same_v<State, std::int64_t>)  // wraps around, as PyTorch's
-      state = static_cast<std::int64_t>(static_cast<std::uint64_t>(state) * static_cast<std::uint64_t>(other));
+      state =
+          static_cast<std::int64_t>(static_cast<std::uint64_t>(state) * static_cast<std::uint64_t>(other));
     else
       state *= other;
   }
@@ -76,7 +77,8 @@ Tensor prod(const Tensor& given, std::optional<std::int64_t> dim, bool keepdim, 
   Tensor out = raw_prod(input, axes);
   if (!keepdim) out = kernels::drop_axes(out, axes);
   if (dtype) out = out.to(*dtype);
-  return autograd::record("prod", out, {input}, {input, out}, ProdOptions{dim, keepdim, dtype}, prod_backward);
+  return autograd::record("prod", out, {input}, {input, out}, ProdOptions{dim, keepdim, dtype},
+                          prod_backward);
 }
 
 namespace ops {

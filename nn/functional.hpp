@@ -76,7 +76,14 @@ using lucid::threshold;
 using lucid::dropout;
 using lucid::dropout3d;
 
+using lucid::binary_cross_entropy;
+using lucid::binary_cross_entropy_with_logits;
 using lucid::cross_entropy;
+using lucid::huber_loss;
+using lucid::kl_div;
+using lucid::l1_loss;
+using lucid::mse_loss;
 using lucid::nll_loss;
+using lucid::smooth_l1_loss;
 
 }  // namespace lucid::nn::functional
