@@ -45,10 +45,16 @@ std::vector<Margin> margins_of(const Shape& shape, const Counts& pad) {
   return margins;
 }
 
+std::string text_of(const Counts& pad) {
+  std::string out = "(";
+  for (std::size_t i = 0; i < pad.size(); ++i) out += (i ? ", " : "") + str(pad[i]);
+  return out + ")";
+}
+
 Shape padded_shape(const Tensor& input, const Counts& pad) {
-  check(pad.size() % 2 == 0, "pad", "pad has ", pad.size(), " counts for the input ", input.shape(),
-        "; pairs of before and after are required");
-  check(pad.size() / 2 <= input.shape().size(), "pad", "pad has ", pad.size() / 2,
+  check(pad.size() % 2 == 0, "pad", "pad ", text_of(pad), " has ", pad.size(), " counts for the input ",
+        input.shape(), "; pairs of before and after are required");
+  check(pad.size() / 2 <= input.shape().size(), "pad", "pad ", text_of(pad), " has ", pad.size() / 2,
         " pairs, the input has shape ", input.shape());
   Shape shape = input.shape();
   for (const Margin& margin : margins_of(shape, pad)) {

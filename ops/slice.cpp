@@ -4,6 +4,7 @@
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/layout.hpp"
 #include "ops/options.hpp"
+#include "ops/picks.hpp"
 #include "ops/region.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
@@ -126,6 +127,12 @@ Tensor narrow(const Tensor& input, std::int64_t dim, std::int64_t start, std::in
                 region_backward<NarrowOptions>);
 }
 
+Tensor narrow(const Tensor& input, std::int64_t dim, const Tensor& start, std::int64_t length) {
+  const Tensor position = ops::as_positions("narrow", "start", start);
+  check(position.numel() == 1, "narrow", "start has shape ", start.shape(), "; one element is required");
+  return narrow(input, dim, position.item<std::int64_t>(), length);
+}
+
 Tensor select(const Tensor& input, std::int64_t dim, std::int64_t index) {
   const std::size_t axis = axis_of("select", input, dim);
   Region region = Region::all(input.shape());
@@ -176,22 +183,27 @@ Op slice_op() {
 
 Op narrow_op() {
   return {.name = "narrow",
-          .doc = "length elements of axis dim from start",
-          .inputs = {{"input"}},
+          .doc = "length elements of axis dim from start, an option or an integer tensor",
+          .inputs = {{"input"}, {"start", true}},
           .defaults = default_options<NarrowOptions>(),
           .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
             const auto o = read_options<NarrowOptions>("narrow", options);
-            return {lucid::narrow(in[0], o.dim, o.start, o.length)};
+            return {in[1].defined() ? lucid::narrow(in[0], o.dim, in[1], o.length)
+                                    : lucid::narrow(in[0], o.dim, o.start, o.length)};
           },
           .samples = [](Generator& generator) -> std::vector<Sample> {
-            return {{{normal({5, 2}, generator)}, {{"start", 1}, {"length", 3}}},
-                    {{normal({2, 3, 4, 2, 2}, generator)}, {{"dim", -4}, {"start", -2}, {"length", 1}}},
-                    {{normal({4}, generator)}, {{"start", 4}, {"length", 0}}}};
+            return {
+                {{normal({5, 2}, generator), Tensor()}, {{"start", 1}, {"length", 3}}},
+                {{normal({5, 2}, generator), full({}, 2, i64)}, {{"length", 2}}},
+                {{normal({2, 3, 4, 2, 2}, generator), Tensor()}, {{"dim", -4}, {"start", -2}, {"length", 1}}},
+                {{normal({4}, generator), Tensor()}, {{"start", 4}, {"length", 0}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
-            return {{{ones({4}, f64)}, {{"start", 2}, {"length", 3}}, "length 3"},
-                    {{ones({4}, f64)}, {{"start", 0}, {"length", -1}}, "length -1"},
-                    {{ones({4}, f64)}, {{"start", -5}, {"length", 1}}, "start -5"}};
+            return {{{ones({4}, f64), Tensor()}, {{"start", 2}, {"length", 3}}, "length 3"},
+                    {{ones({4}, f64), Tensor()}, {{"start", 0}, {"length", -1}}, "length -1"},
+                    {{ones({4}, f64), Tensor()}, {{"start", -5}, {"length", 1}}, "start -5"},
+                    {{ones({4}, f64), ones({2}, i64)}, {{"length", 1}}, "start has shape (2)"},
+                    {{ones({4}, f64), ones({}, f64)}, {{"length", 1}}, "float64"}};
           },
           .linear_in = {0}};
 }

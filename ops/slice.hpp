@@ -15,6 +15,8 @@ Tensor slice(const Tensor& input, std::int64_t dim, std::int64_t start, std::int
              std::int64_t step = 1);
 /// `length` elements of axis `dim` from `start`. A view. Throws Error when they reach beyond the axis.
 Tensor narrow(const Tensor& input, std::int64_t dim, std::int64_t start, std::int64_t length);
+/// The same with `start` in an integer tensor of one element.
+Tensor narrow(const Tensor& input, std::int64_t dim, const Tensor& start, std::int64_t length);
 /// The slice at `index` of axis `dim`, without that axis. A view. Throws Error when index is out of range.
 Tensor select(const Tensor& input, std::int64_t dim, std::int64_t index);
 

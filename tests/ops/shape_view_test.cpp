@@ -67,6 +67,7 @@ TEST_CASE("slice wraps and clamps its bounds") {
   CHECK(values(x.slice(0, 1, 5, 3)) == Values{1, 4});
   CHECK(values(x.slice(0, 0, 5, 1'000'000'000'000)) == Values{0});
   CHECK(x.slice(0, 4, 2).shape() == Shape{0});
+  CHECK(values(narrow(x, 0, full({}, -2, i64), 2)) == Values{3, 4});
   CHECK(x.slice(0, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max())
             .numel() == 5);
   CHECK(contains(message_of([&] { x.slice(0, 0, 5, -1); }), "slice: step -1"));
