@@ -25,7 +25,7 @@ cmake --install "$build_dir" --prefix "$prefix" >/dev/null
 mv "$prefix" "$work/moved"
 prefix=$work/moved
 include=$prefix/include/lucid
-[[ -f $include/lucid/tensor.hpp ]] || fail "lucid/tensor.hpp is not installed"
+[[ -f $include/lucid/lucid.hpp ]] || fail "lucid/lucid.hpp is not installed"
 private=$(find "$include" -path '*/detail/*' -o -path '*/ops/onednn*' -o -path '*/ops/kernels*')
 [[ -z $private ]] || fail "private headers are installed: $private"
 if grep -rnF -e "$source_dir" -e "$build_dir" "$prefix" --include='*.cmake' --include='*.hpp'; then

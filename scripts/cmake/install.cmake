@@ -7,11 +7,29 @@ install(TARGETS lucid EXPORT lucidTargets)
 install(EXPORT lucidTargets NAMESPACE lucid:: DESTINATION ${LUCID_CONFIG_DIR})
 
 # Headers keep their folders below include/lucid/, so that `#include <nn/models/unet3d.hpp>` reads the same
-# in the tree and after installation. oneDNN's room, kernels and detail/ stay private, and so does what the
-# rules of the reductions share, which speaks in the kernels' types.
+# in the tree and after installation.
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
   lucid/*.hpp autograd/*.hpp ops/*.hpp nn/*.hpp)
-list(FILTER headers EXCLUDE REGEX "^ops/(onednn|kernels)/|/detail/|^ops/reduce_options.hpp$")
+
+# oneDNN's room, kernels and detail/ stay private, and so does every header that includes a private one (what
+# the files of an op family share). tests/consumer includes the umbrella, so nothing public gets lost here.
+set(private ${headers})
+list(FILTER private INCLUDE REGEX "^ops/(onednn|kernels)/|/detail/")
+set(found ${private})
+while(found)
+  list(REMOVE_ITEM headers ${found})
+  set(found)
+  foreach(header IN LISTS headers)
+    file(STRINGS ${PROJECT_SOURCE_DIR}/${header} includes REGEX "^[ \t]*#[ \t]*include")
+    foreach(include IN LISTS includes)
+      if(include MATCHES "[<\"]([^>\"]*)[>\"]" AND CMAKE_MATCH_1 IN_LIST private)
+        list(APPEND found ${header})
+      endif()
+    endforeach()
+  endforeach()
+  list(REMOVE_DUPLICATES found)
+  list(APPEND private ${found})
+endwhile()
 foreach(header IN LISTS headers)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${PROJECT_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lucid/${folder})
