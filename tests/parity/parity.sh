@@ -12,5 +12,5 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(nproc)}
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-python3 tests/parity/parity.py build/release/bin/parity_lucid examples/segmentation/brain-baseline.json "$folder" \
+python3 tests/parity/parity.py build/release/bin/parity_lucid examples/segmentation/brain.json "$folder" \
   "${1:-20}" "${2:-2}"
