@@ -108,6 +108,7 @@ Op extremum_op(std::string name, std::string doc, Function function) {
     return {function(in[0], options.dim.dims, options.keepdim)};
   };
   op.samples = [](Generator& generator) { return distinct(reduction_samples(generator)); };
+  op.exact_on_integers = true;
   op.errors = [] {
     auto errors = reduction_errors();
     errors.push_back({{empty({0, 3}, f64)}, {{"dim", 0}}, "(0, 3)"});

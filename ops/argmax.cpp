@@ -152,6 +152,7 @@ Op one_dim_op(std::string name, std::string doc, bool differentiable, Function f
   };
   op.samples = one_dim_samples;
   op.errors = one_dim_errors;
+  op.exact_on_integers = true;
   op.differentiable = differentiable;
   return op;
 }

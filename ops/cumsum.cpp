@@ -99,7 +99,8 @@ Op cumsum_op() {
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"dim", -3}}, "dim -3"}};
           },
-          .linear_in = {0}};
+          .linear_in = {0},
+          .exact_on_integers = true};
 }
 
 }  // namespace ops

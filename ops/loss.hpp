@@ -82,4 +82,46 @@ struct BinaryCrossEntropyWithLogitsOptions {
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
                                         const BinaryCrossEntropyWithLogitsOptions& options = {});
 
+struct DiceLossOptions {
+  bool include_background = true;  ///< class 0 counts too
+  bool sigmoid = false;            ///< input holds logits of independent classes
+  bool softmax = false;            ///< input holds logits of classes that exclude each other
+  bool squared_pred = false;       ///< squares in the denominator
+  bool jaccard = false;            ///< intersection over union instead of Dice
+  bool batch = false;              ///< one ratio for each class over all samples, instead of one each
+  bool present_only = false;       ///< only classes that occur in the (sample's, or batch's) target count
+  Reduction reduction = Reduction::mean;
+  double smooth_nr = 1e-5;           ///< added to the numerator
+  double smooth_dr = 1e-5;           ///< added to the denominator
+  std::int64_t ignore_index = -100;  ///< positions whose class index equals it count for nothing
+};
+
+/// Soft Dice: 1 - (2 sum(p t) + smooth_nr) / (sum(p) + sum(t) + smooth_dr) for each sample and class, sums
+/// over positions; `input` (N, C, ...) gives p. `target` holds class indices (N, ...) or (N, 1, ...) of an
+/// integer type, or is one-hot or probabilities in input's shape. Reduction::none gives (N, C), or (C) with
+/// `batch`, without the background's column if that is left out. A class absent from the target: with
+/// present_only it is left out (nothing present: the loss is 0); else its ratio is smooth_nr / (sum(p) +
+/// smooth_dr), so the loss falls from 1 to 0 as the prediction vanishes. Where the whole denominator is 0 the
+/// loss is 0.
+Tensor dice_loss(const Tensor& input, const Tensor& target, const DiceLossOptions& options = {});
+
+struct DiceCeLossOptions {
+  Tensor weight = {};  ///< (C): class weights of the cross-entropy
+  double lambda_dice = 1.0;
+  double lambda_ce = 1.0;
+  bool include_background = true;
+  bool squared_pred = false;
+  bool batch = false;
+  bool present_only = false;
+  double smooth_nr = 1e-5;
+  double smooth_dr = 1e-5;
+  std::int64_t ignore_index = -100;
+  double label_smoothing = 0;
+};
+
+/// lambda_dice * dice_loss + lambda_ce * cross_entropy of logits over classes that exclude each other, both
+/// means; the options are those of the two. For patches, in which most classes may be missing, present_only
+/// keeps the absent ones from drowning the others.
+Tensor dice_ce_loss(const Tensor& input, const Tensor& target, const DiceCeLossOptions& options = {});
+
 }  // namespace lucid

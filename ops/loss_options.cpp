@@ -1,6 +1,7 @@
 #include "ops/loss_options.hpp"
 
 #include "ops/options.hpp"
+#include "ops/pair_loss.hpp"
 
 namespace lucid {
 
@@ -16,6 +17,18 @@ void require_same_shape(std::string_view op, const Tensor& input, const Tensor& 
   for (const Tensor* tensor : {&input, &target})
     check(is_floating(tensor->dtype()), op, tensor == &input ? "input" : "target", " has dtype ",
           tensor->dtype(), "; a floating type is required, for example .to(lucid::f32)");
+}
+
+std::pair<Tensor, Tensor> promoted(const Tensor& input, const Tensor& target) {
+  const DType dtype = promote(input.dtype(), target.dtype());
+  const Tensor x = kernels::converted(input, dtype);
+  bool same_order = true;
+  for (std::size_t i = 0; i < x.shape().size(); ++i)
+    same_order = same_order && (x.shape()[i] == 1 || x.strides()[i] == target.strides()[i]);
+  if (same_order || !x.is_dense()) return {x, kernels::converted(target, dtype)};
+  const Tensor t = empty_like(x);
+  kernels::copy(t, target);
+  return {x, t};
 }
 
 Tensor reduce_loss(const Tensor& values, Reduction reduction) {

@@ -14,11 +14,9 @@ struct Slopes {
   Tensor input, target;
 };
 
-/// Both tensors in the type that they promote to; not recorded.
-inline std::pair<Tensor, Tensor> promoted(const Tensor& input, const Tensor& target) {
-  const DType dtype = promote(input.dtype(), target.dtype());
-  return {kernels::converted(input, dtype), kernels::converted(target, dtype)};
-}
+/// Both tensors in the type that they promote to, and the target in the input's memory order, so that both
+/// are walked side by side; not recorded.
+std::pair<Tensor, Tensor> promoted(const Tensor& input, const Tensor& target);
 
 /// The reduced loss; not recorded.
 template <class L>

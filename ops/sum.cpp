@@ -111,7 +111,11 @@ Op sum_like_op(std::string name, std::string doc, Function function) {
 
 }  // namespace
 
-Op sum_op() { return sum_like_op("sum", "sum of input over the axes dim (all when null)", lucid::sum); }
+Op sum_op() {
+  Op op = sum_like_op("sum", "sum of input over the axes dim (all when null)", lucid::sum);
+  op.exact_on_integers = true;
+  return op;
+}
 
 Op mean_op() {
   Op op = sum_like_op("mean", "mean of input over the axes dim (all when null)", lucid::mean);
@@ -141,7 +145,8 @@ Op sum_to_op() {
             return {{{ones({2, 3}, f64)}, {{"shape", {2}}}, "(2)"},
                     {{ones({3}, f64)}, {{"shape", {2, 3}}}, "(2, 3)"}};
           },
-          .linear_in = {0}};
+          .linear_in = {0},
+          .exact_on_integers = true};
 }
 
 }  // namespace ops
