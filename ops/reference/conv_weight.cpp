@@ -196,7 +196,7 @@ class WeightShare {
 };
 
 // Shares that are to be kept in a core's cache.
-constexpr std::int64_t kShareElements = 1 << 18;
+constexpr std::int64_t kShareElements = 1 << 17;
 
 template <class T>
 void weight_grad_by_rows(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
