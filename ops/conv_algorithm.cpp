@@ -7,13 +7,12 @@ namespace lucid::ops {
 namespace {
 
 // The cost rule, in one place. Measured with oneDNN 2.6, AVX-512, one thread, channels-last:
-// - Depthwise: oneDNN treats each channel as a group and is 3 to 4 times slower than a loop over channels.
-// - Kernel = stride (the usual decoder step): patches don't overlap, and oneDNN's deconvolution forward and
-// its
-//   weight gradient move far more memory than they need. The loops of our own read and write each voxel once;
-//   they need whole vectors of channels and rows that are not too short, and the weight gradient a weight
-//   that fits in a core's cache.
-// Everything else runs on oneDNN, whose backward-data and overlapping kernels are as fast or faster.
+// - Depthwise: oneDNN is 3 to 4 times slower than a loop over channels.
+// - Kernel = stride (the usual decoder step), where patches don't overlap: the loops of our own, which touch
+//   each voxel once, beat oneDNN's deconvolution forward by a tenth and its weight gradient by 2 to 2.5
+//   times. They need whole vectors of channels and rows that are not too short, and the weight gradient a
+//   weight that fits in a core's cache.
+// Everything else runs on oneDNN, which is as fast or faster there.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   if (p.is_depthwise()) return true;
   const ConvGeometry& g = p.geometry;
