@@ -1,5 +1,6 @@
 // prove_ops [--op NAME] [--sample K] [--seed S]: proves every registered op from its record, a row each, and
 // shows that a gradient off by one percent is refused. Closes with 'N passed, N failed'.
+// prove_ops --table: prints docs/ops.md.
 
 #include <cstdlib>
 #include <iomanip>
@@ -14,22 +15,28 @@ namespace {
 using namespace lucid;
 
 struct Arguments {
+  bool table = false;
   std::string op;
   ops::ProofOptions options;
 };
 
 Arguments parse(int argc, char** argv) {
   Arguments out;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; i += 2) {
     const std::string key = argv[i];
-    if (key == "--op")
+    if (key == "--table" && argc == 2)
+      out.table = true;
+    else if (i + 1 == argc)
+      raise("prove_ops", key, " needs a value");
+    else if (key == "--op")
       out.op = argv[i + 1];
     else if (key == "--sample")
       out.options.sample = std::atoi(argv[i + 1]);
     else if (key == "--seed")
       out.options.seed = static_cast<std::uint64_t>(std::atoll(argv[i + 1]));
     else
-      raise("prove_ops", "unknown argument ", key, "; known are --op NAME, --sample K, --seed S");
+      raise("prove_ops", "unknown argument ", key,
+            "; known are --op NAME, --sample K, --seed S, and --table alone");
   }
   return out;
 }
@@ -56,10 +63,37 @@ int surviving_mutants(const ops::Op& op, int& mutants) {
   return survivors;
 }
 
+std::string escaped(std::string text) {
+  for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, "\\");
+  return text;
+}
+
+void print_table() {
+  std::cout << "# Ops\n\nMade from the registry by `build/release/bin/prove_ops --table`; a test holds this "
+               "page to it. Every op can be "
+               "called as `ops::call(name, inputs, options)`; inputs in brackets may be left out. Gradients "
+               "of any order unless "
+               "marked.\n\n| op | inputs | options | result |\n|---|---|---|---|\n";
+  for (const ops::Op* op : ops::all()) {
+    std::string inputs, options;
+    for (const auto& input : op->inputs)
+      inputs += (inputs.empty() ? "" : ", ") + (input.optional ? "[" + input.name + "]" : input.name) +
+                (input.repeated ? "..." : "");
+    for (const auto& [key, value] : op->defaults.items())
+      options += (options.empty() ? "`" : ", `") + key + " = " + value.dump() + "`";
+    std::cout << "| `" << op->name << "` | " << inputs << " | " << escaped(options) << " | "
+              << escaped(op->doc) << (op->differentiable ? "" : "; no gradient") << " |\n";
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   const Arguments arguments = parse(argc, argv);
+  if (arguments.table) {
+    print_table();
+    return 0;
+  }
   int passed = 0, failed = 0, mutants = 0, survivors = 0;
   for (const ops::Op* op : ops::all()) {
     if (!arguments.op.empty() && op->name != arguments.op) continue;
