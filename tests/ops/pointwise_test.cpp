@@ -224,7 +224,7 @@ TEST_CASE("activations at their kinks have PyTorch's derivatives") {
   CHECK(slope_at({-2, -1, 0, 1, 2}, [](const Tensor& x) { return hardtanh(x); }) == Values{0, 0, 1, 0, 0});
   CHECK(slope_at({-1, 0, 3, 6, 7}, [](const Tensor& x) { return relu6(x); }) == Values{0, 0, 1, 0, 0});
   CHECK(slope_at({-4, -3, 3, 4}, [](const Tensor& x) { return hardswish(x); }) == Values{0, -0.5, 1.5, 1});
-  CHECK(slope_at({-3, 0, 3}, [](const Tensor& x) { return hardsigmoid(x); }) == Values{0, 1.0 / 6, 0});
+  CHECK(slope_at({-3, 0, 3}, [](const Tensor& x) { return hardsigmoid(x); }) == Values{0, 1.0f / 6.0f, 0});
   CHECK(slope_at({1, 2}, [](const Tensor& x) { return threshold(x, 1, 5); }) == Values{0, 1});
   CHECK(slope_at({-1, 0}, [](const Tensor& x) { return prelu(x, vector({0.25})); }) == Values{0.25, 0.25});
 }
