@@ -65,7 +65,8 @@ void NAdam::update(std::size_t group, const Tensor& param, const Tensor& grad, P
   const double mu = mu_at(t), mu_next = mu_at(t + 1);
   // PyTorch keeps the product in float32, whatever the parameter's type; the same numbers need the same rounding.
   state.mu_product = static_cast<float>(state.mu_product) * static_cast<float>(mu);
-  const double next_product = state.mu_product * mu * mu_next;
+  const double next_product =
+      static_cast<float>(state.mu_product) * static_cast<float>(mu) * static_cast<float>(mu_next);
   const double grad_rate = o.lr * (1 - mu) / (1 - state.mu_product);
   const double moment_rate = o.lr * mu_next / (1 - next_product);
   const double correction = 1 - std::pow(beta2, t);
