@@ -65,7 +65,8 @@ struct Relu6 : Pieces<> {
   static Tensor gradient(Options, const Tensor& grad, const Tensor& y) { return inside(grad, y, 0, 6); }
 };
 
-// PyTorch's slope is the float32 nearest to 1/6 in every type; the same numbers need the same constant (3e-8 from 1/6).
+// PyTorch's slope is the float32 nearest to 1/6 in every type; the same numbers need the same constant (3e-8
+// from 1/6).
 constexpr double kHardsigmoidSlope = 1.0f / 6.0f;
 
 struct Hardsigmoid : Pieces<> {

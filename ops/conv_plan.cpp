@@ -137,9 +137,9 @@ void log_plan(const ConvProblem& p, ConvPass pass, const ConvPlan& plan) {
   if (!logging::enabled(logging::Level::debug)) return;
   const ConvGeometry& g = p.geometry;
   logging::debug(str("plan: ", g.transposed ? "conv_transpose " : "conv ", pass_name(g, pass), ", batch ",
-                 p.batch, ", x ", p.x_row(), " x ", g.x, ", y ", p.y_row(), " x ", g.y, ", kernel ", g.kernel,
-                 ", stride ", g.stride, ", padding ", g.padding, ", dilation ", g.dilation, ", groups ",
-                 g.groups, ": ", plan.implementation));
+                     p.batch, ", x ", p.x_row(), " x ", g.x, ", y ", p.y_row(), " x ", g.y, ", kernel ",
+                     g.kernel, ", stride ", g.stride, ", padding ", g.padding, ", dilation ", g.dilation,
+                     ", groups ", g.groups, ": ", plan.implementation));
 }
 
 void run_direct(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,

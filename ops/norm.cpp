@@ -50,8 +50,8 @@ struct Running {
 void require_running(std::string_view op, const Running& running, const Tensor& input, bool needed) {
   check(running.mean.defined() == running.var.defined(), op, "running_",
         running.mean.defined() ? "var is missing beside running_mean" : "mean is missing beside running_var");
-  check(running.mean.defined() || !needed, op,
-        "the input ", input.shape(), "'s own statistics are not to be used, but running_mean and running_var are undefined; "
+  check(running.mean.defined() || !needed, op, "the input ", input.shape(),
+        "'s own statistics are not to be used, but running_mean and running_var are undefined; "
         "one or the other is required");
   require_per_channel(op, "running_mean", running.mean, input);
   require_per_channel(op, "running_var", running.var, input);

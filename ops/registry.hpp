@@ -47,9 +47,9 @@ struct Op {
   std::function<std::vector<Sample>(Generator& generator)> samples = {};
   std::function<std::vector<ErrorCase>()> errors = {};
   std::vector<std::size_t> linear_in =
-      {};                      ///< inputs in which the result is linear while the others are held
-  bool exact_on_integers = false;           ///< float32 and float64 agree to the last bit on small integers
-  bool differentiable = true;  ///< with respect to its floating inputs
+      {};                          ///< inputs in which the result is linear while the others are held
+  bool exact_on_integers = false;  ///< float32 and float64 agree to the last bit on small integers
+  bool differentiable = true;      ///< with respect to its floating inputs
   std::function<Cost(const Tensors& inputs, const nlohmann::json& options)> cost = {};
 };
 

@@ -63,7 +63,8 @@ void NAdam::update(std::size_t group, const Tensor& param, const Tensor& grad, P
   const double t = static_cast<double>(state.step + 1);
   const auto mu_at = [&](double step) { return beta1 * (1 - 0.5 * std::pow(0.96, step * o.momentum_decay)); };
   const double mu = mu_at(t), mu_next = mu_at(t + 1);
-  // PyTorch keeps the product in float32, whatever the parameter's type; the same numbers need the same rounding.
+  // PyTorch keeps the product in float32, whatever the parameter's type; the same numbers need the same
+  // rounding.
   state.mu_product = static_cast<float>(state.mu_product) * static_cast<float>(mu);
   const double next_product =
       static_cast<float>(state.mu_product) * static_cast<float>(mu) * static_cast<float>(mu_next);

@@ -70,8 +70,9 @@ void parallel_rows(const LoopPlan<N>& plan, Row&& row) {
                [&](std::int64_t begin, std::int64_t end) { for_rows(plan, begin, end, row); });
 }
 
-// One row each; strides in elements. Where all elements are of one floating type the unit-stride case is split off and
-// vectorised; the many other combinations of types share one plain loop, which keeps compile times in bounds.
+// One row each; strides in elements. Where all elements are of one floating type the unit-stride case is
+// split off and vectorised; the many other combinations of types share one plain loop, which keeps compile
+// times in bounds.
 template <class O, class... In>
 inline constexpr bool kHot = std::is_floating_point_v<O> && (std::is_same_v<O, In> && ...);
 
@@ -103,7 +104,8 @@ void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_
 }
 
 template <class O, class A, class B, class F>
-void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa, std::int64_t sb, std::int64_t n, F f) {
+void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa, std::int64_t sb,
+                std::int64_t n, F f) {
   if constexpr (kHot<O, A, B>) {
     if (so == 1 && sa == 1 && sb == 1) return hot_row(out, a, b, n, f);
     if (so == 1 && sa == 1 && sb == 0) return hot_row(out, a, *b, n, f);
@@ -112,8 +114,8 @@ void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa
 }
 
 template <class O, class A, class B, class C, class F>
-void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, std::int64_t sa, std::int64_t sb,
-                 std::int64_t sc, std::int64_t n, F f) {
+void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, std::int64_t sa,
+                 std::int64_t sb, std::int64_t sc, std::int64_t n, F f) {
   if constexpr (kHot<O, A, B, C>)
     if (so == 1 && sa == 1 && sb == 1 && sc == 1) return hot_row(out, a, b, c, n, f);
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb], c[i * sc]);
