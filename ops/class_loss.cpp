@@ -1,5 +1,6 @@
 #include "ops/class_loss.hpp"
 
+#include "ops/kernels/reduce.hpp"
 #include "ops/reduce.hpp"
 #include "ops/softmax.hpp"
 #include "ops/view.hpp"
@@ -66,6 +67,40 @@ kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, co
         "; a floating type is required");
   targets.weights = weight.to_vector<double>();
   return targets;
+}
+
+void check_regions(std::string_view op, const Tensor& input, bool include_background, bool sigmoid,
+                   bool softmax) {
+  check(input.defined(), op, "input is undefined");
+  check(is_floating(input.dtype()), op, "input has dtype ", input.dtype(),
+        "; a floating type is required, for example .to(lucid::f32)");
+  check(input.dim() >= 2, op, "input has shape ", input.shape(), "; (N, C, ...) is required");
+  check(input.size(1) >= (include_background ? 1 : 2), op, "input has shape ", input.shape(),
+        include_background ? ", which has no class"
+                           : ", and without the background no class is left; set include_background");
+  check(!(sigmoid && softmax), op, "sigmoid and softmax are both set; one at most is required");
+}
+
+kernels::ClassTargets region_targets(std::string_view op, const Tensor& input, const Tensor& target,
+                                     std::int64_t ignore_index) {
+  check(target.defined(), op, "target is undefined");
+  kernels::ClassTargets out{
+      op, target, std::vector<double>(static_cast<std::size_t>(input.size(1)), 1.0), 1, ignore_index, 0};
+  if (target.shape() == input.shape()) {
+    out.target = kernels::converted(target, input.dtype());
+    return out;
+  }
+  Shape without = input.shape(), single = input.shape();
+  without.erase(1);
+  single[1] = 1;
+  check(target.shape() == without || target.shape() == single, op, "target has shape ", target.shape(),
+        ", input ", input.shape(), " expects class indices of shape ", without, " or ", single,
+        ", or a one-hot target of its own shape");
+  check(!is_floating(target.dtype()), op, "target has dtype ", target.dtype(), " and shape ", target.shape(),
+        "; class indices must be of an integer type");
+  if (target.dtype() == boolean) out.target = kernels::converted(target, u8);
+  if (target.shape() == single) out.target = kernels::drop_axes(out.target, {1});
+  return out;
 }
 
 Tensor empty_losses(const kernels::ClassTargets& targets, const Tensor& input) {

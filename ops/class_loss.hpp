@@ -1,6 +1,6 @@
 #pragma once
-// What cross_entropy and nll_loss share: their arguments checked, and the differentiable form of their
-// gradients.
+// What the losses over classes share: their arguments checked, and the differentiable form of the gradients
+// of cross_entropy and nll_loss.
 
 #include "ops/kernels/binary.hpp"
 #include "ops/kernels/cross_entropy.hpp"
@@ -11,6 +11,15 @@ namespace lucid::ops {
 /// Checks input, target and class weights against each other. The class axis is 1, or 0 for rank 1.
 kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, const Tensor& target,
                                     const Tensor& weight, std::int64_t ignore_index, double smoothing);
+
+/// Checks the input of a loss of regions: floating, (N, C, ...), with a class left, one activation at most.
+void check_regions(std::string_view op, const Tensor& input, bool include_background, bool sigmoid,
+                   bool softmax);
+
+/// Targets of a loss of regions: indices (N, ...) or (N, 1, ...), or one-hot or probabilities in input's
+/// shape.
+kernels::ClassTargets region_targets(std::string_view op, const Tensor& input, const Tensor& target,
+                                     std::int64_t ignore_index);
 
 /// The loss as reduced: of `losses` (none), sums.loss / weight (0 when the weight is), or sums.loss.
 Tensor reduced_class_loss(const Tensor& losses, const kernels::LossSums& sums, const Tensor& input,

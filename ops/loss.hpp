@@ -82,6 +82,22 @@ struct BinaryCrossEntropyWithLogitsOptions {
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
                                         const BinaryCrossEntropyWithLogitsOptions& options = {});
 
+// Losses of regions. `input` (N, C, ...) holds probabilities p, or logits when sigmoid (independent classes)
+// or softmax (classes that exclude each other) is set. `target` holds class indices (N, ...) or (N, 1, ...)
+// of an integer type, or is one-hot or probabilities t in input's shape. Throw Error on an index outside [0,
+// C) that is not ignore_index, and when no class is left without the background. Names and arguments are
+// MONAI's.
+
+struct OverlapSumsOptions {
+  bool sigmoid = false;
+  bool softmax = false;
+  bool squared = false;              ///< sums of p^2 and t^2
+  std::int64_t ignore_index = -100;  ///< positions whose class index equals it count for nothing
+};
+
+/// What the losses of overlap are made of: (3, N, C) float64 with sum(p t), sum(p) and sum(t) over positions.
+Tensor overlap_sums(const Tensor& input, const Tensor& target, const OverlapSumsOptions& options = {});
+
 struct DiceLossOptions {
   bool include_background = true;  ///< class 0 counts too
   bool sigmoid = false;            ///< input holds logits of independent classes
@@ -97,13 +113,77 @@ struct DiceLossOptions {
 };
 
 /// Soft Dice: 1 - (2 sum(p t) + smooth_nr) / (sum(p) + sum(t) + smooth_dr) for each sample and class, sums
-/// over positions; `input` (N, C, ...) gives p. `target` holds class indices (N, ...) or (N, 1, ...) of an
-/// integer type, or is one-hot or probabilities in input's shape. Reduction::none gives (N, C), or (C) with
-/// `batch`, without the background's column if that is left out. A class absent from the target: with
+/// over positions. Reduction::none gives (N, C), or (C) with `batch`, without the background's column if that
+/// is left out. A class absent from the target: with
 /// present_only it is left out (nothing present: the loss is 0); else its ratio is smooth_nr / (sum(p) +
 /// smooth_dr), so the loss falls from 1 to 0 as the prediction vanishes. Where the whole denominator is 0 the
 /// loss is 0.
 Tensor dice_loss(const Tensor& input, const Tensor& target, const DiceLossOptions& options = {});
+
+struct TverskyLossOptions {
+  bool include_background = true;
+  bool sigmoid = false;
+  bool softmax = false;
+  double alpha = 0.5;  ///< weight of false positives, at least 0
+  double beta = 0.5;   ///< weight of false negatives, at least 0
+  bool batch = false;
+  bool present_only = false;
+  Reduction reduction = Reduction::mean;
+  double smooth_nr = 1e-5;
+  double smooth_dr = 1e-5;
+  std::int64_t ignore_index = -100;
+};
+
+/// 1 - (TP + smooth_nr) / (TP + alpha FP + beta FN + smooth_dr) for each sample and class, with TP = sum(p
+/// t), FP = sum(p (1 - t)), FN = sum((1 - p) t): Salehi et al., "Tversky loss function for
+/// image segmentation using 3D fully convolutional deep networks" (2017, arXiv:1706.05721). With alpha = beta
+/// = 1/2 it is dice_loss with halved smoothing terms. The other options, Reduction::none and absent classes
+/// are as for dice_loss.
+Tensor tversky_loss(const Tensor& input, const Tensor& target, const TverskyLossOptions& options = {});
+
+struct FocalTverskyLossOptions {
+  bool include_background = true;
+  bool sigmoid = false;
+  bool softmax = false;
+  double alpha = 0.3;      ///< weight of false positives, at least 0
+  double beta = 0.7;       ///< weight of false negatives, at least 0
+  double gamma = 4.0 / 3;  ///< above 0; larger values dwell on classes that are already well found
+  bool batch = false;
+  bool present_only = false;
+  Reduction reduction = Reduction::mean;
+  double smooth_nr = 1e-5;
+  double smooth_dr = 1e-5;
+  std::int64_t ignore_index = -100;
+};
+
+/// (1 - Tversky index)^(1 / gamma) for each sample and class: Abraham & Khan, "A novel focal
+/// Tversky loss function with improved attention U-Net for lesion segmentation" (2018, arXiv:1810.07842),
+/// whose alpha and beta have changed places here so that they mean what they mean in tversky_loss; the paper
+/// sums over classes, Reduction::mean averages. Where the index is 1 loss and gradient are 0.
+Tensor focal_tversky_loss(const Tensor& input, const Tensor& target,
+                          const FocalTverskyLossOptions& options = {});
+
+/// How a class weighs by its size v in the target: 1 / v^2, 1 / v, 1.
+enum class DiceWeight : std::uint8_t { square, simple, uniform };
+
+struct GeneralizedDiceLossOptions {
+  bool include_background = true;
+  bool sigmoid = false;
+  bool softmax = false;
+  DiceWeight w_type = DiceWeight::square;
+  bool batch = false;  ///< one ratio over all samples, instead of one each
+  Reduction reduction = Reduction::mean;
+  double smooth_nr = 1e-5;
+  double smooth_dr = 1e-5;
+  std::int64_t ignore_index = -100;
+};
+
+/// 1 - (2 sum_c w_c sum(p t) + smooth_nr) / (sum_c w_c (sum(p) + sum(t)) + smooth_dr) for each sample: Sudre
+/// et al., "Generalised Dice overlap as a deep learning loss function for highly unbalanced segmentations"
+/// (2017, arXiv:1707.03237). A class absent from the target weighs as much as the heaviest that is present (1
+/// when none is), so that predicting it costs. Reduction::none gives (N), or () with `batch`.
+Tensor generalized_dice_loss(const Tensor& input, const Tensor& target,
+                             const GeneralizedDiceLossOptions& options = {});
 
 struct DiceCeLossOptions {
   Tensor weight = {};  ///< (C): class weights of the cross-entropy

@@ -61,9 +61,11 @@
   X(expm1)                            \
   X(flatten)                          \
   X(flip)                             \
+  X(focal_tversky_loss)               \
   X(gather)                           \
   X(ge)                               \
   X(gelu)                             \
+  X(generalized_dice_loss)            \
   X(getitem)                          \
   X(group_norm)                       \
   X(gt)                               \
@@ -113,6 +115,7 @@
   X(nll_loss)                         \
   X(norm)                             \
   X(one_hot)                          \
+  X(overlap_sums)                     \
   X(pad)                              \
   X(permute)                          \
   X(pixel_shuffle3d)                  \
@@ -154,6 +157,7 @@
   X(to)                               \
   X(topk)                             \
   X(transpose)                        \
+  X(tversky_loss)                     \
   X(unsqueeze)                        \
   X(var)                              \
   X(where)
