@@ -24,7 +24,8 @@ void check_target(std::string_view op, const Tensor& input, const Tensor& target
         " expects class indices of shape ", expected);
 }
 
-// (C) brought to the class axis of a tensor of that rank.
+}  // namespace
+
 Tensor along_classes(const Tensor& weight, std::size_t axis, std::size_t rank) {
   Shape shape = Shape::filled(rank, 1);
   shape[axis] = weight.shape()[0];
@@ -38,7 +39,16 @@ Tensor over_classes(const Tensor& values, std::size_t axis) {
   return others.empty() ? values : sum(values, others);
 }
 
-}  // namespace
+std::vector<double> class_weights(std::string_view op, const Tensor& input, const Tensor& weight,
+                                  std::size_t axis) {
+  const std::int64_t classes = input.shape()[axis];
+  if (!weight.defined()) return std::vector<double>(static_cast<std::size_t>(classes), 1.0);
+  check(weight.shape() == Shape{classes}, op, "weight has shape ", weight.shape(), ", input ", input.shape(),
+        " expects (", classes, "), one for each class");
+  check(is_floating(weight.dtype()), op, "weight has dtype ", weight.dtype(),
+        "; a floating type is required");
+  return weight.to_vector<double>();
+}
 
 kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, const Tensor& target,
                                     const Tensor& weight, std::int64_t ignore_index, double smoothing) {
@@ -57,15 +67,7 @@ kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, co
         ", which means nothing to a target of probabilities; give class indices, or leave it out");
   kernels::ClassTargets targets{op, target, {}, axis, ignore_index, smoothing};
   if (is_floating(target.dtype())) targets.target = kernels::converted(target, input.dtype());
-  if (!weight.defined()) {
-    targets.weights.assign(static_cast<std::size_t>(classes), 1.0);
-    return targets;
-  }
-  check(weight.shape() == Shape{classes}, op, "weight has shape ", weight.shape(), ", input ", input.shape(),
-        " expects (", classes, "), one for each class");
-  check(is_floating(weight.dtype()), op, "weight has dtype ", weight.dtype(),
-        "; a floating type is required");
-  targets.weights = weight.to_vector<double>();
+  targets.weights = class_weights(op, input, weight, axis);
   return targets;
 }
 

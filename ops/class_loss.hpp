@@ -12,6 +12,14 @@ namespace lucid::ops {
 kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, const Tensor& target,
                                     const Tensor& weight, std::int64_t ignore_index, double smoothing);
 
+/// The C class weights, 1 where `weight` is undefined. Throws Error unless it is floating, of shape (C).
+std::vector<double> class_weights(std::string_view op, const Tensor& input, const Tensor& weight,
+                                  std::size_t axis);
+
+/// (C) brought to the class axis of a tensor of that rank; the sum over all axes but that. Recorded.
+Tensor along_classes(const Tensor& values, std::size_t axis, std::size_t rank);
+Tensor over_classes(const Tensor& values, std::size_t axis);
+
 /// Checks the input of a loss of regions: floating, (N, C, ...), with a class left, one activation at most.
 void check_regions(std::string_view op, const Tensor& input, bool include_background, bool sigmoid,
                    bool softmax);

@@ -2,6 +2,8 @@
 // Losses: PyTorch's names and arguments. Each is refused when the shapes differ: nothing broadcasts silently.
 // With Reduction::mean a loss of no elements is 0.
 
+#include <optional>
+
 #include "lucid/tensor.hpp"
 
 namespace lucid {
@@ -184,6 +186,25 @@ struct GeneralizedDiceLossOptions {
 /// when none is), so that predicting it costs. Reduction::none gives (N), or () with `batch`.
 Tensor generalized_dice_loss(const Tensor& input, const Tensor& target,
                              const GeneralizedDiceLossOptions& options = {});
+
+struct FocalLossOptions {
+  Tensor weight = {};  ///< (C), at least 0: of each class; undefined means 1
+  bool include_background = true;
+  bool use_softmax = false;          ///< classes exclude each other; else sigmoid
+  double gamma = 2.0;                ///< at least 0; 0 gives (binary) cross-entropy
+  std::optional<double> alpha = {};  ///< in [0, 1]; empty: nothing is balanced
+  Reduction reduction = Reduction::mean;
+  std::int64_t ignore_index = -100;
+};
+
+/// -(1 - p_t)^gamma log p_t for logits `input`: Lin et al., "Focal loss for dense object detection" (2017,
+/// arXiv:1708.02002). With sigmoid every class has a loss at every position, t times that of p plus (1 - t)
+/// times that of 1 - p, where alpha weighs the first and 1 - alpha the second part; with softmax t times that
+/// of p, where alpha weighs the classes from 1 on and 1 - alpha class 0. Reduction::none gives input's shape,
+/// without the background's class if that is left out (the softmax is over all classes all the same);
+/// Reduction::mean is over all of these but ignored positions, so with softmax and gamma 0 it is
+/// cross_entropy / C. With nothing but ignored positions it is 0. An absent class adds nothing with softmax.
+Tensor focal_loss(const Tensor& input, const Tensor& target, const FocalLossOptions& options = {});
 
 struct DiceCeLossOptions {
   Tensor weight = {};  ///< (C): class weights of the cross-entropy

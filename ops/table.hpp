@@ -61,6 +61,7 @@
   X(expm1)                            \
   X(flatten)                          \
   X(flip)                             \
+  X(focal_loss)                       \
   X(focal_tversky_loss)               \
   X(gather)                           \
   X(ge)                               \

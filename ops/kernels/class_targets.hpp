@@ -119,4 +119,11 @@ double load_targets(const ClassTargets& targets, ClassScratch<C>& scratch, std::
   return weight;
 }
 
+/// Which lanes count: those with indices say so, of probabilities all do.
+template <class C>
+const C* counted_lanes(const ClassTargets& targets, ClassScratch<C>& scratch) {
+  if (!is_indices(targets)) std::fill_n(scratch.indices.counted, kClassLanes, C(1));
+  return scratch.indices.counted;
+}
+
 }  // namespace lucid::kernels

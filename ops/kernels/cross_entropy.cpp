@@ -3,8 +3,6 @@
 namespace lucid::kernels {
 namespace {
 
-constexpr std::int64_t kShare = 4096;  // positions whose losses are added up before the shares are
-
 // losses = sum_c q_c (largest - x_c) + sum(q) log(sum e^(x - largest)); x becomes the exponentials.
 template <class C>
 LUCID_VECTORIZED void block_losses(C* x, const C* q, std::int64_t lanes, std::int64_t classes, C* losses) {
@@ -37,30 +35,6 @@ LUCID_VECTORIZED void block_gradient(C* x, const C* q, const C* scale, std::int6
       const std::int64_t at = c * kClassLanes + i;
       x[at] = scale[i] * (total[i] * x[at] - q[at]);
     }
-}
-
-// Runs block(scratch, offsets, lanes) -> LossSums over all positions; the sums are added share by share, so
-// that they don't depend on the number of threads.
-template <class C, std::size_t N, class Block>
-LossSums add_up(const ClassTargets& targets, const ClassPlan<N>& plan, Block block) {
-  const std::int64_t positions = plan.positions.numel, shares = (positions + kShare - 1) / kShare;
-  std::vector<LossSums> sums(static_cast<std::size_t>(shares));
-  parallel_for(shares, 1, [&](std::int64_t first, std::int64_t last) {
-    ClassScratch<C> scratch(targets, plan.classes);
-    for (std::int64_t share = first; share < last; ++share)
-      for_class_blocks(plan, share * kShare, std::min(positions, (share + 1) * kShare),
-                       [&](const auto& at, std::int64_t lanes) {
-                         const LossSums part = block(scratch, at, lanes);
-                         sums[share].loss += part.loss;
-                         sums[share].weight += part.weight;
-                       });
-  });
-  LossSums total;
-  for (const LossSums& sum : sums) {
-    total.loss += sum.loss;
-    total.weight += sum.weight;
-  }
-  return total;
 }
 
 // compute(scratch) leaves the block's losses in scratch.sums.

@@ -2,14 +2,9 @@
 // Softmax and cross-entropy in one pass over the classes of each position, forward and backward. Nothing is
 // recorded; arguments are checked by the caller, class indices here.
 
-#include "ops/kernels/class_targets.hpp"
+#include "ops/kernels/class_sums.hpp"
 
 namespace lucid::kernels {
-
-struct LossSums {
-  double loss = 0;    // sum over positions
-  double weight = 0;  // of the targets' class weights; the number of positions for probabilities
-};
 
 /// sum_c q_c (log sum_k e^{x_k} - x_c) at each position. `losses` (shape without the axis, input's type) may
 /// be undefined. Throws Error on a class index out of range.

@@ -77,13 +77,6 @@ LUCID_VECTORIZED void gradient_block(C* p, const C* t, const C* counted, std::in
     }
 }
 
-// Which lanes count: those with indices say so, of probabilities all do.
-template <class C>
-const C* counted_lanes(const ClassTargets& targets, ClassScratch<C>& scratch) {
-  if (!is_indices(targets)) std::fill_n(scratch.indices.counted, kClassLanes, C(1));
-  return scratch.indices.counted;
-}
-
 template <class T>
 void sum_sample(const ClassTargets& targets, const Tensor& input, const DiceTerms& terms, DiceSums* out) {
   using C = Compute<T>;

@@ -67,3 +67,15 @@ TEST_CASE("losses of overlap are finite on finite input") {
                                 {"include_background", background},
                                 {"reduction", reduction}});
 }
+
+TEST_CASE("focal_loss is finite on finite input") {
+  for (const bool softmax : {false, true})
+    for (const double gamma : {0.0, 0.5, 1.0, 2.0, 2.5})
+      for (const std::string reduction : {"mean", "none"})
+        for (const bool background : {false, true})
+          check_finite("focal_loss", {{"use_softmax", softmax},
+                                      {"gamma", gamma},
+                                      {"alpha", 0.25},
+                                      {"include_background", background},
+                                      {"reduction", reduction}});
+}
