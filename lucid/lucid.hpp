@@ -19,6 +19,7 @@
 #include "ops/cast.hpp"
 #include "ops/compare.hpp"
 #include "ops/conv.hpp"
+#include "ops/distance_transform.hpp"
 #include "ops/dropout.hpp"
 #include "ops/gather.hpp"
 #include "ops/interpolate.hpp"

@@ -3,6 +3,7 @@
 // With Reduction::mean a loss of no elements is 0.
 
 #include <optional>
+#include <vector>
 
 #include "lucid/tensor.hpp"
 
@@ -205,6 +206,45 @@ struct FocalLossOptions {
 /// Reduction::mean is over all of these but ignored positions, so with softmax and gamma 0 it is
 /// cross_entropy / C. With nothing but ignored positions it is 0. An absent class adds nothing with softmax.
 Tensor focal_loss(const Tensor& input, const Tensor& target, const FocalLossOptions& options = {});
+
+struct HausdorffDTLossOptions {
+  double alpha = 2.0;  ///< above 0: how strongly distance weighs
+  bool include_background = false;
+  bool sigmoid = false;
+  bool softmax = false;
+  bool batch = false;  ///< one mean for each class over all samples, instead of one each
+  Reduction reduction = Reduction::mean;
+  std::vector<double> sampling = {};  ///< spacing of each spatial axis, or one for all; empty: 1
+  std::int64_t ignore_index = -100;
+};
+
+/// The mean over positions of (p - t)^2 (d_p^alpha + d_t^alpha) for each sample and class, where d_p and d_t
+/// are the distances to the other side of the border of the regions p > 1/2 and t > 1/2, in the units of
+/// `sampling`: Karimi & Salcudean, "Reducing the Hausdorff distance in medical image segmentation with
+/// convolutional neural networks" (2019, arXiv:1904.10030). The distances are constants to the gradient. A
+/// region that is empty or fills everything has no border, and its distances are 0: where both have none the
+/// loss is 0. Ignored positions belong to no region and don't count in the mean. Input has spatial axes.
+/// Reduction::none gives (N, C), or (C) with `batch`, without the background's column if that is left out.
+Tensor hausdorff_dt_loss(const Tensor& input, const Tensor& target,
+                         const HausdorffDTLossOptions& options = {});
+
+struct BoundaryLossOptions {
+  bool include_background = true;
+  bool sigmoid = false;
+  bool softmax = false;
+  bool batch = false;
+  Reduction reduction = Reduction::mean;
+  std::vector<double> sampling = {};
+  std::int64_t ignore_index = -100;
+};
+
+/// The mean over positions of p phi for each sample and class, with phi the signed distance to the region t >
+/// 1/2: Kervadec et al., "Boundary loss for highly unbalanced segmentation" (2019, arXiv:1812.07032).
+/// Outside, phi is the distance to the region; inside, minus that to its outermost elements, so minus the
+/// distance to the outside less the smallest spacing. The loss may be negative, and is meant to be added to
+/// one of regions. A class whose region is empty or fills everything has no border and no loss. The rest is
+/// as for hausdorff_dt_loss; the target gets no gradient.
+Tensor boundary_loss(const Tensor& input, const Tensor& target, const BoundaryLossOptions& options = {});
 
 struct DiceCeLossOptions {
   Tensor weight = {};  ///< (C): class weights of the cross-entropy

@@ -30,6 +30,7 @@
   X(binary_cross_entropy)             \
   X(binary_cross_entropy_with_logits) \
   X(bmm)                              \
+  X(boundary_loss)                    \
   X(cat)                              \
   X(celu)                             \
   X(chunk)                            \
@@ -49,6 +50,7 @@
   X(cumsum)                           \
   X(dice_ce_loss)                     \
   X(dice_loss)                        \
+  X(distance_transform_edt)           \
   X(div)                              \
   X(dropout)                          \
   X(dropout3d)                        \
@@ -73,6 +75,7 @@
   X(hardsigmoid)                      \
   X(hardswish)                        \
   X(hardtanh)                         \
+  X(hausdorff_dt_loss)                \
   X(huber_loss)                       \
   X(index_add)                        \
   X(index_select)                     \

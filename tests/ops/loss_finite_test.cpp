@@ -79,3 +79,15 @@ TEST_CASE("focal_loss is finite on finite input") {
                                       {"include_background", background},
                                       {"reduction", reduction}});
 }
+
+TEST_CASE("losses of distance are finite on finite input") {
+  for (const std::string op : {"hausdorff_dt_loss", "boundary_loss"})
+    for (const std::string activation : {"softmax", "sigmoid"})
+      for (const bool batch : {false, true})
+        for (const std::string reduction : {"mean", "none"})
+          for (const bool background : {false, true})
+            check_finite(op, {{activation, true},
+                              {"batch", batch},
+                              {"include_background", background},
+                              {"reduction", reduction}});
+}
