@@ -78,6 +78,8 @@ using lucid::dropout3d;
 
 using lucid::binary_cross_entropy;
 using lucid::binary_cross_entropy_with_logits;
+using lucid::cosine_embedding_loss;
+using lucid::cosine_similarity;
 using lucid::cross_entropy;
 using lucid::huber_loss;
 using lucid::kl_div;

@@ -85,6 +85,23 @@ struct BinaryCrossEntropyWithLogitsOptions {
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
                                         const BinaryCrossEntropyWithLogitsOptions& options = {});
 
+struct CosineSimilarityOptions {
+  std::int64_t dim = 1;  ///< the axis of a vector's elements, after broadcasting
+  double eps = 1e-8;     ///< a norm counts as at least this; above 0
+};
+/// sum(x1 x2) / (max(|x1|, eps) max(|x2|, eps)) along `dim`; shapes broadcast. 0 for a vector of zeros.
+Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, const CosineSimilarityOptions& options = {});
+
+struct CosineEmbeddingLossOptions {
+  double margin = 0;
+  Reduction reduction = Reduction::mean;
+};
+/// 1 - cos where `target` is 1, max(0, cos - margin) where it is -1, of vectors (N, D) with target (N), or
+/// (D) with (); norms count as at least 1e-6. Throws Error on another value in target, which gets no
+/// gradient.
+Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const Tensor& target,
+                             const CosineEmbeddingLossOptions& options = {});
+
 // Losses of regions. `input` (N, C, ...) holds probabilities p, or logits when sigmoid (independent classes)
 // or softmax (classes that exclude each other) is set. `target` holds class indices (N, ...) or (N, 1, ...)
 // of an integer type, or is one-hot or probabilities t in input's shape. Throw Error on an index outside [0,

@@ -46,6 +46,8 @@
   X(conv_transpose3d)                 \
   X(conv_weight_grad)                 \
   X(cos)                              \
+  X(cosine_embedding_loss)            \
+  X(cosine_similarity)                \
   X(cross_entropy)                    \
   X(cumsum)                           \
   X(dice_ce_loss)                     \
