@@ -3,6 +3,7 @@
 
 #include "nn/activation.hpp"
 #include "nn/conv.hpp"
+#include "nn/cosine.hpp"
 #include "nn/dropout.hpp"
 #include "nn/functional.hpp"
 #include "nn/init.hpp"
@@ -16,6 +17,7 @@
 #include "nn/optim/schedule.hpp"
 #include "nn/optim/sgd.hpp"
 #include "nn/pool.hpp"
+#include "nn/segmentation_loss.hpp"
 #include "nn/sequential.hpp"
 #include "nn/softmax.hpp"
 #include "nn/upsample.hpp"
