@@ -16,6 +16,7 @@
 #include "nn/optim/make.hpp"
 #include "nn/optim/schedule.hpp"
 #include "nn/optim/sgd.hpp"
+#include "nn/parametrizations.hpp"
 #include "nn/pool.hpp"
 #include "nn/segmentation_loss.hpp"
 #include "nn/sequential.hpp"
