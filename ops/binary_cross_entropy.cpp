@@ -18,7 +18,7 @@ using ops::Slopes;
 namespace math = kernels::math;
 
 constexpr double kLeastLog = -100;      // what PyTorch bounds the logarithms by
-constexpr double kLeastSpread = 1e-12;  // and x (1 - x) in the gradient
+constexpr double kLeastSpread = 1e-12f;  // and x (1 - x) in the gradient: a float32 constant
 
 // From probabilities.
 struct Probability {

@@ -1,6 +1,6 @@
 #pragma once
 // Losses: PyTorch's names and arguments. Each is refused when the shapes differ: nothing broadcasts silently.
-// With Reduction::mean a loss of no elements is 0.
+// With Reduction::mean a loss of no elements is 0; PyTorch's is NaN.
 
 #include <optional>
 #include <vector>
@@ -20,8 +20,9 @@ struct CrossEntropyOptions {
 
 /// -log softmax(input)[target] for logits `input` (N, C, spatial...) or (C). `target` holds class indices
 /// (int64, int32 or uint8) of shape (N, spatial...) or (), or, when floating, probabilities of input's shape.
-/// The mean is weighted by the targets' class weights (over probabilities: plain); with nothing but ignored
-/// targets it is 0, not NaN. Throws Error on an index outside [0, C) that is not ignore_index.
+/// The mean is weighted by the targets' class weights (over probabilities: plain); where these add up to 0,
+/// as with nothing but ignored targets, it is 0 and so is its gradient; PyTorch's is NaN. Throws Error on an
+/// index outside [0, C) that is not ignore_index.
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntropyOptions& options = {});
 
 struct NllLossOptions {
@@ -46,7 +47,7 @@ Tensor l1_loss(const Tensor& input, const Tensor& target, const LossOptions& opt
 
 struct SmoothL1LossOptions {
   Reduction reduction = Reduction::mean;
-  double beta = 1.0;  ///< at least 0; 0 gives l1_loss
+  double beta = 1.0;  ///< at least 0; 0 gives l1_loss, at 0 too, where PyTorch's derivative is -1
 };
 /// d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere; d = input - target.
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, const SmoothL1LossOptions& options = {});

@@ -176,15 +176,15 @@ TEST_CASE("a class without a border has no loss of distance") {
 }
 
 TEST_CASE("ignored positions belong to no region and don't count in losses of distance") {
-  // Positions 4 and 5 are ignored; what is there does not matter.
-  const Tensor labels = Tensor::from({0, 1, 1, 0, 255, 255}, {1, 6}, i64);
-  const Tensor a = Tensor::from({.9, .2, .1, .8, .1, .2, .1, .8, .9, .2, .9, .8}, {1, 2, 6}, f64);
-  const Tensor b = Tensor::from({.9, .2, .1, .8, .7, .3, .1, .8, .9, .2, .3, .7}, {1, 2, 6}, f64);
-  const HausdorffDTLossOptions options{.reduction = Reduction::none, .ignore_index = 255};
-  const double expected = (0.01 * 2 + 0.04 * 2 + 0.01 * 2 + 0.04 * 2) / 4;  // every distance is 1
+  // Position 5 is ignored; were b's .9 there in the region, position 4 would be nearer to it.
+  const Tensor labels = Tensor::from({0, 1, 1, 0, 0, 255}, {1, 6}, i64);
+  const Tensor a = Tensor::from({.9, .2, .1, .8, .7, .9, .1, .8, .9, .2, .3, .1}, {1, 2, 6}, f64);
+  const Tensor b = Tensor::from({.9, .2, .1, .8, .7, .1, .1, .8, .9, .2, .3, .9}, {1, 2, 6}, f64);
+  const HausdorffDTLossOptions options{.alpha = 1, .reduction = Reduction::none, .ignore_index = 255};
+  const double expected = (0.01 * 2 + 0.04 * 2 + 0.01 * 2 + 0.04 * 2 + 0.09 * 4) / 5;
   CHECK(hausdorff_dt_loss(a, labels, options).item<double>() == doctest::Approx(expected));
   CHECK(hausdorff_dt_loss(b, labels, options).item<double>() == doctest::Approx(expected));
   const BoundaryLossOptions boundary{.include_background = false, .ignore_index = 255};
-  CHECK(boundary_loss(a, labels, boundary).item<double>() == doctest::Approx((0.1 + 0.2) / 4));
-  CHECK(boundary_loss(b, labels, boundary).item<double>() == doctest::Approx((0.1 + 0.2) / 4));
+  CHECK(boundary_loss(a, labels, boundary).item<double>() == doctest::Approx((0.1 + 0.2 + 0.3 * 2) / 5));
+  CHECK(boundary_loss(b, labels, boundary).item<double>() == doctest::Approx((0.1 + 0.2 + 0.3 * 2) / 5));
 }

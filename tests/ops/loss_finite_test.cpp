@@ -68,6 +68,12 @@ TEST_CASE("losses of overlap are finite on finite input") {
                                 {"reduction", reduction}});
 }
 
+TEST_CASE("dice_ce_loss is finite on finite input") {
+  for (const bool present_only : {false, true})
+    for (const bool background : {false, true})
+      check_finite("dice_ce_loss", {{"present_only", present_only}, {"include_background", background}});
+}
+
 TEST_CASE("focal_loss is finite on finite input") {
   for (const bool softmax : {false, true})
     for (const double gamma : {0.0, 0.5, 1.0, 2.0, 2.5})
