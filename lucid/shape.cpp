@@ -61,11 +61,11 @@ std::int64_t checked_numel(std::string_view where, const Shape& shape) {
   for (std::int64_t size : shape) {
     check(size >= 0, where, "shape ", shape, " has a negative size");
     zero |= size == 0;
-    overflow |= __builtin_mul_overflow(numel, size, &numel);
+    // Of an empty tensor too, so that strides, which take a size of 0 for 1, always fit.
+    overflow |= __builtin_mul_overflow(numel, std::max<std::int64_t>(size, 1), &numel);
   }
-  if (zero) return 0;
-  check(!overflow, where, "shape ", shape, " has more than 2^63 - 1 elements");
-  return numel;
+  check(!overflow, where, "shape ", shape, " has sizes whose product is more than 2^63 - 1");
+  return zero ? 0 : numel;
 }
 
 namespace {

@@ -52,7 +52,8 @@ class Shape {
 
 using Strides = Shape;
 
-/// Product of the sizes; throws Error when a size is negative or the product passes 2^63 - 1.
+/// Product of the sizes; throws Error when a size is negative or the product of those that are not 0 passes
+/// 2^63 - 1.
 std::int64_t checked_numel(std::string_view where, const Shape& shape);
 /// a * b and a + b in int64; throw Error on overflow, naming `what`.
 std::int64_t checked_mul(std::string_view where, std::string_view what, std::int64_t a, std::int64_t b);
