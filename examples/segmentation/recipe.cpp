@@ -1,5 +1,6 @@
 #include "examples/segmentation/recipe.hpp"
 
+#include "examples/segmentation/error.hpp"
 #include "nn/optim/adam.hpp"
 #include "nn/optim/sgd.hpp"
 #include "ops/loss.hpp"
@@ -24,6 +25,9 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const UNet& net, const Optimize
 }
 
 optim::WarmupLR make_schedule(optim::Optimizer& optimizer, const Config& config) {
+  if (config.schedule.warmup > config.steps)
+    fail("schedule.warmup: ", config.schedule.warmup, " steps are more than the ", config.steps,
+         " of the whole training; lower it or train for more steps");
   return optim::WarmupLR(optimizer, {.total_iters = config.steps,
                                      .warmup_iters = config.schedule.warmup,
                                      .decay = config.schedule.name,

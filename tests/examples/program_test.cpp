@@ -261,6 +261,10 @@ TEST_CASE("program: bad input is refused in one line and nothing is written") {
     bench.config["patch"] = {8, 17, 8};
     refused({"patch: 8x17x8 is larger", "at most 16"});
   }
+  SUBCASE("a warm-up longer than the training") {
+    bench.config["schedule"] = {{"name", "poly"}, {"warmup", 4}};
+    check_refused(bench.train("run", {"--steps", "3"}), {"schedule.warmup: 4 steps", "3 of the whole"});
+  }
   SUBCASE("a wrong key") {
     bench.config["stepz"] = 3;
     refused({"config.json: stepz: unknown key", "did you mean steps?"});
