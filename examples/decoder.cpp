@@ -138,6 +138,10 @@ void write_comparison(const std::string& path, const Tensor& truth, const Tensor
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc > 3 || (argc > 1 && argv[1][0] == '-')) {
+    std::cerr << "usage: decoder [PICTURE.png [STEPS]]\n";
+    return 2;
+  }
   const std::string path = argc > 1 ? argv[1] : "decoder.png";
   const int steps = argc > 2 ? std::atoi(argv[2]) : 300;
   manual_seed(0);
