@@ -17,7 +17,7 @@ using autograd::Backward;
 using ops::Slopes;
 namespace math = kernels::math;
 
-constexpr double kLeastLog = -100;      // what PyTorch bounds the logarithms by
+constexpr double kLeastLog = -100;       // what PyTorch bounds the logarithms by
 constexpr double kLeastSpread = 1e-12f;  // and x (1 - x) in the gradient: a float32 constant
 
 // From probabilities.
