@@ -71,8 +71,8 @@ kernels::ClassTargets class_targets(std::string_view op, const Tensor& input, co
   return targets;
 }
 
-void check_regions(std::string_view op, const Tensor& input, bool include_background, bool sigmoid,
-                   bool softmax) {
+void check_regions(std::string_view op, const Tensor& input, const Tensor& target, bool include_background,
+                   bool sigmoid, bool softmax) {
   check(input.defined(), op, "input is undefined");
   check(is_floating(input.dtype()), op, "input has dtype ", input.dtype(),
         "; a floating type is required, for example .to(lucid::f32)");
@@ -81,6 +81,13 @@ void check_regions(std::string_view op, const Tensor& input, bool include_backgr
         include_background ? ", which has no class"
                            : ", and without the background no class is left; set include_background");
   check(!(sigmoid && softmax), op, "sigmoid and softmax are both set; one at most is required");
+  if (!target.defined() || is_floating(target.dtype()) || target.dtype() == boolean ||
+      target.shape() != input.shape() || target.numel() == 0)
+    return;
+  const std::int64_t low = amin(target).item<std::int64_t>(), high = amax(target).item<std::int64_t>();
+  check(low >= 0 && high <= 1, op, "target has input's shape ", input.shape(), " and holds ",
+        low < 0 ? low : high,
+        "; one-hot targets hold 0 and 1, and positions can be ignored in class indices only");
 }
 
 kernels::ClassTargets region_targets(std::string_view op, const Tensor& input, const Tensor& target,

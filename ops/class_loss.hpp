@@ -20,9 +20,10 @@ std::vector<double> class_weights(std::string_view op, const Tensor& input, cons
 Tensor along_classes(const Tensor& values, std::size_t axis, std::size_t rank);
 Tensor over_classes(const Tensor& values, std::size_t axis);
 
-/// Checks the input of a loss of regions: floating, (N, C, ...), with a class left, one activation at most.
-void check_regions(std::string_view op, const Tensor& input, bool include_background, bool sigmoid,
-                   bool softmax);
+/// Checks the arguments of a loss of regions: input floating, (N, C, ...), with a class left; one activation
+/// at most; a one-hot target of integers holds 0 and 1 alone.
+void check_regions(std::string_view op, const Tensor& input, const Tensor& target, bool include_background,
+                   bool sigmoid, bool softmax);
 
 /// Targets of a loss of regions: indices (N, ...) or (N, 1, ...), or one-hot or probabilities in input's
 /// shape.

@@ -50,7 +50,7 @@ struct Regions {
 
 template <class Options>
 Regions regions_of(const std::string& op, const Tensor& input, const Tensor& target, const Options& options) {
-  ops::check_regions(op, input, options.include_background, options.sigmoid, options.softmax);
+  ops::check_regions(op, input, target, options.include_background, options.sigmoid, options.softmax);
   check(input.dim() >= 3, op, "input has shape ", input.shape(), "; (N, C, spatial...) is required");
   const kernels::ClassTargets targets = ops::region_targets(op, input, target, options.ignore_index);
   const std::int64_t first = options.include_background ? 0 : 1;
@@ -136,6 +136,7 @@ std::vector<ErrorCase> region_errors() {
   const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);
   return {{{x, zeros({2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 3)"},
           {{x, full({2, 2, 2}, 7, i64)}, nlohmann::json::object(), "class index 7"},
+          {{x, full({2, 3, 2, 2}, 255, u8)}, nlohmann::json::object(), "holds 255"},
           {{x, t}, {{"sigmoid", true}, {"softmax", true}}, "both"},
           {{x, t}, {{"sampling", {1.0, 1.0, 1.0}}}, "3 values"},
           {{ones({2, 3}, f64), zeros({2}, i64)}, nlohmann::json::object(), "(2, 3)"},

@@ -22,8 +22,8 @@ using kernels::ClassTargets;
 
 constexpr std::string_view kOp = "focal_loss";
 
-void check_options(const Tensor& input, const FocalLossOptions& options) {
-  ops::check_regions(kOp, input, options.include_background, false, false);
+void check_options(const Tensor& input, const Tensor& target, const FocalLossOptions& options) {
+  ops::check_regions(kOp, input, target, options.include_background, false, false);
   check(options.gamma >= 0, kOp, "gamma is ", options.gamma, "; at least 0 is required");
   if (options.alpha)
     check(*options.alpha >= 0 && *options.alpha <= 1, kOp, "alpha is ", *options.alpha,
@@ -131,7 +131,7 @@ Tensors focal_loss_backward(const Backward<FocalLossOptions>& b) {
 }  // namespace
 
 Tensor focal_loss(const Tensor& input, const Tensor& target, const FocalLossOptions& options) {
-  check_options(input, options);
+  check_options(input, target, options);
   const ClassTargets targets = ops::region_targets(kOp, input, target, options.ignore_index);
   const kernels::FocalTerms terms =
       weighted(terms_of(input, options), ops::class_weights(kOp, input, options.weight, 1));
@@ -188,6 +188,7 @@ Op focal_loss_op() {
         const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);
         return {{{x, zeros({2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 3)"},
                 {{x, full({2, 2, 2}, 7, i64)}, nlohmann::json::object(), "class index 7"},
+                {{x, full({2, 3, 2, 2}, 255, u8)}, nlohmann::json::object(), "holds 255"},
                 {{x, t, ones({2}, f64)}, nlohmann::json::object(), "weight has shape (2)"},
                 {{x, t, -ones({3}, f64)}, nlohmann::json::object(), "weight holds -1"},
                 {{x, t}, {{"gamma", -1}}, "gamma is -1"},

@@ -86,7 +86,7 @@ Tensor recorded_sums(std::string_view op, const Tensor& input, const Tensor& tar
 }  // namespace
 
 Tensor overlap_sums(const Tensor& input, const Tensor& target, const OverlapSumsOptions& options) {
-  ops::check_regions(kOp, input, true, options.sigmoid, options.softmax);
+  ops::check_regions(kOp, input, target, true, options.sigmoid, options.softmax);
   return recorded_sums(kOp, input, target, options);
 }
 
@@ -94,7 +94,7 @@ namespace ops {
 
 Overlap class_overlap(std::string_view op, const Tensor& input, const Tensor& target,
                       const OverlapChoice& choice) {
-  check_regions(op, input, choice.include_background, choice.sums.sigmoid, choice.sums.softmax);
+  check_regions(op, input, target, choice.include_background, choice.sums.sigmoid, choice.sums.softmax);
   Tensor sums = recorded_sums(op, input, target, choice.sums);
   if (!choice.include_background) sums = sums.narrow(2, 1, input.size(1) - 1);
   if (choice.batch) sums = sum(sums, {1});
@@ -142,6 +142,7 @@ Op overlap_sums_op() {
             const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);
             return {{{x, zeros({2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 3)"},
                     {{x, full({2, 2, 2}, 7, i64)}, nlohmann::json::object(), "class index 7"},
+                    {{x, full({2, 3, 2, 2}, 255, u8)}, nlohmann::json::object(), "holds 255"},
                     {{x, t.to(f64)}, nlohmann::json::object(), "float64"},
                     {{x.to(i64), t}, nlohmann::json::object(), "int64"},
                     {{x, t}, {{"sigmoid", true}, {"softmax", true}}, "both"}};

@@ -67,6 +67,7 @@ std::vector<ErrorCase> tversky_errors() {
   const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);
   return {{{x, zeros({2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 3)"},
           {{x, full({2, 2, 2}, 7, i64)}, nlohmann::json::object(), "class index 7"},
+          {{x, full({2, 3, 2, 2}, 255, u8)}, nlohmann::json::object(), "holds 255"},
           {{x, t}, {{"sigmoid", true}, {"softmax", true}}, "both"},
           {{x, t}, {{"alpha", -0.5}}, "alpha is -0.5"},
           {{x, t}, {{"beta", -1}}, "beta is -1"},
