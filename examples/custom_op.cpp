@@ -38,17 +38,22 @@ Tensor squareplus(const Tensor& x, SquareplusOptions options = {}) {
 }
 
 ops::Op squareplus_op() {
-  return {.name = "squareplus",
-          .doc = "(input + sqrt(input^2 + b)) / 2",
-          .inputs = {{"input"}},
-          .defaults = ops::default_options<SquareplusOptions>(),
-          .call = [](const Tensors& inputs, const nlohmann::json& options) -> Tensors {
-            return {squareplus(inputs[0], ops::read_options<SquareplusOptions>("squareplus", options))};
-          },
-          .samples = ops::unary_samples,
-          .errors = []() -> std::vector<ops::ErrorCase> {
-            return {{{ones({2}, f64)}, {{"b", -1}}, "b is -1"}};
-          }};
+  return {
+      .name = "squareplus",
+      .doc = "(input + sqrt(input^2 + b)) / 2",
+      .inputs = {{"input"}},
+      .defaults = ops::default_options<SquareplusOptions>(),
+      .call = [](const Tensors& inputs, const nlohmann::json& options) -> Tensors {
+        return {squareplus(inputs[0], ops::read_options<SquareplusOptions>("squareplus", options))};
+      },
+      .samples = ops::unary_samples,
+      .errors = []() -> std::vector<ops::ErrorCase> {
+        return {{{ones({2}, f64)}, {{"b", -1}}, "b is -1"}};
+      },
+      .reference = [](const reference::Arrays& inputs, const nlohmann::json& options) -> reference::Arrays {
+        const double b = options["b"];
+        return {reference::map(inputs[0], [b](double x) { return (x + std::sqrt(x * x + b)) / 2; })};
+      }};
 }
 
 }  // namespace
@@ -65,8 +70,8 @@ int main() {
   std::cout << proof.checks << " checks, " << proof.failures.size() << " failed\n";
   for (const auto& failure : proof.failures) std::cout << failure.check << ": " << failure.message << '\n';
 
-  // The proof is worth something: a gradient that is off by one percent does not pass.
-  const bool noticed = !ops::prove(ops::with_wrong_gradient(ops::find("squareplus"), 0));
-  std::cout << "a wrong gradient is " << (noticed ? "noticed" : "NOT noticed") << '\n';
-  return proof && noticed ? 0 : 1;
+  // The proof is worth something: gradients and results that are off by one percent do not pass.
+  const ops::MutationReport mutants = ops::mutate(ops::find("squareplus"));
+  std::cout << mutants.noticed() << " of " << mutants.gradients + mutants.results << " mutants are noticed\n";
+  return proof && mutants.survivors.empty() ? 0 : 1;
 }

@@ -14,7 +14,7 @@ namespace lucid::ops {
 
 enum class ConvAlgorithm : std::uint8_t {
   onednn,  ///< a convolution or deconvolution primitive
-  direct   ///< loops of our own (ops/reference/conv.hpp)
+  direct   ///< loops of our own (ops/direct/conv.hpp)
 };
 
 /// Everything decided for one call at one shape.

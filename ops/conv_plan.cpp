@@ -8,9 +8,9 @@
 #include "lucid/log.hpp"
 #include "lucid/parallel.hpp"
 #include "ops/conv_algorithm.hpp"
+#include "ops/direct/conv.hpp"
 #include "ops/onednn/conv.hpp"
 #include "ops/plan_stats.hpp"
-#include "ops/reference/conv.hpp"
 
 namespace lucid::ops {
 namespace {
@@ -145,9 +145,9 @@ void log_plan(const ConvProblem& p, ConvPass pass, const ConvPlan& plan) {
 void run_direct(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,
                 const Tensor& bias) {
   switch (pass) {
-    case ConvPass::y: return reference::conv_forward(p, x, weight, bias, y);
-    case ConvPass::x: return reference::conv_transpose(p, y, weight, bias, x);
-    case ConvPass::w: return reference::conv_weight_grad(p, x, y, weight);
+    case ConvPass::y: return direct::conv_forward(p, x, weight, bias, y);
+    case ConvPass::x: return direct::conv_transpose(p, y, weight, bias, x);
+    case ConvPass::w: return direct::conv_weight_grad(p, x, y, weight);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "lucid/random.hpp"
 #include "lucid/tensor.hpp"
+#include "ops/reference/array.hpp"
 
 namespace lucid::ops {
 
@@ -46,6 +47,8 @@ struct Op {
   std::function<Tensors(const Tensors& inputs, const nlohmann::json& options)> call = {};
   std::function<std::vector<Sample>(Generator& generator)> samples = {};
   std::function<std::vector<ErrorCase>()> errors = {};
+  reference::Definition reference =
+      {};  ///< the results by definition; built-in ops have theirs in ops/reference
   std::vector<std::size_t> linear_in =
       {};                          ///< inputs in which the result is linear while the others are held
   bool exact_on_integers = false;  ///< float32 and float64 agree to the last bit on small integers

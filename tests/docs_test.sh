@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
-# Holds the docs to the code: docs/ops.md to the registry, and every snippet of the README that names a file to that file.
+# Holds the docs to the code: docs/ops.md, errors.md and proofs.md to the registry, and every snippet of the README that names a file to that file.
 set -u
 
 source_dir=${LUCID_SOURCE_DIR:?} build_dir=${LUCID_BUILD_DIR:?}
 cd "$source_dir" || exit 1
 failed=0
 
-if ! diff <("$build_dir/bin/prove_ops" --table) docs/ops.md; then
-  echo "docs/ops.md differs from the registry; make it anew: $build_dir/bin/prove_ops --table > docs/ops.md"
-  failed=1
-fi
+# held PAGE COMMAND...: the page is what the command prints.
+held() {
+  local page=$1
+  shift
+  if ! diff <("$@") "$page"; then
+    echo "$page differs from what the registry says; make it anew: $* > $page"
+    failed=1
+  fi
+}
+held docs/ops.md "$build_dir/bin/prove_ops" --ops
+held docs/errors.md "$build_dir/bin/prove_ops" --errors
+held docs/proofs.md cat "$build_dir/proofs.md"
 
 # <!-- snippet: FILE --> ... <!-- /snippet -->: the fenced lines must stand in FILE, one after the other, indentation aside.
 snippets=$(grep -c '^<!-- snippet: ' README.md)

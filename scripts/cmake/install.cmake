@@ -14,7 +14,7 @@ file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
 # oneDNN's room, kernels and detail/ stay private, and so does every header that includes a private one (what
 # the files of an op family share). tests/consumer includes the umbrella, so nothing public gets lost here.
 set(private ${headers})
-list(FILTER private INCLUDE REGEX "^ops/(onednn|kernels)/|/detail/")
+list(FILTER private INCLUDE REGEX "^ops/(onednn|kernels|direct)/|/detail/")
 set(found ${private})
 while(found)
   list(REMOVE_ITEM headers ${found})

@@ -1,8 +1,10 @@
-// prove_ops [--op NAME] [--sample K] [--seed S]: proves every registered op from its record, a row each, and
-// shows that a gradient off by one percent is refused. Closes with 'N passed, N failed'.
-// prove_ops --table: prints docs/ops.md.
+// prove_ops [--op NAME] [--sample K] [--seed S] [--table FILE]: proves every registered op from its record, a
+// row each, and shows that gradients and results off by one percent are refused. Writes the rows to FILE as a
+// page. Closes with 'N passed, N failed'.
+// prove_ops --ops | --errors: prints docs/ops.md or docs/errors.md.
 
 #include <cstdlib>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <string>
@@ -15,7 +17,8 @@ namespace {
 using namespace lucid;
 
 struct Arguments {
-  bool table = false;
+  std::string page;   // "--ops" or "--errors"
+  std::string table;  // where the rows go as a page
   std::string op;
   ops::ProofOptions options;
 };
@@ -24,10 +27,12 @@ Arguments parse(int argc, char** argv) {
   Arguments out;
   for (int i = 1; i < argc; i += 2) {
     const std::string key = argv[i];
-    if (key == "--table" && argc == 2)
-      out.table = true;
+    if ((key == "--ops" || key == "--errors") && argc == 2)
+      out.page = key;
     else if (i + 1 == argc)
       raise("prove_ops", key, " needs a value");
+    else if (key == "--table")
+      out.table = argv[i + 1];
     else if (key == "--op")
       out.op = argv[i + 1];
     else if (key == "--sample")
@@ -36,31 +41,9 @@ Arguments parse(int argc, char** argv) {
       out.options.seed = static_cast<std::uint64_t>(std::atoll(argv[i + 1]));
     else
       raise("prove_ops", "unknown argument ", key,
-            "; known are --op NAME, --sample K, --seed S, and --table alone");
+            "; known are --op NAME, --sample K, --seed S, --table FILE, and --ops and --errors alone");
   }
   return out;
-}
-
-// One line for each input whose wrong gradient slips through.
-int surviving_mutants(const ops::Op& op, int& mutants) {
-  if (!op.differentiable || !op.samples) return 0;
-  Generator generator(0);
-  const auto samples = op.samples(generator);
-  std::size_t inputs = 0;
-  for (const auto& sample : samples) inputs = std::max(inputs, sample.inputs.size());
-  int survivors = 0;
-  for (std::size_t input = 0; input < inputs; ++input) {
-    bool reachable = false;
-    for (const auto& sample : samples)
-      reachable |= input < sample.inputs.size() && ops::is_real(sample.inputs[input]);
-    if (!reachable) continue;
-    ++mutants;
-    if (ops::prove(ops::with_wrong_gradient(op, input), {.second_derivatives = false})) {
-      ++survivors;
-      std::cout << "  mutation: a gradient of input " << input << " off by one percent is not noticed\n";
-    }
-  }
-  return survivors;
 }
 
 std::string escaped(std::string text) {
@@ -68,8 +51,8 @@ std::string escaped(std::string text) {
   return text;
 }
 
-void print_table() {
-  std::cout << "# Ops\n\nMade from the registry by `build/release/bin/prove_ops --table`; a test holds this "
+void print_ops() {
+  std::cout << "# Ops\n\nMade from the registry by `build/release/bin/prove_ops --ops`; a test holds this "
                "page to it. Every op can be "
                "called as `ops::call(name, inputs, options)`; inputs in brackets may be left out. Gradients "
                "of any order unless "
@@ -86,33 +69,107 @@ void print_table() {
   }
 }
 
+// The text that an error case is refused with.
+std::string refusal(const ops::Op& op, const ops::ErrorCase& error) {
+  Tensors inputs = error.inputs;
+  if (op.inputs.empty() || !op.inputs.back().repeated) inputs.resize(op.inputs.size());
+  try {
+    ops::call_all(op.name, inputs, error.options);
+  } catch (const Error& thrown) {
+    return thrown.what();
+  }
+  return "accepted";
+}
+
+void print_errors() {
+  std::cout
+      << "# What ops refuse\n\nMade from the error cases of the registry's records by "
+         "`build/release/bin/prove_ops --errors`; a test holds this page to them. Every one is a "
+         "`lucid::Error`, in release builds too.\n\n| op | inputs | options | message |\n|---|---|---|---|\n";
+  for (const ops::Op* op : ops::all()) {
+    if (!op->errors) continue;
+    for (const auto& error : op->errors()) {
+      std::string inputs;
+      for (const Tensor& input : error.inputs)
+        inputs += (inputs.empty() ? "" : ", ") +
+                  (input.defined() ? str(input.dtype(), " ", input.shape()) : std::string("none"));
+      std::cout << "| `" << op->name << "` | " << inputs << " | "
+                << (error.options.empty() ? "" : "`" + escaped(error.options.dump()) + "`") << " | "
+                << escaped(refusal(*op, error)) << " |\n";
+    }
+  }
+}
+
+// The rows of docs/proofs.md: what does not depend on the machine.
+class Table {
+ public:
+  void add(const ops::Op& op, const ops::Proof& proof, const ops::MutationReport& mutants) {
+    rows_ += str("| `", op.name, "` | ", proof.samples, " | ", proof.checks, " | ", proof.failures.size(),
+                 " | ", mutants.gradients, " | ", mutants.results, " | ", mutants.noticed(), " |\n");
+  }
+  void write(const std::string& path, const std::string& summary) const {
+    std::ofstream file(path);
+    file << "# Proofs\n\nMade by `build/release/bin/prove_ops --table docs/proofs.md`; a test holds this "
+            "page to what "
+            "it finds. Every op is proven from its record: its results against its definition in "
+            "`ops/reference/`, float32 against float64, first and second derivatives against differences, "
+            "adjoints, memory layouts, refusals. A proof is worth what it notices: each gradient and each "
+            "result is made wrong by one percent in turn, and the proof must fail.\n\n"
+         << summary
+         << "\n\n| op | samples | checks | failed | wrong gradients | wrong results | noticed "
+            "|\n|---|---|---|---|---|---|---|\n"
+         << rows_;
+    check(file.good(), "prove_ops", "cannot write ", path);
+  }
+
+ private:
+  std::string rows_;
+};
+
+void print_row(const ops::Op& op, const ops::Proof& proof, const ops::MutationReport& mutants) {
+  std::cout << std::left << std::setw(32) << op.name << std::right << std::setw(4) << proof.samples
+            << " samples" << std::setw(6) << proof.checks << " checks, float32 off by "
+            << std::setprecision(2) << std::scientific << proof.worst_float32 << ", " << mutants.noticed()
+            << " of " << mutants.gradients + mutants.results << " mutants noticed"
+            << (proof && mutants.survivors.empty() ? "" : "  FAILED") << '\n';
+  for (const auto& failure : proof.failures)
+    std::cout << "  " << failure.check << ", sample " << failure.sample << ": " << failure.message
+              << "\n    rerun: prove_ops --op " << op.name
+              << (failure.sample >= 0 ? " --sample " + std::to_string(failure.sample) : "") << '\n';
+  for (const auto& survivor : mutants.survivors) std::cout << "  mutation: " << survivor << '\n';
+}
+
+int prove_all(const Arguments& arguments) {
+  int passed = 0, failed = 0, mutants = 0, noticed = 0;
+  Table table;
+  for (const ops::Op* op : ops::all()) {
+    if (!arguments.op.empty() && op->name != arguments.op) continue;
+    const ops::Proof proof = ops::prove(*op, arguments.options);
+    const ops::MutationReport mutation = op->samples ? ops::mutate(*op) : ops::MutationReport{};
+    print_row(*op, proof, mutation);
+    table.add(*op, proof, mutation);
+    mutants += mutation.gradients + mutation.results;
+    noticed += mutation.noticed();
+    (proof && mutation.survivors.empty() ? passed : failed) += 1;
+  }
+  if (passed + failed == 0) failed = 1;
+  const std::string summary = str("Kill rate of the mutation check: ", noticed, " of ", mutants, ".");
+  if (!arguments.table.empty()) table.write(arguments.table, summary);
+  std::cout << summary << '\n' << passed << " passed, " << failed << " failed\n";
+  return failed ? 1 : 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   const Arguments arguments = parse(argc, argv);
-  if (arguments.table) {
-    print_table();
-    return 0;
-  }
-  int passed = 0, failed = 0, mutants = 0, survivors = 0;
-  for (const ops::Op* op : ops::all()) {
-    if (!arguments.op.empty() && op->name != arguments.op) continue;
-    const ops::Proof proof = ops::prove(*op, arguments.options);
-    std::cout << std::left << std::setw(28) << op->name << std::right << std::setw(5) << proof.checks
-              << " checks, float32 off by " << std::setprecision(2) << std::scientific << proof.worst_float32
-              << (proof ? "" : "  FAILED") << '\n';
-    for (const auto& failure : proof.failures)
-      std::cout << "  " << failure.check << ", sample " << failure.sample << ": " << failure.message
-                << "\n    rerun: prove_ops --op " << op->name
-                << (failure.sample >= 0 ? " --sample " + std::to_string(failure.sample) : "") << '\n';
-    const int survived = surviving_mutants(*op, mutants);
-    survivors += survived;
-    (proof && survived == 0 ? passed : failed) += 1;
-  }
-  if (passed + failed == 0) failed = 1;
-  std::cout << "wrong gradients noticed: " << mutants - survivors << " of " << mutants << '\n'
-            << passed << " passed, " << failed << " failed\n";
-  return failed ? 1 : 0;
+  if (arguments.page == "--ops")
+    print_ops();
+  else if (arguments.page == "--errors")
+    print_errors();
+  else
+    return prove_all(arguments);
+  return 0;
 } catch (const std::exception& error) {
   std::cerr << error.what() << '\n';
   return 2;

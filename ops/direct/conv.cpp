@@ -1,11 +1,11 @@
-#include "ops/reference/conv.hpp"
+#include "ops/direct/conv.hpp"
 
 #include <algorithm>
 
-#include "ops/reference/conv_maps.hpp"
-#include "ops/reference/rows.hpp"
+#include "ops/direct/conv_maps.hpp"
+#include "ops/direct/rows.hpp"
 
-namespace lucid::reference {
+namespace lucid::direct {
 namespace {
 
 // [group][tap][contracted channel][produced channel, padded to whole vectors]; depthwise: [tap][channel].
@@ -182,4 +182,4 @@ void conv_transpose(const ConvProblem& p, const Tensor& y, const Tensor& weight,
   out.dtype() == f64 ? transpose<double>(p, y, weight, bias, out) : transpose<float>(p, y, weight, bias, out);
 }
 
-}  // namespace lucid::reference
+}  // namespace lucid::direct

@@ -4,7 +4,7 @@
 
 #include "ops/conv_problem.hpp"
 
-namespace lucid::reference {
+namespace lucid::direct {
 
 using ops::ConvProblem;
 
@@ -17,4 +17,4 @@ void conv_transpose(const ConvProblem& problem, const Tensor& y, const Tensor& w
                     const Tensor& out);
 void conv_weight_grad(const ConvProblem& problem, const Tensor& x, const Tensor& y, const Tensor& out);
 
-}  // namespace lucid::reference
+}  // namespace lucid::direct

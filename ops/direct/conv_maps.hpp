@@ -5,7 +5,7 @@
 
 #include "ops/conv_problem.hpp"
 
-namespace lucid::reference {
+namespace lucid::direct {
 
 // Items of a loop that are worth a thread, when `work` multiplications are shared by `items`.
 inline std::int64_t grain_of(double work, std::int64_t items) {
@@ -60,4 +60,4 @@ struct Maps {
   }
 };
 
-}  // namespace lucid::reference
+}  // namespace lucid::direct

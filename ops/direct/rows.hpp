@@ -6,7 +6,7 @@
 
 #include "lucid/parallel.hpp"
 
-namespace lucid::reference {
+namespace lucid::direct {
 
 /// Elements of T in one 64-byte vector. Processors with narrower registers use several for it.
 template <class T>
@@ -123,4 +123,4 @@ LUCID_VECTORIZED void add_row_products(const T* a, std::int64_t a_row, const T* 
   }
 }
 
-}  // namespace lucid::reference
+}  // namespace lucid::direct

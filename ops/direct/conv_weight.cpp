@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "ops/reference/conv.hpp"
-#include "ops/reference/conv_maps.hpp"
-#include "ops/reference/rows.hpp"
+#include "ops/direct/conv.hpp"
+#include "ops/direct/conv_maps.hpp"
+#include "ops/direct/rows.hpp"
 
-namespace lucid::reference {
+namespace lucid::direct {
 namespace {
 
 // The gradient of a block of x channels of one group's weight at one tap, summed over all positions. Within
@@ -257,4 +257,4 @@ void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, co
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);
 }
 
-}  // namespace lucid::reference
+}  // namespace lucid::direct
