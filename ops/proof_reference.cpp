@@ -36,7 +36,9 @@ std::string compare(const Tensor& result, const reference::Array& expected, doub
 }  // namespace
 
 std::string compare_with_reference(const Op& op, const Sample& sample, double tolerance) {
-  if (!op.reference) return "the record has no definition to compare with";
+  if (!op.reference)
+    return "the record has no definition to compare with; give it `reference`, a built-in op one in "
+           "ops/reference/";
   reference::Arrays inputs;
   for (const Tensor& input : sample.inputs) inputs.push_back(as_array(input));
   nlohmann::json options = op.defaults;
