@@ -2,12 +2,15 @@
 // Everything a training loop needs from this floor.
 
 #include "nn/activation.hpp"
+#include "nn/adaptive_pool.hpp"
 #include "nn/conv.hpp"
 #include "nn/cosine.hpp"
 #include "nn/dropout.hpp"
+#include "nn/embedding.hpp"
 #include "nn/functional.hpp"
 #include "nn/init.hpp"
 #include "nn/linear.hpp"
+#include "nn/loss.hpp"
 #include "nn/module.hpp"
 #include "nn/norm.hpp"
 #include "nn/optim/adam.hpp"
@@ -16,6 +19,7 @@
 #include "nn/optim/make.hpp"
 #include "nn/optim/schedule.hpp"
 #include "nn/optim/sgd.hpp"
+#include "nn/pad.hpp"
 #include "nn/parametrizations.hpp"
 #include "nn/pool.hpp"
 #include "nn/segmentation_loss.hpp"
