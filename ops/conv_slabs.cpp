@@ -117,8 +117,9 @@ class Runner {
 }  // namespace
 
 void run_conv_in_slabs(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
-                       const Tensor& y, const Tensor& bias, std::int64_t most) {
-  Runner(pass, weight, bias, most).run({problem, x, y});
+                       const Tensor& y, const Tensor& bias, SlabLimits limits) {
+  const Piece whole{problem, x, y};
+  Runner(pass, weight, bias, whole.fits(limits.whole) ? limits.whole : limits.piece).run(whole);
 }
 
 }  // namespace lucid::ops

@@ -30,13 +30,13 @@ double worst_difference(const Tensor& a, const Tensor& b) {
   return worst;
 }
 
-// The produced operand, in pieces of at most `most` elements; begins as NaN, so that what is left out shows.
+// The produced operand, in pieces; begins as NaN, so that what is left out shows.
 Tensor produced(const ops::ConvProblem& problem, ConvPass pass, Tensor x, Tensor w, Tensor y,
-                const Tensor& bias, std::int64_t most) {
+                const Tensor& bias, ops::SlabLimits limits) {
   Tensor& out = pass == ConvPass::x ? x : pass == ConvPass::w ? w : y;
   out = full(out.shape(), NAN, out.dtype());
   if (pass != ConvPass::w) out = out.channels_last();
-  run_conv_in_slabs(problem, pass, x, w, y, pass == ConvPass::w ? Tensor() : bias, most);
+  run_conv_in_slabs(problem, pass, x, w, y, pass == ConvPass::w ? Tensor() : bias, limits);
   return out;
 }
 
@@ -61,10 +61,11 @@ TEST_CASE("convolutions in slabs equal whole ones over random parameters") {
       CAPTURE(draw);
       CAPTURE(static_cast<int>(pass));
       const Tensor bias = randn({pass == ConvPass::x ? p.x_channels : p.y_channels}, dtype, &generator);
-      const Tensor whole = produced(problem, pass, x, w, y, bias, ops::kSlabElements);
+      const Tensor whole = produced(problem, pass, x, w, y, bias, {});
       for (const std::int64_t parts : {2, 7}) {
         reset_plan_stats();
-        const Tensor pieces = produced(problem, pass, x, w, y, bias, std::max(x.numel(), y.numel()) / parts);
+        const std::int64_t most = std::max(x.numel(), y.numel()) / parts;
+        const Tensor pieces = produced(problem, pass, x, w, y, bias, {most, most});
         split += plan_stats().runs > 1;
         CHECK(worst_difference(pieces, whole) <= (dtype == f32 ? 1e-3 : 1e-11));
       }
