@@ -34,7 +34,7 @@ struct GridAxis {
   GridPaddingMode padding = GridPaddingMode::zeros;
   bool align_corners = false;
 
-  Place locate(double coordinate) const {
+  [[gnu::always_inline]] Place locate(double coordinate) const {
     const auto n = static_cast<double>(size);
     const double position = align_corners ? (coordinate + 1) / 2 * (n - 1) : ((coordinate + 1) * n - 1) / 2;
     Place place;
@@ -47,7 +47,7 @@ struct GridAxis {
   }
 
   /// The `order`th derivative of each weight with respect to the coordinate, into weights[0 ... count).
-  void weigh(const Place& place, int order, double* weights) const {
+  [[gnu::always_inline]] void weigh(const Place& place, int order, double* weights) const {
     if (mode == GridSampleMode::bilinear) {
       weights[0] = order == 0 ? 1 - place.t : order == 1 ? -place.factor : 0;
       weights[1] = order == 0 ? place.t : order == 1 ? place.factor : 0;
@@ -75,7 +75,7 @@ struct GridAxis {
   double last() const { return static_cast<double>(size - 1); }
 
   // A comparison with NaN is false: NaN becomes 0.
-  double clipped(double position, double& factor) const {
+  [[gnu::always_inline]] double clipped(double position, double& factor) const {
     if (position > 0 && position < last()) return position;
     factor = 0;
     return position >= last() ? last() : 0;
@@ -97,13 +97,13 @@ struct GridAxis {
     return clipped(from + low, factor);
   }
 
-  double padded(double position, double& factor) const {
+  [[gnu::always_inline]] double padded(double position, double& factor) const {
     return padding == GridPaddingMode::border ? clipped(position, factor) : reflected(position, factor);
   }
 
   std::int64_t within(std::int64_t index) const { return index >= 0 && index < size ? index : -1; }
 
-  void read_linear(Place& place, double position) const {
+  [[gnu::always_inline]] void read_linear(Place& place, double position) const {
     if (padding != GridPaddingMode::zeros)
       position = padded(position, place.factor);
     else if (!(position > -1 && position <= last() + 1))

@@ -92,38 +92,62 @@ struct Block {
   Index n, begin, count;
 };
 
+// What one axis reads, without the zeros outside.
+template <int kOrders>
+struct AxisReads {
+  int count = 0;
+  Index index[kMostPlaces];
+  double weight[kOrders][kMostPlaces];  // of the order wanted, and of the next one
+};
+
+template <int kOrders>
+[[gnu::always_inline]] inline void read_axis(AxisReads<kOrders>& out, const GridAxis& axis, double coordinate,
+                                             int order) {
+  const Place place = axis.locate(coordinate);
+  double weight[kOrders][kMostPlaces];
+  for (int o = 0; o < kOrders; ++o) axis.weigh(place, order + o, weight[o]);
+  for (int k = 0; k < place.count; ++k) {
+    if (place.index[k] < 0) continue;
+    out.index[out.count] = place.index[k];
+    for (int o = 0; o < kOrders; ++o) out.weight[o][out.count] = weight[o][k];
+    ++out.count;
+  }
+}
+
 // Lists what one place reads inside `rows` of the sample. One set: weights of problem.order. Three: those of
 // the derivatives of that along x, y and z.
 template <class A, int kSets>
-void list_corners(Corners<A, kSets>& out, const Problem& problem, Index at, Rows rows) {
+[[gnu::always_inline]] inline void list_corners(Corners<A, kSets>& out, const Problem& problem, Index at,
+                                                Rows rows) {
   const std::array<double, 3> coordinates = problem.coordinates.at(at);
-  Place place[3];
-  double weight[3][2][kMostPlaces];
-  for (std::size_t a = 0; a < 3; ++a) {
-    place[a] = problem.axes[a].locate(coordinates[a]);
-    problem.axes[a].weigh(place[a], problem.order[a], weight[a][0]);
-    if constexpr (kSets == 3) problem.axes[a].weigh(place[a], problem.order[a] + 1, weight[a][1]);
-  }
+  AxisReads<kSets == 1 ? 1 : 2> reads[3];
+  for (std::size_t a = 0; a < 3; ++a) read_axis(reads[a], problem.axes[a], coordinates[a], problem.order[a]);
+  const auto& [xs, ys, zs] = reads;
   int count = 0;
-  for (int z = 0; z < place[2].count; ++z)
-    for (int y = 0; y < place[1].count; ++y) {
-      const Index row = place[2].index[z] * problem.axes[1].size + place[1].index[y];
-      if (place[2].index[z] < 0 || place[1].index[y] < 0 || row < rows.first || row >= rows.end) continue;
-      const double held = weight[2][0][z] * weight[1][0][y];
-      for (int x = 0; x < place[0].count; ++x) {
-        if (place[0].index[x] < 0) continue;
-        out.offset[count] = (row * problem.axes[0].size + place[0].index[x]) * problem.channels;
+  for (int z = 0; z < zs.count; ++z)
+    for (int y = 0; y < ys.count; ++y) {
+      const Index row = zs.index[z] * problem.axes[1].size + ys.index[y];
+      if (row < rows.first || row >= rows.end) continue;
+      const double held = zs.weight[0][z] * ys.weight[0][y];
+      for (int x = 0; x < xs.count; ++x, ++count) {
+        out.offset[count] = (row * problem.axes[0].size + xs.index[x]) * problem.channels;
         if constexpr (kSets == 1) {
-          out.weight[0][count] = static_cast<A>(held * weight[0][0][x]);
+          out.weight[0][count] = static_cast<A>(held * xs.weight[0][x]);
         } else {
-          out.weight[0][count] = static_cast<A>(held * weight[0][1][x]);
-          out.weight[1][count] = static_cast<A>(weight[2][0][z] * weight[1][1][y] * weight[0][0][x]);
-          out.weight[2][count] = static_cast<A>(weight[2][1][z] * weight[1][0][y] * weight[0][0][x]);
+          out.weight[0][count] = static_cast<A>(held * xs.weight[1][x]);
+          out.weight[1][count] = static_cast<A>(zs.weight[0][z] * ys.weight[1][y] * xs.weight[0][x]);
+          out.weight[2][count] = static_cast<A>(zs.weight[1][z] * ys.weight[0][y] * xs.weight[0][x]);
         }
-        ++count;
       }
     }
   out.count = count;
+}
+
+// The same for the places of a block.
+template <class A, int kSets>
+LUCID_VECTORIZED void list_block(Corners<A, kSets>* out, const Problem& problem, const Block& block,
+                                 Rows rows) {
+  for (Index i = 0; i < block.count; ++i) list_corners(out[i], problem, block.begin + i, rows);
 }
 
 // kWidth channels in registers.
@@ -136,6 +160,7 @@ template <class T, class V>
 [[gnu::always_inline]] inline void load(const T* from, V& out) {
   if constexpr (std::is_same_v<T, bfloat16>) {
     constexpr std::size_t kWidth = sizeof(V) / sizeof(float);
+    out = V{};
     for (std::size_t i = 0; i < kWidth; ++i) out[i] = from[i];
   } else {
     std::memcpy(&out, from, sizeof(V));
@@ -230,23 +255,30 @@ LUCID_VECTORIZED void scatter_block(S* __restrict__ sums, const T* __restrict__ 
     }
 }
 
+// The rows of the sample that a block reads.
+LUCID_VECTORIZED Rows rows_of_block(const Problem& problem, const Block& block) {
+  Rows rows{problem.rows(), 0};
+  for (Index i = 0; i < block.count; ++i) {
+    const auto coordinates = problem.coordinates.at(block.begin + i);
+    AxisReads<1> ys, zs;
+    read_axis(ys, problem.axes[1], coordinates[1], 0);
+    read_axis(zs, problem.axes[2], coordinates[2], 0);
+    for (int z = 0; z < zs.count; ++z)
+      for (int y = 0; y < ys.count; ++y) {
+        const Index row = zs.index[z] * problem.axes[1].size + ys.index[y];
+        rows = {std::min(rows.first, row), std::max(rows.end, row + 1)};
+      }
+  }
+  return rows;
+}
+
 // The rows of the whole input that each block reads; empty where it reads none.
 std::vector<Rows> rows_of_blocks(const Problem& problem) {
   std::vector<Rows> out(static_cast<std::size_t>(problem.batch * problem.blocks));
   parallel_for(problem.batch * problem.blocks, problem.grain(), [&](Index first, Index end) {
     for (Index number = first; number < end; ++number) {
       const Block block(problem, number);
-      Rows rows{problem.rows(), 0};
-      for (Index i = 0; i < block.count; ++i) {
-        const auto coordinates = problem.coordinates.at(block.begin + i);
-        const Place y = problem.axes[1].locate(coordinates[1]), z = problem.axes[2].locate(coordinates[2]);
-        for (int j = 0; j < z.count; ++j)
-          for (int k = 0; k < y.count; ++k) {
-            if (z.index[j] < 0 || y.index[k] < 0) continue;
-            const Index row = z.index[j] * problem.axes[1].size + y.index[k];
-            rows = {std::min(rows.first, row), std::max(rows.end, row + 1)};
-          }
-      }
+      const Rows rows = rows_of_block(problem, block);
       const Index base = block.n * problem.rows();
       out[static_cast<std::size_t>(number)] = {base + rows.first, base + rows.end};
     }
@@ -287,9 +319,7 @@ void scatter_share(S* sums, const T* grad, const Problem& problem, const std::ve
     if (blocks[number].first >= share.end || blocks[number].end <= share.first) continue;
     const Block block(problem, static_cast<Index>(number));
     const Index base = block.n * problem.rows();
-    for (Index i = 0; i < block.count; ++i)
-      list_corners(corners[static_cast<std::size_t>(i)], problem, block.begin + i,
-                   {share.first - base, share.end - base});
+    list_block(corners.data(), problem, block, {share.first - base, share.end - base});
     scatter_block(sums + block.n * size, grad + block.begin * problem.channels, corners.data(), block.count,
                   problem.channels);
   }
@@ -313,8 +343,7 @@ Tensor grid_sample(const Tensor& given, const Tensor& grid, const GridSampling& 
       std::vector<Corners<Compute<T>, 1>> corners(kBlock);
       for (Index number = first; number < end; ++number) {
         const Block block(problem, number);
-        for (Index i = 0; i < block.count; ++i)
-          list_corners(corners[static_cast<std::size_t>(i)], problem, block.begin + i, {0, problem.rows()});
+        list_block(corners.data(), problem, block, {0, problem.rows()});
         gather_block(y + block.begin * problem.channels, x + block.n * size, corners.data(), block.count,
                      problem.channels);
       }
@@ -365,8 +394,7 @@ Tensor grid_sample_slope(const Tensor& given_grad, const Tensor& given_input, co
         std::vector<Corners<A, 3>> corners(kBlock);
         for (Index number = first; number < end; ++number) {
           const Block block(problem, number);
-          for (Index i = 0; i < block.count; ++i)
-            list_corners(corners[static_cast<std::size_t>(i)], problem, block.begin + i, {0, problem.rows()});
+          list_block(corners.data(), problem, block, {0, problem.rows()});
           slope_block(to + block.begin * components, g + block.begin * problem.channels, x + block.n * size,
                       corners.data(), block.count, problem.channels, components);
         }
