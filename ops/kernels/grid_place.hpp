@@ -8,7 +8,7 @@
 
 #include "ops/grid_sample.hpp"
 
-namespace lucid::kernels {
+namespace lucid::kernels::grid {
 
 inline constexpr int kMostPlaces = 4;  // elements that one axis reads: bicubic
 
@@ -144,4 +144,4 @@ struct GridAxis {
   }
 };
 
-}  // namespace lucid::kernels
+}  // namespace lucid::kernels::grid
