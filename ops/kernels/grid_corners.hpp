@@ -58,28 +58,39 @@ class Coordinates {
   const float* narrow_ = nullptr;
 };
 
+// The input as the grid sees it. Small, so that a loop keeps a copy of its own, which no store may change.
+struct Frame {
+  GridSampleMode mode;
+  std::array<GridAxis, 3> axes;  // x, y, z
+  std::array<int, 3> order;
+  Index channels;
+};
+
 struct Problem {
   Problem(const Shape& input, const Tensor& grid, const GridSampling& sampling)
-      : coordinates(grid), order(sampling.order), batch(input[0]), channels(input[1]), depth(input[2]) {
+      : coordinates(grid), batch(input[0]), channels(input[1]) {
+    frame.mode = sampling.mode;
+    frame.order = sampling.order;
+    frame.channels = channels;
     for (std::size_t a = 0; a < 3; ++a) {
-      axes[a].size = input[4 - a];
+      frame.axes[a].size = input[4 - a];
       if (static_cast<Index>(a) >= coordinates.components) continue;
-      axes[a].mode = sampling.mode;
-      axes[a].padding = sampling.padding;
-      axes[a].align_corners = sampling.align_corners;
+      frame.axes[a].padding = sampling.padding;
+      frame.axes[a].align_corners = sampling.align_corners;
     }
+    rows = input[2] * input[3];
+    elements = rows * input[4] * channels;
     places = grid.shape()[1] * grid.shape()[2] * grid.shape()[3];
     blocks = (places + kBlock - 1) / kBlock;
   }
-  Index rows() const { return depth * axes[1].size; }  ///< of one sample
-  /// Blocks that are worth a thread, each place costing some `work` elements.
+  /// Blocks that are worth a thread, each place costing about as much as this many elements.
   Index grain() const { return kElementGrain / (kBlock * (channels + 8) * 8) + 1; }
 
   Coordinates coordinates;
-  std::array<GridAxis, 3> axes;  // x, y, z
-  std::array<int, 3> order;
-  Index batch, channels, depth;
-  Index places, blocks;  // of one sample
+  Frame frame;
+  Index batch, channels;
+  Index rows, elements;  // of the input, in one sample
+  Index places, blocks;  // of the grid, in one sample
 };
 
 // Places [begin, end) of sample `n`, all of one sample.
@@ -91,45 +102,41 @@ struct Block {
   Index n, begin, count;
 };
 
-// What one axis reads, without the zeros outside.
-template <int kOrders>
+// What one axis reads, with weights of the order wanted and of the kOrders - 1 next ones.
+template <GridSampleMode kMode, int kOrders>
 struct AxisReads {
-  int count = 0;
-  Index index[kMostPlaces];
-  double weight[kOrders][kMostPlaces];  // of the order wanted, and of the next one
+  static constexpr int kCount = reads_of(kMode);
+  [[gnu::always_inline]] AxisReads(const GridAxis& axis, double coordinate, int order)
+      : place(axis.locate<kMode>(coordinate)) {
+    for (int o = 0; o < kOrders; ++o) weigh(place, order + o, weight[o]);
+  }
+  Place<kMode> place;
+  double weight[kOrders][kCount];
 };
 
-template <int kOrders>
-[[gnu::always_inline]] inline void read_axis(AxisReads<kOrders>& out, const GridAxis& axis, double coordinate,
-                                             int order) {
-  const Place place = axis.locate(coordinate);
-  double weight[kOrders][kMostPlaces];
-  for (int o = 0; o < kOrders; ++o) axis.weigh(place, order + o, weight[o]);
-  for (int k = 0; k < place.count; ++k) {
-    if (place.index[k] < 0) continue;
-    out.index[out.count] = place.index[k];
-    for (int o = 0; o < kOrders; ++o) out.weight[o][out.count] = weight[o][k];
-    ++out.count;
-  }
+// Images have no third axis to read along: theirs is one element, at coordinate 0.
+constexpr GridSampleMode depth_mode(GridSampleMode mode) {
+  return mode == GridSampleMode::bicubic ? GridSampleMode::nearest : mode;
 }
 
-// Lists what one place reads inside `rows` of the sample. One set: weights of problem.order. Three: those of
+// Lists what one place reads inside `rows` of the sample. One set: weights of frame.order. Three: those of
 // the derivatives of that along x, y and z.
-template <class A, int kSets>
-[[gnu::always_inline]] inline void list_corners(Corners<A, kSets>& out, const Problem& problem, Index at,
-                                                Rows rows) {
-  const std::array<double, 3> coordinates = problem.coordinates.at(at);
-  AxisReads<kSets == 1 ? 1 : 2> reads[3];
-  for (std::size_t a = 0; a < 3; ++a) read_axis(reads[a], problem.axes[a], coordinates[a], problem.order[a]);
-  const auto& [xs, ys, zs] = reads;
+template <GridSampleMode kMode, class A, int kSets>
+[[gnu::always_inline]] inline void list_corners(Corners<A, kSets>& out, const Frame& frame,
+                                                const std::array<double, 3>& coordinates, Rows rows) {
+  constexpr int kOrders = kSets == 1 ? 1 : 2;
+  const AxisReads<kMode, kOrders> xs(frame.axes[0], coordinates[0], frame.order[0]),
+      ys(frame.axes[1], coordinates[1], frame.order[1]);
+  const AxisReads<depth_mode(kMode), kOrders> zs(frame.axes[2], coordinates[2], frame.order[2]);
   int count = 0;
-  for (int z = 0; z < zs.count; ++z)
-    for (int y = 0; y < ys.count; ++y) {
-      const Index row = zs.index[z] * problem.axes[1].size + ys.index[y];
-      if (row < rows.first || row >= rows.end) continue;
+  for (int z = 0; z < zs.kCount; ++z)
+    for (int y = 0; y < ys.kCount; ++y) {
+      const Index row = zs.place.index[z] * frame.axes[1].size + ys.place.index[y];
+      if (zs.place.index[z] < 0 || ys.place.index[y] < 0 || row < rows.first || row >= rows.end) continue;
       const double held = zs.weight[0][z] * ys.weight[0][y];
-      for (int x = 0; x < xs.count; ++x, ++count) {
-        out.offset[count] = (row * problem.axes[0].size + xs.index[x]) * problem.channels;
+      for (int x = 0; x < xs.kCount; ++x) {
+        if (xs.place.index[x] < 0) continue;
+        out.offset[count] = (row * frame.axes[0].size + xs.place.index[x]) * frame.channels;
         if constexpr (kSets == 1) {
           out.weight[0][count] = static_cast<A>(held * xs.weight[0][x]);
         } else {
@@ -137,6 +144,7 @@ template <class A, int kSets>
           out.weight[1][count] = static_cast<A>(zs.weight[0][z] * ys.weight[1][y] * xs.weight[0][x]);
           out.weight[2][count] = static_cast<A>(zs.weight[1][z] * ys.weight[0][y] * xs.weight[0][x]);
         }
+        ++count;
       }
     }
   out.count = count;

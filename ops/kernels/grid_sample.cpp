@@ -12,11 +12,22 @@ namespace {
 
 using namespace grid;
 
-// Lists what the places of a block read.
-template <class A, int kSets>
+template <GridSampleMode kMode, class A, int kSets>
 LUCID_VECTORIZED void list_block(Corners<A, kSets>* out, const Problem& problem, const Block& block,
                                  Rows rows) {
-  for (Index i = 0; i < block.count; ++i) list_corners(out[i], problem, block.begin + i, rows);
+  const Frame frame = problem.frame;
+  for (Index i = 0; i < block.count; ++i)
+    list_corners<kMode>(out[i], frame, problem.coordinates.at(block.begin + i), rows);
+}
+
+// Lists what the places of a block read.
+template <class A, int kSets>
+void list_block(Corners<A, kSets>* out, const Problem& problem, const Block& block, Rows rows) {
+  switch (problem.frame.mode) {
+    case GridSampleMode::bilinear: return list_block<GridSampleMode::bilinear>(out, problem, block, rows);
+    case GridSampleMode::nearest: return list_block<GridSampleMode::nearest>(out, problem, block, rows);
+    case GridSampleMode::bicubic: return list_block<GridSampleMode::bicubic>(out, problem, block, rows);
+  }
 }
 
 // kWidth channels in registers.
@@ -124,21 +135,32 @@ LUCID_VECTORIZED void scatter_block(S* __restrict__ sums, const T* __restrict__ 
     }
 }
 
-// The rows of the sample that a block reads.
+template <GridSampleMode kMode>
 LUCID_VECTORIZED Rows rows_of_block(const Problem& problem, const Block& block) {
-  Rows rows{problem.rows(), 0};
+  const Frame frame = problem.frame;
+  Rows rows{problem.rows, 0};
   for (Index i = 0; i < block.count; ++i) {
     const auto coordinates = problem.coordinates.at(block.begin + i);
-    AxisReads<1> ys, zs;
-    read_axis(ys, problem.axes[1], coordinates[1], 0);
-    read_axis(zs, problem.axes[2], coordinates[2], 0);
-    for (int z = 0; z < zs.count; ++z)
-      for (int y = 0; y < ys.count; ++y) {
-        const Index row = zs.index[z] * problem.axes[1].size + ys.index[y];
+    const auto ys = frame.axes[1].locate<kMode>(coordinates[1]);
+    const auto zs = frame.axes[2].locate<depth_mode(kMode)>(coordinates[2]);
+    for (const Index z : zs.index)
+      for (const Index y : ys.index) {
+        if (z < 0 || y < 0) continue;
+        const Index row = z * frame.axes[1].size + y;
         rows = {std::min(rows.first, row), std::max(rows.end, row + 1)};
       }
   }
   return rows;
+}
+
+// The rows of the sample that a block reads.
+Rows rows_of_block(const Problem& problem, const Block& block) {
+  switch (problem.frame.mode) {
+    case GridSampleMode::bilinear: return rows_of_block<GridSampleMode::bilinear>(problem, block);
+    case GridSampleMode::nearest: return rows_of_block<GridSampleMode::nearest>(problem, block);
+    case GridSampleMode::bicubic: break;
+  }
+  return rows_of_block<GridSampleMode::bicubic>(problem, block);
 }
 
 // The rows of the whole input that each block reads; empty where it reads none.
@@ -148,7 +170,7 @@ std::vector<Rows> rows_of_blocks(const Problem& problem) {
     for (Index number = first; number < end; ++number) {
       const Block block(problem, number);
       const Rows rows = rows_of_block(problem, block);
-      const Index base = block.n * problem.rows();
+      const Index base = block.n * problem.rows;
       out[static_cast<std::size_t>(number)] = {base + rows.first, base + rows.end};
     }
   });
@@ -183,14 +205,13 @@ template <class S, class T>
 void scatter_share(S* sums, const T* grad, const Problem& problem, const std::vector<Rows>& blocks,
                    Rows share) {
   std::vector<Corners<S, 1>> corners(kBlock);
-  const Index size = problem.rows() * problem.axes[0].size * problem.channels;
   for (std::size_t number = 0; number < blocks.size(); ++number) {
     if (blocks[number].first >= share.end || blocks[number].end <= share.first) continue;
     const Block block(problem, static_cast<Index>(number));
-    const Index base = block.n * problem.rows();
+    const Index base = block.n * problem.rows;
     list_block(corners.data(), problem, block, {share.first - base, share.end - base});
-    scatter_block(sums + block.n * size, grad + block.begin * problem.channels, corners.data(), block.count,
-                  problem.channels);
+    scatter_block(sums + block.n * problem.elements, grad + block.begin * problem.channels, corners.data(),
+                  block.count, problem.channels);
   }
 }
 
@@ -207,14 +228,13 @@ Tensor grid_sample(const Tensor& given, const Tensor& grid, const GridSampling& 
     using T = typename decltype(tag)::type;
     T* y = out.mutable_data<T>();
     const T* x = input.data<T>();
-    const Index size = problem.rows() * problem.axes[0].size * problem.channels;
     parallel_for(problem.batch * problem.blocks, problem.grain(), [&](Index first, Index end) {
       std::vector<Corners<Compute<T>, 1>> corners(kBlock);
       for (Index number = first; number < end; ++number) {
         const Block block(problem, number);
-        list_block(corners.data(), problem, block, {0, problem.rows()});
-        gather_block(y + block.begin * problem.channels, x + block.n * size, corners.data(), block.count,
-                     problem.channels);
+        list_block(corners.data(), problem, block, {0, problem.rows});
+        gather_block(y + block.begin * problem.channels, x + block.n * problem.elements, corners.data(),
+                     block.count, problem.channels);
       }
     });
   });
@@ -229,7 +249,7 @@ Tensor grid_sample_adjoint(const Tensor& given, const Tensor& grid, const Shape&
   const Problem problem(shape, grid, sampling);
   if (grad.numel() != 0) {
     const std::vector<Rows> blocks = rows_of_blocks(problem);
-    const auto shares = equal_shares(blocks, problem.batch * problem.rows(), num_threads());
+    const auto shares = equal_shares(blocks, problem.batch * problem.rows, num_threads());
     dispatch_floating("grid_sample", grad.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
       double* to = sums.mutable_data<double>();
@@ -256,16 +276,16 @@ Tensor grid_sample_slope(const Tensor& given_grad, const Tensor& given_input, co
     using T = typename decltype(tag)::type;
     using A = Compute<T>;
     const T *g = grad.data<T>(), *x = input.data<T>();
-    const Index size = problem.rows() * problem.axes[0].size * problem.channels,
-                components = problem.coordinates.components;
+    const Index components = problem.coordinates.components;
     const auto run = [&](auto* to) {
       parallel_for(problem.batch * problem.blocks, problem.grain(), [&](Index first, Index end) {
         std::vector<Corners<A, 3>> corners(kBlock);
         for (Index number = first; number < end; ++number) {
           const Block block(problem, number);
-          list_block(corners.data(), problem, block, {0, problem.rows()});
-          slope_block(to + block.begin * components, g + block.begin * problem.channels, x + block.n * size,
-                      corners.data(), block.count, problem.channels, components);
+          list_block(corners.data(), problem, block, {0, problem.rows});
+          slope_block(to + block.begin * components, g + block.begin * problem.channels,
+                      x + block.n * problem.elements, corners.data(), block.count, problem.channels,
+                      components);
         }
       });
     };
