@@ -22,6 +22,7 @@
 #include "ops/distance_transform.hpp"
 #include "ops/dropout.hpp"
 #include "ops/gather.hpp"
+#include "ops/grid_sample.hpp"
 #include "ops/interpolate.hpp"
 #include "ops/join.hpp"
 #include "ops/loss.hpp"

@@ -4,6 +4,7 @@
 #include "ops/activation.hpp"
 #include "ops/conv.hpp"
 #include "ops/dropout.hpp"
+#include "ops/grid_sample.hpp"
 #include "ops/interpolate.hpp"
 #include "ops/loss.hpp"
 #include "ops/matmul.hpp"
@@ -40,6 +41,8 @@ using lucid::max_pool3d;
 using lucid::max_pool3d_with_indices;
 using lucid::max_unpool3d;
 
+using lucid::affine_grid;
+using lucid::grid_sample;
 using lucid::interpolate;
 using lucid::pad;
 using lucid::pixel_shuffle3d;

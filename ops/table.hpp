@@ -17,6 +17,7 @@
   X(adaptive_max_pool3d)              \
   X(add)                              \
   X(addmm)                            \
+  X(affine_grid)                      \
   X(all)                              \
   X(amax)                             \
   X(amin)                             \
@@ -72,6 +73,7 @@
   X(gelu)                             \
   X(generalized_dice_loss)            \
   X(getitem)                          \
+  X(grid_sample)                      \
   X(group_norm)                       \
   X(gt)                               \
   X(hardsigmoid)                      \
