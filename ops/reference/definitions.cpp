@@ -8,6 +8,11 @@ const Definitions& definitions() {
     define_arithmetic(out);
     define_grid_sample(out);
     define_unary(out);
+    define_reductions(out);
+    define_shapes(out);
+    define_parts(out);
+    define_picks(out);
+    define_matmul(out);
     return out;
   }();
   return all;
