@@ -111,7 +111,10 @@ Op max_unpool3d_op() {
         const auto [values, at] = max_pool3d_with_indices(normal({2, 3, 4, 4, 6}, g), {.kernel_size = 2});
         const auto [single, single_at] =
             max_pool3d_with_indices(normal({5, 5, 4, 3}, g), {.kernel_size = {2, 2, 3}});
+        const auto [padded, padded_at] = max_pool3d_with_indices(
+            normal({1, 2, 4, 2, 4}, g), {.kernel_size = {2, 1, 2}, .stride = 2, .padding = {1, 0, 1}});
         return {{{values, at}, {{"kernel_size", 2}}},
+                {{padded, padded_at}, {{"kernel_size", {2, 2, 2}}, {"stride", 2}, {"padding", {1, 0, 1}}}},
                 {{single, single_at}, {{"kernel_size", {2, 2, 3}}, {"output_size", {5, 4, 3}}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {

@@ -7,6 +7,14 @@ const Definitions& definitions() {
     Definitions out;
     define_arithmetic(out);
     define_unary(out);
+    define_convolution(out);
+    define_pooling(out);
+    define_resizing(out);
+    define_normalisation(out);
+    define_dropout(out);
+    define_distance(out);
+    define_losses(out);
+    define_region_losses(out);
     return out;
   }();
   return all;
