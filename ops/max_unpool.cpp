@@ -108,7 +108,7 @@ Op max_unpool3d_op() {
         return {lucid::max_unpool3d(in[0], in[1], read_options<MaxUnpool3dOptions>("max_unpool3d", options))};
       },
       .samples = [](Generator& g) -> std::vector<Sample> {
-        const auto [values, at] = max_pool3d_with_indices(normal({2, 3, 4, 4, 6}, g), {.kernel_size = 2});
+        const auto [values, at] = max_pool3d_with_indices(normal({2, 2, 2, 4, 4}, g), {.kernel_size = 2});
         const auto [single, single_at] =
             max_pool3d_with_indices(normal({5, 5, 4, 3}, g), {.kernel_size = {2, 2, 3}});
         const auto [padded, padded_at] = max_pool3d_with_indices(
