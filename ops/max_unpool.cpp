@@ -108,10 +108,13 @@ Op max_unpool3d_op() {
         return {lucid::max_unpool3d(in[0], in[1], read_options<MaxUnpool3dOptions>("max_unpool3d", options))};
       },
       .samples = [](Generator& g) -> std::vector<Sample> {
-        const auto [values, at] = max_pool3d_with_indices(normal({2, 3, 4, 4, 6}, g), {.kernel_size = 2});
+        const auto [values, at] = max_pool3d_with_indices(normal({2, 2, 2, 4, 4}, g), {.kernel_size = 2});
         const auto [single, single_at] =
             max_pool3d_with_indices(normal({5, 5, 4, 3}, g), {.kernel_size = {2, 2, 3}});
+        const auto [padded, padded_at] = max_pool3d_with_indices(
+            normal({1, 2, 4, 2, 4}, g), {.kernel_size = {2, 1, 2}, .stride = 2, .padding = {1, 0, 1}});
         return {{{values, at}, {{"kernel_size", 2}}},
+                {{padded, padded_at}, {{"kernel_size", {2, 2, 2}}, {"stride", 2}, {"padding", {1, 0, 1}}}},
                 {{single, single_at}, {{"kernel_size", {2, 2, 3}}, {"output_size", {5, 4, 3}}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {

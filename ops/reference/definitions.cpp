@@ -13,6 +13,14 @@ const Definitions& definitions() {
     define_parts(out);
     define_picks(out);
     define_matmul(out);
+    define_convolution(out);
+    define_pooling(out);
+    define_resizing(out);
+    define_normalisation(out);
+    define_dropout(out);
+    define_distance(out);
+    define_losses(out);
+    define_region_losses(out);
     return out;
   }();
   return all;
