@@ -42,17 +42,60 @@ Positions slice_of(std::int64_t size, const json& start, const json& end, const 
   return range(bound(start, 0), bound(end, size), step.is_null() ? 1 : step.get<std::int64_t>());
 }
 
+bool names_positions(const json& entry) { return entry.is_array(); }
+
+// [1, 0, -1] as it is, [true, false, true] as the positions that are true.
+Positions positions_of(const json& list, std::int64_t size) {
+  Positions out;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (!list[i].is_boolean())
+      out.push_back(list[i].get<std::int64_t>() + (list[i] < 0 ? size : 0));
+    else if (list[i].get<bool>())
+      out.push_back(static_cast<std::int64_t>(i));
+  }
+  return out;
+}
+
+// Element k of the picked axis is at position lists[a][k] of each axis axes[a]. It takes the place of the
+// axes when they are neighbours, else it leads.
+Array picked_together(const Array& input, const std::vector<std::size_t>& axes,
+                      const std::vector<Positions>& lists) {
+  std::size_t count = 1;
+  for (const Positions& list : lists) count = list.size() == 1 ? count : list.size();
+  const bool neighbours = axes.back() - axes.front() + 1 == axes.size();
+  Shape shape = input.shape;
+  for (std::size_t a = axes.size(); a-- > 0;) shape.erase(axes[a]);
+  const std::size_t place = neighbours ? axes.front() : 0;
+  shape.insert(place, static_cast<std::int64_t>(count));
+  return generate(shape, [&](const Index& at) {
+    Index from = at;
+    const auto k = static_cast<std::size_t>(at[place]);
+    from.erase(from.begin() + static_cast<std::ptrdiff_t>(place));
+    for (std::size_t a = 0; a < axes.size(); ++a)
+      from.insert(from.begin() + static_cast<std::ptrdiff_t>(axes[a]),
+                  lists[a][lists[a].size() == 1 ? 0 : k]);
+    return input.at(from);
+  });
+}
+
 Array getitem(const Array& input, const json& index) {
   json entries = index.is_array() ? index : json::array({index});
-  const auto names_axis = [](const json& entry) { return entry.is_number() || entry.contains("slice"); };
+  const auto names_axis = [](const json& entry) {
+    return entry.is_number() || names_positions(entry) || entry.contains("slice");
+  };
   const auto named = static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(), names_axis));
   Array out = input;
   std::size_t axis = 0;
+  std::vector<std::size_t> axes;
+  std::vector<Positions> lists;
   for (const json& entry : entries) {
     if (entry.is_null()) {
       out = with_axis(out, axis++);
     } else if (entry.is_number()) {
       out = slice_at(out, axis, entry);
+    } else if (names_positions(entry)) {
+      lists.push_back(positions_of(entry, out.shape[axis]));
+      axes.push_back(axis++);
     } else if (entry.contains("ellipsis")) {
       axis += input.rank() - named;
     } else {
@@ -61,7 +104,7 @@ Array getitem(const Array& input, const json& index) {
       ++axis;
     }
   }
-  return out;
+  return axes.empty() ? out : picked_together(out, axes, lists);
 }
 
 Arrays parts_of(const Array& input, std::size_t axis, const Positions& sizes) {
