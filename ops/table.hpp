@@ -136,6 +136,7 @@
   X(rms_norm)                         \
   X(roll)                             \
   X(rsqrt)                            \
+  X(scaled_dot_product_attention)     \
   X(scatter_add)                      \
   X(select)                           \
   X(selu)                             \
