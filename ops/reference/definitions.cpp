@@ -6,6 +6,7 @@ const Definitions& definitions() {
   static const Definitions all = [] {
     Definitions out;
     define_arithmetic(out);
+    define_attention(out);
     define_unary(out);
     return out;
   }();
