@@ -272,10 +272,10 @@ constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 std::vector<Sample> attention_samples(Generator& g) {
   const auto qkv = [&](const Shape& q, const Shape& k, const Shape& v) -> Tensors {
-    return {normal(q, g), normal(k, g), normal(v, g)};
+    return {normal(q, g), normal(k, g), normal(v, g), Tensor()};
   };
   const auto masked = [](Tensors in, const Tensor& mask) {
-    in.push_back(mask);
+    in[3] = mask;
     return in;
   };
   const Tensor no_first = Tensor::from({0, 1, 1, 1, 1, 0}, {2, 3}, boolean);
@@ -302,21 +302,20 @@ std::vector<ErrorCase> attention_errors() {
   const Tensor q = ones({2, 3, 4}, f64), k = ones({2, 5, 4}, f64), v = ones({2, 5, 6}, f64);
   const Tensor heads = ones({3, 2, 4}, f64);
   const auto none = nlohmann::json::object();
-  return {{{q, ones({2, 5, 3}, f64), v}, none, "(2, 5, 3)"},
-          {{q, k, ones({2, 4, 6}, f64)}, none, "(2, 4, 6)"},
-          {{q, ones({3, 5, 4}, f64), v}, none, "(3)"},
-          {{q, k, ones({3, 5, 6}, f64)}, none, "(3, 1, 1)"},
-          {{ones({4}, f64), k, v}, none, "(4)"},
-          {{q, k.to(f32), v}, none, "float32"},
-          {{q.to(i64), k, v}, none, "int64"},
+  return {{{q, ones({2, 5, 3}, f64), v, Tensor()}, none, "(2, 5, 3)"},
+          {{q, k, ones({2, 4, 6}, f64), Tensor()}, none, "(2, 4, 6)"},
+          {{q, ones({3, 5, 4}, f64), v, Tensor()}, none, "(3)"},
+          {{q, k, ones({3, 5, 6}, f64), Tensor()}, none, "(3, 1, 1)"},
+          {{ones({4}, f64), k, v, Tensor()}, none, "(4)"},
+          {{q, k.to(f32), v, Tensor()}, none, "float32"},
+          {{q.to(i64), k, v, Tensor()}, none, "int64"},
           {{q, k, v, ones({3, 4}, f64)}, none, "(3, 4)"},
           {{q, k, v, ones({4, 2, 3, 5}, f64)}, none, "(4, 2, 3, 5)"},
           {{q, k, v, ones({3, 5}, i64)}, none, "int64"},
           {{q, k, v, ones({3, 5}, f64)}, {{"is_causal", true}}, "is_causal"},
-          {{q, k, v}, {{"dropout_p", 1.5}}, "1.5"},
-          {{q, k, v}, {{"scale", std::numeric_limits<double>::infinity()}}, "scale"},
-          {{heads, k, v}, {{"enable_gqa", true}}, "3 heads"},
-          {{q[0], k, v}, {{"enable_gqa", true}}, "(3, 4)"}};
+          {{q, k, v, Tensor()}, {{"dropout_p", 1.5}}, "1.5"},
+          {{heads, k, v, Tensor()}, {{"enable_gqa", true}}, "3 heads"},
+          {{q[0], k, v, Tensor()}, {{"enable_gqa", true}}, "(3, 4)"}};
 }
 
 // Two products of each score; the operands and the result touched once.

@@ -245,6 +245,13 @@ TEST_CASE("grouped heads repeat key and value") {
   CHECK(contains(message_of([&] { scaled_dot_product_attention(in[0], in[1], in[2]); }), "(2, 4)"));
 }
 
+TEST_CASE("a scale that is not finite is refused") {
+  const Tensor x = ones({2, 3});
+  for (const double scale : {-kMinusInfinity, std::nan("")})
+    CHECK(contains(message_of([&] { scaled_dot_product_attention(x, x, x, {}, {.scale = scale}); }),
+                   "scaled_dot_product_attention: scale is "));
+}
+
 TEST_CASE("attention_weights sum to 1 and refuse what the op refuses") {
   Generator generator(9);
   const Tensors in = operands({{2, 3, 4}, {2, 5, 4}, {2, 5, 1}}, generator);
