@@ -2,6 +2,7 @@
 // The ops under the names they have in torch.nn.functional.
 
 #include "ops/activation.hpp"
+#include "ops/attention.hpp"
 #include "ops/conv.hpp"
 #include "ops/dropout.hpp"
 #include "ops/grid_sample.hpp"
@@ -23,6 +24,8 @@ using lucid::conv_transpose1d;
 using lucid::conv_transpose2d;
 using lucid::conv_transpose3d;
 using lucid::linear;
+
+using lucid::scaled_dot_product_attention;
 
 using lucid::adaptive_avg_pool1d;
 using lucid::adaptive_avg_pool2d;

@@ -2,6 +2,7 @@
 // Everything a training loop needs from this floor.
 
 #include "nn/activation.hpp"
+#include "nn/attention.hpp"
 #include "nn/conv.hpp"
 #include "nn/cosine.hpp"
 #include "nn/dropout.hpp"

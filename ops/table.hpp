@@ -138,6 +138,7 @@
   X(rms_norm)                         \
   X(roll)                             \
   X(rsqrt)                            \
+  X(scaled_dot_product_attention)     \
   X(scatter_add)                      \
   X(select)                           \
   X(selu)                             \

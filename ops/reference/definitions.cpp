@@ -7,6 +7,7 @@ const Definitions& definitions() {
     Definitions out;
     define_arithmetic(out);
     define_grid_sample(out);
+    define_attention(out);
     define_unary(out);
     define_reductions(out);
     define_shapes(out);
