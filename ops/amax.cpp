@@ -95,6 +95,9 @@ Tensor amax(const Tensor& input, const DimList& dim, bool keepdim) {
 Tensor amin(const Tensor& input, const DimList& dim, bool keepdim) {
   return recorded_extremum<false>("amin", input, dim, keepdim);
 }
+std::pair<Tensor, Tensor> aminmax(const Tensor& input, const DimList& dim, bool keepdim) {
+  return {amin(input, dim, keepdim), amax(input, dim, keepdim)};
+}
 
 namespace ops {
 namespace {

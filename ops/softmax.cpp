@@ -60,6 +60,9 @@ Tensor softmax(const Tensor& input, std::int64_t dim, std::optional<DType> dtype
 Tensor log_softmax(const Tensor& input, std::int64_t dim, std::optional<DType> dtype) {
   return normalized("log_softmax", input, dim, dtype, true, log_softmax_backward);
 }
+Tensor softmin(const Tensor& input, std::int64_t dim, std::optional<DType> dtype) {
+  return softmax(-(dtype ? input.to(*dtype) : input), dim);
+}
 
 namespace ops {
 namespace {

@@ -59,7 +59,7 @@ void first_positions(std::int64_t* out, const T* row, std::int64_t size, std::in
   std::copy(order.begin(), order.begin() + k, out);
 }
 
-Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool largest) {
+Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool largest, bool) {
   const no_grad guard;
   const Tensor rows = input.transpose(dim, -1).contiguous();
   Shape shape = rows.shape();
@@ -83,7 +83,7 @@ Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool
 
 }  // namespace
 
-std::pair<Tensor, Tensor> topk(const Tensor& given, std::int64_t k, std::int64_t dim, bool largest) {
+std::pair<Tensor, Tensor> topk(const Tensor& given, std::int64_t k, std::int64_t dim, bool largest, bool) {
   check(given.defined(), "topk", "the tensor is undefined");
   const std::size_t axis = normalize_axis("topk", dim, given.shape().size());
   const Tensor input = given.dim() == 0 ? given.unsqueeze(0) : given;
@@ -132,7 +132,7 @@ Op topk_op() {
           .defaults = default_options<TopkOptions>(),
           .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
             const auto o = read_options<TopkOptions>("topk", options);
-            const auto [values, indices] = lucid::topk(in[0], o.k, o.dim, o.largest);
+            const auto [values, indices] = lucid::topk(in[0], o.k, o.dim, o.largest, o.sorted);
             return {values, indices};
           },
           .samples = [](Generator& g) -> std::vector<Sample> {

@@ -87,6 +87,14 @@ Tensor var(const Tensor& input, const DimList& dim, std::int64_t correction, boo
 Tensor std(const Tensor& input, const DimList& dim, std::int64_t correction, bool keepdim) {
   return deviation("std", input, {{dim}, correction, {}, keepdim}, true);
 }
+std::pair<Tensor, Tensor> var_mean(const Tensor& input, const DimList& dim, std::int64_t correction,
+                                   bool keepdim) {
+  return {var(input, dim, correction, keepdim), mean(input, dim, keepdim)};
+}
+std::pair<Tensor, Tensor> std_mean(const Tensor& input, const DimList& dim, std::int64_t correction,
+                                   bool keepdim) {
+  return {lucid::std(input, dim, correction, keepdim), mean(input, dim, keepdim)};
+}
 
 namespace ops {
 namespace {
