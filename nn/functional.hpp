@@ -2,9 +2,11 @@
 // The ops under the names they have in torch.nn.functional.
 
 #include "ops/activation.hpp"
+#include "ops/attention.hpp"
 #include "ops/conv.hpp"
 #include "ops/dropout.hpp"
 #include "ops/gather.hpp"
+#include "ops/grid_sample.hpp"
 #include "ops/interpolate.hpp"
 #include "ops/loss.hpp"
 #include "ops/matmul.hpp"
@@ -26,6 +28,8 @@ using lucid::conv_transpose1d;
 using lucid::conv_transpose2d;
 using lucid::conv_transpose3d;
 using lucid::linear;
+
+using lucid::scaled_dot_product_attention;
 
 using lucid::adaptive_avg_pool1d;
 using lucid::adaptive_avg_pool2d;
@@ -49,6 +53,8 @@ using lucid::max_unpool1d;
 using lucid::max_unpool2d;
 using lucid::max_unpool3d;
 
+using lucid::affine_grid;
+using lucid::grid_sample;
 using lucid::interpolate;
 using lucid::pad;
 using lucid::pixel_shuffle;

@@ -3,6 +3,7 @@
 
 #include "nn/activation.hpp"
 #include "nn/adaptive_pool.hpp"
+#include "nn/attention.hpp"
 #include "nn/conv.hpp"
 #include "nn/cosine.hpp"
 #include "nn/dropout.hpp"

@@ -162,8 +162,16 @@ Op dropout_record(std::string name, std::string doc, Function function) {
 }  // namespace
 
 Op dropout_op() {
-  return dropout_record("dropout", "elements set to 0 with probability p, the others scaled by 1 / (1 - p)",
-                        lucid::dropout);
+  Op op = dropout_record("dropout", "elements set to 0 with probability p, the others scaled by 1 / (1 - p)",
+                         lucid::dropout);
+  op.samples = [common = op.samples](Generator& generator) {
+    auto samples = common(generator);
+    samples.push_back({{normal({7}, generator)}, {{"seed", 5}}});
+    samples.push_back({{normal({3, 5}, generator)}, {{"p", 0.25}, {"seed", 6}}});
+    samples.push_back({{normal({2, 3, 3}, generator)}, {{"seed", 7}}});
+    return samples;
+  };
+  return op;
 }
 
 namespace {

@@ -79,7 +79,10 @@ Op embedding_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{randint(0, 5, {2, 3}, i64, &g), normal({5, 3}, g)}},
                     {{Tensor::from({1, 0, 1}, {3}, i64), normal({2, 2}, g)}},
-                    {{randint(0, 3, {}, i64, &g), normal({3, 2}, g)}}};
+                    {{randint(0, 3, {}, i64, &g), normal({3, 2}, g)}},
+                    // The row padding_idx is not looked up: its gradient is 0 by decree, not by calculus.
+                    {{randint(0, 3, {2, 2}, i64, &g).to(i32), normal({4, 2}, g)}, {{"padding_idx", -1}}},
+                    {{randint(1, 3, {3}, i64, &g), normal({3, 2}, g)}, {{"padding_idx", 0}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{full({2}, 5, i64), ones({5, 3}, f64)}, {}, "holds 5"},

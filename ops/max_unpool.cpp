@@ -164,11 +164,14 @@ Op max_unpool_op(const char* shapes) {
       .samples = [](Generator& g) -> std::vector<Sample> {
         Dims<N> kernel = 2;
         kernel[N - 1] = 3;
-        const auto [values, at] = pooled<N>(normal(shape_of<N>({2, 3}, {4, 4, 6}), g), {.kernel_size = 2});
+        const auto [values, at] = pooled<N>(normal(shape_of<N>({2, 2}, {2, 4, 4}), g), {.kernel_size = 2});
         const auto [single, single_at] =
             pooled<N>(normal(shape_of<N>({5}, {5, 4, 3}), g), {.kernel_size = kernel});
+        const auto [padded, padded_at] = pooled<N>(normal(shape_of<N>({1, 2}, {4, 2, 4}), g),
+                                                   {.kernel_size = 2, .stride = 2, .padding = 1});
         return {
             {{values, at}, {{"kernel_size", 2}}},
+            {{padded, padded_at}, {{"kernel_size", 2}, {"stride", 2}, {"padding", 1}}},
             {{single, single_at}, {{"kernel_size", kernel}, {"output_size", shape_of<N>({}, {5, 4, 3})}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {

@@ -17,6 +17,7 @@
   X(adaptive_max_pool3d)              \
   X(add)                              \
   X(addmm)                            \
+  X(affine_grid)                      \
   X(all)                              \
   X(amax)                             \
   X(amin)                             \
@@ -74,6 +75,7 @@
   X(gelu)                             \
   X(generalized_dice_loss)            \
   X(getitem)                          \
+  X(grid_sample)                      \
   X(group_norm)                       \
   X(gt)                               \
   X(hardsigmoid)                      \
@@ -142,6 +144,7 @@
   X(rms_norm)                         \
   X(roll)                             \
   X(rsqrt)                            \
+  X(scaled_dot_product_attention)     \
   X(scatter_add)                      \
   X(select)                           \
   X(selu)                             \
