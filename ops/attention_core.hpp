@@ -8,8 +8,8 @@
 
 namespace lucid::ops {
 
-/// Elements of the scores that are worked on at a time: a few arrays of 16 MB in float32.
-inline constexpr std::int64_t kAttentionBlock = std::int64_t{1} << 22;
+/// Elements of the scores that are worked on at a time: a few arrays of 4 MB in float32.
+inline constexpr std::int64_t kAttentionBlock = std::int64_t{1} << 20;
 
 /// Indices start to start + length - 1 of an axis.
 struct Range {

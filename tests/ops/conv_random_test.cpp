@@ -103,7 +103,7 @@ TEST_CASE("convolutions are adjoint to their gradients over random parameters, t
     const DType dtype = draw / 2 % 2 == 1 ? f32 : f64;
     Dims3 output_padding = 0;
     const Form p = naive::draw(generator, transposed, &output_padding);
-    INFO(text(p, transposed), " output padding ", output_padding, " ", dtype);
+    INFO(text(p, transposed), str(" output padding ", output_padding, " ", dtype));
     bool stride_beyond_kernel = false, dilated = false, padded = false, size_of_one = false;
     for (std::size_t i = 0; i < 3; ++i) {
       stride_beyond_kernel = stride_beyond_kernel || p.stride[i] > p.kernel[i];
