@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "lucid/error_path.hpp"
+
 namespace lucid {
 namespace {
 thread_local const std::string* current_path = nullptr;
@@ -16,6 +18,8 @@ void append_number(std::string& out, T value) {
 }  // namespace
 
 namespace detail {
+const std::string* current_error_path() { return current_path; }
+
 void append(std::string& out, std::string_view text) { out += text; }
 void append(std::string& out, const char* text) { out += text; }
 void append(std::string& out, bool value) { out += value ? "true" : "false"; }

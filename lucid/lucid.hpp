@@ -16,6 +16,7 @@
 #include "nn/nn.hpp"
 #include "ops/activation.hpp"
 #include "ops/arithmetic.hpp"
+#include "ops/attention.hpp"
 #include "ops/cast.hpp"
 #include "ops/compare.hpp"
 #include "ops/conv.hpp"

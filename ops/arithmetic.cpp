@@ -48,12 +48,6 @@ Tensors mul_backward(const Backward<NoOptions>& b) {
   return out;
 }
 
-// saved: the divisor and the quotient; d(a/b)/db = -(a/b)/b
-Tensors div_backward(const Backward<NoOptions>& b) {
-  const Tensor scaled = b.grad() / b.saved[0];
-  return {scaled, b.wants[1] ? -(scaled * b.saved[1]) : Tensor()};
-}
-
 }  // namespace
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
@@ -75,19 +69,6 @@ Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
 Tensor mul(const Tensor& input, const Tensor& other) {
   Tensor out = binary("mul", input, other, [](auto a, auto b) { return a * b; });
   return record("mul", out, {input, other}, {input, other}, NoOptions{}, mul_backward);
-}
-
-Tensor div(const Tensor& input, const Tensor& other) {
-  const Operands types("div", input, other);
-  const DType dtype = is_floating(types.dtype) ? types.dtype : f32;
-  Tensor out = binary("div", kernels::converted(input, dtype), kernels::converted(other, dtype),
-                      [](auto a, auto b) -> decltype(a) {
-                        if constexpr (std::is_floating_point_v<decltype(a)>)
-                          return a / b;
-                        else
-                          return 0;  // unreachable: the type is floating
-                      });
-  return record("div", out, {input, other}, {other, out}, NoOptions{}, div_backward);
 }
 
 Tensor neg(const Tensor& input) {
@@ -113,7 +94,7 @@ Op binary_op(std::string name, std::string doc, Function function, std::vector<s
   op.samples = broadcast_samples;
   op.errors = broadcast_errors;
   op.linear_in = std::move(linear_in);
-  op.exact_on_integers = op.name != "div";
+  op.exact_on_integers = true;
   return op;
 }
 
@@ -137,15 +118,6 @@ Op alpha_op(std::string name, std::string doc, Function function) {
 Op add_op() { return alpha_op("add", "input + alpha * other; shapes broadcast", lucid::add); }
 Op sub_op() { return alpha_op("sub", "input - alpha * other; shapes broadcast", lucid::sub); }
 Op mul_op() { return binary_op("mul", "input * other; shapes broadcast", lucid::mul, {0, 1}); }
-Op div_op() {
-  Op op = binary_op("div", "input / other, true division; shapes broadcast", lucid::div, {0});
-  op.samples = [](Generator& generator) {
-    auto samples = broadcast_samples(generator);
-    for (Sample& sample : samples) sample.inputs[1] = away_from_zero(sample.inputs[1]);
-    return samples;
-  };
-  return op;
-}
 Op neg_op() {
   return {.name = "neg",
           .doc = "-input",

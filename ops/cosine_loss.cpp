@@ -73,7 +73,8 @@ Op cosine_similarity_op() {
                     {{x({2, 3, 2, 3, 4}), x({2, 3, 2, 3, 4})}},
                     {{x({2, 3, 4}), x({3, 1})}, {{"dim", -2}}},
                     {{x({6}), x({2, 6})}, {{"dim", 1}, {"eps", 1e-3}}},
-                    {{x({6}), x({6})}, {{"dim", 0}}}};
+                    {{x({6}), x({6})}, {{"dim", 0}}},
+                    {{x({3, 4}), x({3, 4}) * 10.0}, {{"eps", 9}}}};  // shorter than eps, and longer
           },
           .errors = []() -> std::vector<ErrorCase> {
             const Tensor x = ones({2, 3}, f64);

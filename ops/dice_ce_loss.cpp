@@ -56,7 +56,9 @@ Op dice_ce_loss_op() {
             {{x(), labels({2, 1, 2, 3, 4}).to(u8), uniform({3}, 0.5, 2, generator)},
              {{"present_only", true}, {"ignore_index", 2}, {"lambda_dice", 0.5}, {"label_smoothing", 0.1}}},
             {{x(), uniform(volume, 0.1, 1, generator)},
-             {{"include_background", false}, {"squared_pred", true}, {"batch", true}, {"lambda_ce", 2}}}};
+             {{"include_background", false}, {"squared_pred", true}, {"batch", true}, {"lambda_ce", 2}}},
+            {{normal({2, 3, 4}, generator), randint(0, 2, {2, 3, 4}, i32, &generator)},
+             {{"smooth_nr", 0.5}, {"smooth_dr", 0.75}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
         return {{{ones({2, 3, 2}, f64), zeros({2, 3}, i64)}, nlohmann::json::object(), "(2, 3)"},

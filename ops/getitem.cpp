@@ -1,9 +1,12 @@
 // Indexing, and slice_backward, the adjoint that it shares with slice, narrow and select.
 
+#include <algorithm>
+
 #include "autograd/record.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/layout.hpp"
 #include "ops/options.hpp"
+#include "ops/picked_index.hpp"
 #include "ops/region.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
@@ -31,6 +34,7 @@ nlohmann::json entry_json(const TensorIndex& entry) {
     case TensorIndex::Kind::integer: return entry.integer;
     case TensorIndex::Kind::none: return nullptr;
     case TensorIndex::Kind::ellipsis: return {{"ellipsis", true}};
+    case TensorIndex::Kind::tensor: return ops::nested_list(entry.tensor);
     default:
       return {{"slice",
                {bound_json(entry.slice.start), bound_json(entry.slice.stop), bound_json(entry.slice.step)}}};
@@ -50,7 +54,10 @@ TensorIndex read_entry(const nlohmann::json& in) {
     if (!bounds[2].is_null()) slice.step = ops::read_integer(bounds[2]);
     return slice;
   }
-  if (!in.is_number_integer()) throw Error("a list of integers, slices, ellipsis and null is required");
+  if (in.is_array()) return ops::read_nested_list(in);
+  if (!in.is_number_integer())
+    throw Error("integers, slices, ellipsis, null, and lists of positions or of booleans are required, got " +
+                in.dump());
   return ops::read_integer(in);
 }
 
@@ -150,6 +157,9 @@ Plan plan_index(const Tensor& input, const std::vector<TensorIndex>& indices) {
 
 Tensor index(const Tensor& input, const std::vector<TensorIndex>& indices) {
   check(input.defined(), "getitem", "the tensor is undefined");
+  if (std::any_of(indices.begin(), indices.end(),
+                  [](const TensorIndex& entry) { return entry.kind == TensorIndex::Kind::tensor; }))
+    return ops::index_by_tensors(input, indices);
   Plan plan = plan_index(input, indices);
   const Tensor part = plan.region.of(input);
   Shape shape, strides;
@@ -174,7 +184,9 @@ Tensor scatter_region(const Tensor& grad, const Shape& sizes, const Region& regi
 
 Op getitem_op() {
   return {.name = "getitem",
-          .doc = "input[index], where index lists integers, slices, an ellipsis and null for a new axis",
+          .doc =
+              "input[index], where index lists integers, slices, an ellipsis, null for a new axis, and lists "
+              "of positions or of booleans",
           .inputs = {{"input"}},
           .defaults = default_options<GetitemOptions>(),
           .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
@@ -188,12 +200,20 @@ Op getitem_op() {
                 {{normal({2, 3, 5}, generator)}, {{"index", {rest, nullptr, {{"slice", {0, -1, 2}}}}}}},
                 {{normal({2, 3, 2}, generator)}, {{"index", {-1, rest, 0}}}},
                 {{normal({2, 3}, generator)}, {{"index", {1, 2}}}},
-                {{normal({}, generator)}, {{"index", {nullptr, rest}}}}};
+                {{normal({}, generator)}, {{"index", {nullptr, rest}}}},
+                {{normal({3, 2}, generator)}, {{"index", -2}}},
+                {{normal({5, 3}, generator)},
+                 {{"index", {{{"slice", {-4, nullptr, 2}}}, nullptr, {{"slice", {-9, 9, nullptr}}}}}}},
+                {{normal({3, 2, 4}, generator)}, {{"index", {whole, {1, 0, 1}}}}},
+                {{normal({3, 2, 4}, generator)}, {{"index", {{0, -1}, whole, {1, 3}}}}},
+                {{normal({3, 2, 2}, generator)}, {{"index", {{true, false, true}, 1}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"index", {2}}}, "index 2"},
                     {{ones({2, 3}, f64)}, {{"index", {0, 0, 0}}}, "3 indices"},
                     {{ones({2, 3}, f64)}, {{"index", {{{"slice", {nullptr, nullptr, -1}}}}}}, "step -1"},
+                    {{ones({2, 3}, f64)}, {{"index", {{0, 2}}}}, "position 2"},
+                    {{ones({2, 3}, f64)}, {{"index", {{true, false, true}}}}, "(3)"},
                     {{ones({2, 3}, f64)}, {{"index", {"all"}}}, "all"}};
           },
           .linear_in = {0}};
@@ -233,7 +253,9 @@ Op slice_backward_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({2, 2}, generator)}, {{"sizes", {3, 5}}, {"starts", {1, 0}}, {"steps", {1, 3}}}},
                     {{normal({1, 2, 2, 2, 2}, generator)},
-                     {{"sizes", {1, 3, 2, 3, 4}}, {"starts", {0, 1, 0, 0, 2}}, {"steps", {1, 1, 1, 2, 1}}}}};
+                     {{"sizes", {1, 3, 2, 3, 4}}, {"starts", {0, 1, 0, 0, 2}}, {"steps", {1, 1, 1, 2, 1}}}},
+                    {{normal({}, generator)}},
+                    {{normal({2}, generator)}, {{"sizes", {2}}, {"starts", {0}}, {"steps", {1}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2}, f64)}, {{"sizes", {3}}, {"starts", {1}}, {"steps", {2}}}, "starts (1)"},

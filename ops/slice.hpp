@@ -1,5 +1,5 @@
 #pragma once
-// Parts of a tensor: slice, narrow, select, and indexing in the manner of x[..., 1:3, None].
+// Parts of a tensor: slice, narrow, select, and indexing in the manner of x[..., 1:3, None] and x[mask].
 
 #include <optional>
 #include <vector>
@@ -41,20 +41,26 @@ struct Slice {
 
 /// What can stand between the brackets of x[...].
 struct TensorIndex {
-  enum class Kind : std::uint8_t { integer, slice, ellipsis, none };
+  enum class Kind : std::uint8_t { integer, slice, ellipsis, none, tensor };
   TensorIndex(std::int64_t value) : kind(Kind::integer), integer(value) {}
   TensorIndex(int value) : TensorIndex(static_cast<std::int64_t>(value)) {}
   TensorIndex(Slice part) : kind(Kind::slice), slice(part) {}
   TensorIndex(Ellipsis_) : kind(Kind::ellipsis) {}
   TensorIndex(None_) : kind(Kind::none) {}
+  /// Positions along one axis (int64 or int32, any shape), or a mask (bool) over as many axes as it has.
+  TensorIndex(Tensor picked) : kind(Kind::tensor), tensor(std::move(picked)) {}
 
   Kind kind;
   std::int64_t integer = 0;
   Slice slice;
+  Tensor tensor;
 };
 
-/// x[1, ..., None, 2:] is index(x, {1, Ellipsis, None, Slice(2)}). A view. Throws Error on an integer out of
-/// range, more indices than axes, a second Ellipsis, or a step below 1.
+/// x[1, ..., None, 2:] is index(x, {1, Ellipsis, None, Slice(2)}), a view. With tensors among the indices the
+/// elements are copied: the tensors broadcast to one shape, which takes the place of their axes, or comes
+/// first when other axes lie between them; integers are applied before, as PyTorch has it. Throws Error on a
+/// position out of range, more indices than axes, a second Ellipsis, a step below 1, or a mask of another
+/// shape.
 Tensor index(const Tensor& input, const std::vector<TensorIndex>& indices);
 
 }  // namespace lucid

@@ -56,6 +56,8 @@
   X(distance_transform_edt)           \
   X(div)                              \
   X(dropout)                          \
+  X(dropout1d)                        \
+  X(dropout2d)                        \
   X(dropout3d)                        \
   X(elu)                              \
   X(embedding)                        \
@@ -108,6 +110,8 @@
   X(max_pool1d)                       \
   X(max_pool2d)                       \
   X(max_pool3d)                       \
+  X(max_unpool1d)                     \
+  X(max_unpool2d)                     \
   X(max_unpool3d)                     \
   X(maximum)                          \
   X(mean)                             \
@@ -126,7 +130,9 @@
   X(overlap_sums)                     \
   X(pad)                              \
   X(permute)                          \
+  X(pixel_shuffle)                    \
   X(pixel_shuffle3d)                  \
+  X(pixel_unshuffle)                  \
   X(pixel_unshuffle3d)                \
   X(pow)                              \
   X(prelu)                            \
@@ -138,6 +144,7 @@
   X(rms_norm)                         \
   X(roll)                             \
   X(rsqrt)                            \
+  X(scaled_dot_product_attention)     \
   X(scatter_add)                      \
   X(select)                           \
   X(selu)                             \

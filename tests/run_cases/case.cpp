@@ -6,6 +6,11 @@ namespace run_cases {
 
 using namespace lucid;
 
+const json& Case::field(const std::string& key) const {
+  if (!record.is_object() || !record.contains(key)) raise("run_cases", "the case has no \"", key, "\"");
+  return record.at(key);
+}
+
 bool Case::has(const std::string& key) const { return tensors && tensors->contains(id() + "/" + key); }
 
 Tensor Case::golden(const std::string& key) const {
@@ -16,12 +21,6 @@ Tensor Case::golden(const std::string& key) const {
 Tensor Case::input(const std::string& key) const {
   const Tensor stored = golden(key);
   return is_floating(stored.dtype()) ? stored.to(dtype) : stored;
-}
-
-std::string short_name(const std::string& op) {
-  for (const std::string prefix : {"nn.functional.", "optim.", "lr_scheduler."})
-    if (op.starts_with(prefix)) return op.substr(prefix.size());
-  return op;
 }
 
 json plain_value(const json& value) {
@@ -38,5 +37,7 @@ json plain_value(const json& value) {
     for (auto& element : out) element = plain_value(element);
   return out;
 }
+
+Shape read_shape(const json& sizes) { return Shape(sizes.get<std::vector<std::int64_t>>()); }
 
 }  // namespace run_cases

@@ -19,8 +19,10 @@ struct Case {
   std::shared_ptr<const TensorMap> tensors;  // of the group's file; null where the group has none
   lucid::DType dtype;                        // that the case is run in
 
-  std::string id() const { return record.at("id"); }
-  std::string op() const { return record.at("op"); }
+  /// The record's field; throws lucid::Error naming it when it is missing.
+  const json& field(const std::string& key) const;
+  std::string id() const { return field("id"); }
+  std::string op() const { return field("op"); }
   bool has(const std::string& key) const;
   /// Tensor `<id>/<key>` as stored. Throws lucid::Error when it is missing.
   lucid::Tensor golden(const std::string& key) const;
@@ -30,10 +32,10 @@ struct Case {
   Tolerance tolerance() const { return is_f32() ? Tolerance{4e-6, 1e-12} : Tolerance{1e-9, 1e-12}; }
 };
 
-/// The group's name without what PyTorch puts before it: "nn.functional.pad" is "pad".
-std::string short_name(const std::string& op);
 /// {"float": "inf"} and {"dtype": "float64"} replaced by what they stand for, at any depth.
 json plain_value(const json& value);
+/// Sizes, from a list of integers.
+lucid::Shape read_shape(const json& sizes);
 
 void run_convolution(const Case& c, Verdict& verdict);
 void run_large(const Case& c, Verdict& verdict);

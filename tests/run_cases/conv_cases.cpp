@@ -5,6 +5,7 @@
 #include "autograd/backward.hpp"
 #include "autograd/grad_mode.hpp"
 #include "case.hpp"
+#include "names.hpp"
 #include "nn/conv.hpp"
 #include "ops/registry.hpp"
 
@@ -16,18 +17,37 @@ using namespace lucid;
 json options_of(const Case& c) {
   json options = json::object();
   for (const char* key : {"stride", "padding", "dilation", "groups", "output_padding"})
-    if (c.record["params"].contains(key)) options[key] = c.record["params"][key];
+    if (c.field("params").contains(key)) options[key] = c.field("params").at(key);
   return options;
+}
+
+// Throws Error unless every element lies in the storage.
+void check_layout(const std::string& key, const Shape& shape, const Shape& strides, std::int64_t offset,
+                  std::int64_t elements) {
+  check(strides.size() == shape.size(), "run_cases", "the layout of ", key, " has strides ", strides,
+        " for shape ", shape);
+  std::int64_t last = offset;
+  bool inside = offset >= 0;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    inside = inside && strides[i] >= 0;
+    if (shape[i] == 0) return;
+    last = checked_add("run_cases", "the layout", last,
+                       checked_mul("run_cases", "the layout", shape[i] - 1, strides[i]));
+  }
+  check(inside && last < elements, "run_cases", "the layout of ", key, " reaches element ", last, " of ",
+        elements);
 }
 
 Tensor value_of(const Case& c, const std::string& key) {
   const json layout = c.record.value("layout", json::object());
   if (!layout.contains(key)) return c.input(key);
-  const json& at = layout[key];
+  const json& at = layout.at(key);
   const Tensor stored = c.golden(key);
   const Tensor storage = c.input(key + "_storage");
-  return alias(storage, stored.shape(), at["strides"].get<std::vector<std::int64_t>>(),
-               at["offset"].get<std::int64_t>());
+  const Shape strides = read_shape(at.at("strides"));
+  const std::int64_t offset = at.at("offset");
+  check_layout(key, stored.shape(), strides, offset, storage.numel());
+  return alias(storage, stored.shape(), strides, offset);
 }
 
 double sum_of_magnitudes(const Tensor& g) {
@@ -38,10 +58,13 @@ double sum_of_magnitudes(const Tensor& g) {
 
 // The layer with the case's output_size must find the output_padding that `params` records.
 void check_output_size(const Case& c, const Tensor& x, const Tensor& w, const Tensor& b, Verdict& verdict) {
-  const json& params = c.record["params"];
-  const auto dims = [&](const char* key) { return params[key].get<std::vector<std::int64_t>>(); };
-  const auto dims3 = [&](const char* key) { return Dims3(dims(key).data(), 3); };
-  const std::int64_t groups = params["groups"];
+  const json& params = c.field("params");
+  const auto dims = [&](const char* key) { return params.at(key).get<std::vector<std::int64_t>>(); };
+  const auto dims3 = [&](const char* key) {
+    const auto values = dims(key);
+    return Dims3(values.data(), values.size());
+  };
+  const std::int64_t groups = params.at("groups");
   const Shape k = w.shape();
   nn::ConvTranspose3d layer(w.size(0), w.size(1) * groups,
                             {.kernel_size = Dims3{k[2], k[3], k[4]},
@@ -56,7 +79,7 @@ void check_output_size(const Case& c, const Tensor& x, const Tensor& w, const Te
     layer.weight.copy_(w);
     if (b.defined()) layer.bias.copy_(b);
     std::vector<std::int64_t> size;
-    for (const auto& element : params["output_size"]) size.push_back(element.get<std::int64_t>());
+    for (const auto& element : params.at("output_size")) size.push_back(element.get<std::int64_t>());
     verdict.compare("y with output_size", layer(x, Shape(size)), c.golden("y"), c.tolerance());
   }
 }
@@ -68,7 +91,7 @@ void run_convolution(const Case& c, Verdict& verdict) {
   const Tensor b = c.has("b") ? value_of(c, "b").detach().requires_grad_() : Tensor();
   const Tensor g = value_of(c, "g").detach().requires_grad_();
 
-  const Tensor y = ops::call(c.op(), {x, w, b}, options_of(c));
+  const Tensor y = ops::call(find_op(c.op()).name, {x, w, b}, options_of(c));
   verdict.compare("y", y, c.golden("y"), c.tolerance());
   if (y.shape() != g.shape()) return;
 
@@ -83,7 +106,7 @@ void run_convolution(const Case& c, Verdict& verdict) {
         c.is_f32() ? Tolerance{1e-6, 1e-12, sum_of_magnitudes(c.golden("g"))} : c.tolerance();
     verdict.compare("gb", grads[2], c.golden("gb"), bias);
   }
-  if (c.record["params"].contains("output_size")) check_output_size(c, x.detach(), w.detach(), b, verdict);
+  if (c.field("params").contains("output_size")) check_output_size(c, x.detach(), w.detach(), b, verdict);
   if (!twice) return;
 
   const Tolerance second = c.is_f32() ? Tolerance{1e-5, 1e-12} : c.tolerance();

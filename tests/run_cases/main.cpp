@@ -49,8 +49,9 @@ Arguments parse(int argc, char** argv) {
 
 void run_one(const Case& c, Verdict& verdict) {
   const json& record = c.record;
+  if (!record.is_object()) lucid::raise("run_cases", "a case must be an object, got ", record.type_name());
   const std::string kind = record.value("kind", "");
-  if (record["expect"] == "error") return run_error(c, verdict);
+  if (record.value("expect", "ok") == "error") return run_error(c, verdict);
   if (kind == "clip") return run_clip(c, verdict);
   if (kind == "schedule") return run_schedule(c, verdict);
   if (kind == "network") return run_network(c, verdict);
@@ -58,6 +59,12 @@ void run_one(const Case& c, Verdict& verdict) {
   if (record.contains("generate")) return run_large(c, verdict);
   if (record.contains("arguments")) return run_layer(c, verdict);
   run_convolution(c, verdict);
+}
+
+// A text of the record, "?" where it has none.
+std::string text_of(const json& record, const char* key) {
+  if (!record.is_object() || !record.contains(key) || !record.at(key).is_string()) return "?";
+  return record.at(key);
 }
 
 struct Row {
@@ -69,20 +76,14 @@ class Runner {
  public:
   explicit Runner(Arguments arguments) : arguments_(std::move(arguments)) {}
 
+  /// What is wrong with the group itself counts as one failure.
   void run_group(const fs::path& path) {
-    const json group = json::parse(std::ifstream(path));
-    if (!group.is_object() || !group.contains("cases")) return;
-    ++groups_;
-    std::shared_ptr<const TensorMap> tensors;
-    if (group.contains("file")) {
-      auto loaded = std::make_shared<TensorMap>();
-      for (auto& [name, tensor] :
-           lucid::safetensors::load((arguments_.folder / group["file"].get<std::string>()).string()))
-        loaded->emplace(name, tensor);
-      tensors = std::move(loaded);
+    try {
+      run_cases_of(path);
+    } catch (const std::exception& error) {
+      ++rows_[path.filename().string()].failed;
+      std::cout << "FAILED " << path.filename().string() << "\n  " << error.what() << '\n';
     }
-    for (const json& record : group["cases"])
-      for (const lucid::DType dtype : arguments_.dtypes) run_case({record, tensors, dtype});
   }
 
   int report() const {
@@ -103,11 +104,29 @@ class Runner {
   }
 
  private:
+  void run_cases_of(const fs::path& path) {
+    const json group = json::parse(std::ifstream(path));
+    if (!group.is_object() || !group.contains("cases")) return;
+    ++groups_;
+    std::shared_ptr<const TensorMap> tensors;
+    if (group.contains("file")) {
+      auto loaded = std::make_shared<TensorMap>();
+      for (auto& [name, tensor] :
+           lucid::safetensors::load((arguments_.folder / group["file"].get<std::string>()).string()))
+        loaded->emplace(name, tensor);
+      tensors = std::move(loaded);
+    }
+    if (!group["cases"].is_array()) lucid::raise("run_cases", "\"cases\" must be a list");
+    for (const json& record : group["cases"])
+      for (const lucid::DType dtype : arguments_.dtypes) run_case({record, tensors, dtype});
+  }
+
   void run_case(const Case& c) {
-    const std::string title = str(c.op(), " ", c.id(), " ", c.dtype);
+    const std::string op = text_of(c.record, "op"),
+                      title = str(op, " ", text_of(c.record, "id"), " ", c.dtype);
     if (!std::regex_search(title, arguments_.filter)) return;
     // A refusal or a schedule does not depend on the type: once is enough.
-    const bool typeless = c.record["expect"] == "error" || c.record.value("kind", "") == "schedule";
+    const bool typeless = text_of(c.record, "expect") == "error" || text_of(c.record, "kind") == "schedule";
     if (typeless && c.dtype != arguments_.dtypes.front()) return;
     Verdict verdict;
     try {
@@ -115,7 +134,7 @@ class Runner {
     } catch (const std::exception& error) {
       verdict.fail(str("threw: ", error.what()));
     }
-    Row& row = rows_[str(c.op(), typeless ? "" : c.is_f32() ? " f32" : " f64")];
+    Row& row = rows_[str(op, typeless ? "" : c.is_f32() ? " f32" : " f64")];
     (verdict.passed() ? row.passed : row.failed) += 1;
     row.worst = std::max(row.worst, verdict.worst());
     if (verdict.passed() && arguments_.verbose) std::cout << "passed " << title << '\n';
