@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "autograd/record.hpp"
 #include "ops/gather.hpp"
 #include "ops/kernels/gather.hpp"
@@ -14,9 +16,10 @@ using autograd::Backward;
 // `classes` is the number of rows of the weight; no option of the op.
 struct EmbeddingOptions {
   std::optional<std::int64_t> padding_idx;
+  bool scale_grad_by_freq = false;
   std::int64_t classes = 0;
 };
-LUCID_OPTIONS(EmbeddingOptions, padding_idx)
+LUCID_OPTIONS(EmbeddingOptions, padding_idx, scale_grad_by_freq)
 
 // 1 for each of `size` rows but `row`, as a column.
 Tensor all_rows_but(std::int64_t row, std::int64_t size, DType dtype) {
@@ -25,11 +28,20 @@ Tensor all_rows_but(std::int64_t row, std::int64_t size, DType dtype) {
   return mask;
 }
 
+// How often each of `size` rows is named, at least 1, as a column.
+Tensor times_named(const Tensor& index, std::int64_t size, DType dtype) {
+  std::vector<double> counts(static_cast<std::size_t>(size), 0.0);
+  for (const std::int64_t row : index.to_vector<std::int64_t>()) ++counts[static_cast<std::size_t>(row)];
+  for (double& count : counts) count = std::max(count, 1.0);
+  return Tensor::from(counts, {size, 1}).to(dtype);
+}
+
 Tensors embedding_backward(const Backward<EmbeddingOptions>& b) {
   const EmbeddingOptions& o = b.options;
   const std::int64_t features = b.grad().size(-1);
   const Tensor index = b.saved[0].flatten();
   Tensor grad = ops::sum_selected(b.grad().reshape({index.numel(), features}), 0, index, o.classes);
+  if (o.scale_grad_by_freq) grad = grad / times_named(index, o.classes, grad.dtype());
   if (o.padding_idx) {
     const std::int64_t row = *o.padding_idx < 0 ? *o.padding_idx + o.classes : *o.padding_idx;
     grad = grad * all_rows_but(row, o.classes, grad.dtype());
@@ -39,7 +51,8 @@ Tensors embedding_backward(const Backward<EmbeddingOptions>& b) {
 
 }  // namespace
 
-Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<std::int64_t> padding_idx) {
+Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<std::int64_t> padding_idx,
+                 bool scale_grad_by_freq) {
   check(weight.defined() && weight.dim() == 2, "embedding", "weight has shape ",
         weight.defined() ? weight.shape() : Shape(), "; (classes, features) is required");
   const std::int64_t classes = weight.size(0);
@@ -50,7 +63,8 @@ Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<std::i
   Shape shape = input.shape();
   shape.push_back(weight.size(1));
   return autograd::record("embedding", alias(rows, shape, contiguous_strides(shape), 0), {input, weight},
-                          {input}, EmbeddingOptions{padding_idx, classes}, embedding_backward);
+                          {input}, EmbeddingOptions{padding_idx, scale_grad_by_freq, classes},
+                          embedding_backward);
 }
 
 namespace ops {
@@ -61,8 +75,8 @@ Op embedding_op() {
           .inputs = {{"input"}, {"weight"}},
           .defaults = default_options<EmbeddingOptions>(),
           .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
-            return {lucid::embedding(in[0], in[1],
-                                     read_options<EmbeddingOptions>("embedding", options).padding_idx)};
+            const auto o = read_options<EmbeddingOptions>("embedding", options);
+            return {lucid::embedding(in[0], in[1], o.padding_idx, o.scale_grad_by_freq)};
           },
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{randint(0, 5, {2, 3}, i64, &g), normal({5, 3}, g)}},

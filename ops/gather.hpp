@@ -28,7 +28,8 @@ std::pair<Tensor, Tensor> topk(const Tensor& input, std::int64_t k, std::int64_t
 /// largest class + 1. Not differentiable.
 Tensor one_hot(const Tensor& input, std::int64_t num_classes = -1);
 /// Rows of `weight` (classes, features) named by `input` (...): (..., features). Row `padding_idx` receives
-/// no gradient.
-Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<std::int64_t> padding_idx = {});
+/// no gradient. With `scale_grad_by_freq` a row's gradient is divided by the number of times it is named.
+Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<std::int64_t> padding_idx = {},
+                 bool scale_grad_by_freq = false);
 
 }  // namespace lucid

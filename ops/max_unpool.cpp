@@ -20,17 +20,8 @@ struct Node : MaxUnpool3dOptions {
   Shape input_shape;
 };
 
-// Sizes D, H, W of the result.
-Shape unpooled_sizes(const Tensor& volume, const MaxUnpool3dOptions& options) {
-  if (options.output_size.has_value()) {
-    const Shape& given = *options.output_size;
-    check(given.size() >= 3 && given.size() <= 5, kOp, "output_size is ", given,
-          "; three spatial sizes, or all sizes, are required");
-    const Shape sizes(std::span(given.end() - 3, 3));
-    for (const std::int64_t size : sizes)
-      check(size >= 0, kOp, "output_size is ", given, "; sizes are not negative");
-    return sizes;
-  }
+// (in - 1) stride - 2 padding + kernel on each axis.
+Shape default_sizes(const Tensor& volume, const MaxUnpool3dOptions& options) {
   const Dims3 stride = options.stride.value_or(options.kernel_size);
   Shape sizes;
   for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -43,6 +34,25 @@ Shape unpooled_sizes(const Tensor& volume, const MaxUnpool3dOptions& options) {
     sizes.push_back(size);
   }
   return sizes;
+}
+
+// Sizes D, H, W of the result.
+Shape unpooled_sizes(const Tensor& volume, const MaxUnpool3dOptions& options) {
+  if (options.output_size.has_value()) {
+    const Shape& given = *options.output_size;
+    check(given.size() >= 3 && given.size() <= 5, kOp, "output_size is ", given,
+          "; three spatial sizes, or all sizes, are required");
+    const Shape sizes(std::span(given.end() - 3, 3));
+    const Shape least = default_sizes(volume, options);
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const std::int64_t stride = options.stride.value_or(options.kernel_size)[axis];
+      check(sizes[axis] > least[axis] - stride && sizes[axis] < least[axis] + stride, kOp, "output_size is ",
+            given, "; on axis ", axis, " ", std::max<std::int64_t>(least[axis] - stride + 1, 0), " to ",
+            least[axis] + stride - 1, " can be reached");
+    }
+    return sizes;
+  }
+  return default_sizes(volume, options);
 }
 
 void require_inside(const Tensor& indices, std::int64_t positions) {

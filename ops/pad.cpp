@@ -94,19 +94,22 @@ Tensor padded_by_value(const Tensor& input, const Shape& shape, const Counts& pa
 Tensor shown_positions(PadMode mode, std::int64_t size, const Margin& margin) {
   check(size > 0, "pad", "axis ", margin.axis, " has size 0, and there is nothing to repeat");
   const std::int64_t widest = std::max(margin.before, margin.after);
+  // Circular: what negative counts crop is gone before the rest is turned round.
+  const std::int64_t first = std::max<std::int64_t>(0, -margin.before);
+  const std::int64_t kept = size - first - std::max<std::int64_t>(0, -margin.after);
   if (mode == PadMode::reflect)
     check(widest < size, "pad", "reflect by (", margin.before, ", ", margin.after, ") of axis ", margin.axis,
           " of size ", size, "; at most ", size - 1, " can be reflected");
   if (mode == PadMode::circular)
-    check(widest <= size, "pad", "circular by (", margin.before, ", ", margin.after, ") of axis ",
-          margin.axis, " of size ", size, "; at most ", size, " can be turned round");
+    check(widest <= kept, "pad", "circular by (", margin.before, ", ", margin.after, ") of axis ",
+          margin.axis, " of size ", size, "; at most ", kept, " can be turned round");
   const Tensor out = empty({size + margin.before + margin.after}, i64);
   auto* to = out.mutable_data<std::int64_t>();
   for (std::int64_t i = 0; i < out.numel(); ++i) {
     std::int64_t at = i - margin.before;
     if (mode == PadMode::replicate) at = std::clamp<std::int64_t>(at, 0, size - 1);
     if (mode == PadMode::reflect) at = at < 0 ? -at : at >= size ? 2 * (size - 1) - at : at;
-    if (mode == PadMode::circular) at = at < 0 ? at + size : at >= size ? at - size : at;
+    if (mode == PadMode::circular) at = first + ((at - first) % kept + kept) % kept;
     to[i] = at;
   }
   return out;

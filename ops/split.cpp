@@ -93,11 +93,18 @@ std::vector<std::int64_t> even_sizes(std::int64_t total, std::int64_t size) {
   return sizes;
 }
 
+std::size_t parts_of_nothing(std::int64_t chunks) {
+  constexpr std::int64_t kMost = 1 << 16;
+  check(chunks <= kMost, "chunk", "chunks ", chunks, " of an axis of size 0; at most ", kMost, " are made");
+  return static_cast<std::size_t>(chunks);
+}
+
 }  // namespace
 
 Tensors split(const Tensor& input, std::int64_t split_size, std::int64_t dim) {
   const std::size_t axis = split_axis("split", input, dim);
-  check(split_size > 0, "split", "split_size ", split_size, " is not positive");
+  check(split_size > 0 || (split_size == 0 && input.shape()[axis] == 0), "split", "split_size ", split_size,
+        " is not positive, and axis ", axis, " has size ", input.shape()[axis]);
   const auto sizes = even_sizes(input.shape()[axis], split_size);
   const Tensors out = parts_of(input, axis, sizes);
   autograd::record_all("split", out, std::span(&input, 1), {},
@@ -114,8 +121,8 @@ Tensors split(const Tensor& input, const std::vector<std::int64_t>& split_sizes,
     check(size >= 0, "split", "size ", size, " is negative");
     total = checked_add("split", "sizes", total, size);
   }
-  check(total == input.shape()[axis], "split", "the sizes add up to ", total, ", axis ", axis, " has size ",
-        input.shape()[axis]);
+  check(total == input.shape()[axis], "split", "the sizes ", nlohmann::json(split_sizes).dump(),
+        " add up to ", total, ", axis ", axis, " has size ", input.shape()[axis]);
   const Tensors out = parts_of(input, axis, split_sizes);
   autograd::record_all("split", out, std::span(&input, 1), {},
                        SplitOptions{{0, split_sizes}, dim, input.shape(), split_sizes},
@@ -127,7 +134,9 @@ Tensors chunk(const Tensor& input, std::int64_t chunks, std::int64_t dim) {
   const std::size_t axis = split_axis("chunk", input, dim);
   check(chunks > 0, "chunk", "chunks ", chunks, " is not positive");
   const std::int64_t total = input.shape()[axis];
-  const auto sizes = even_sizes(total, std::max<std::int64_t>(1, total / chunks + (total % chunks != 0)));
+  // Of nothing, PyTorch makes as many parts as were asked for.
+  const auto sizes = total == 0 ? std::vector<std::int64_t>(parts_of_nothing(chunks), 0)
+                                : even_sizes(total, total / chunks + (total % chunks != 0));
   const Tensors out = parts_of(input, axis, sizes);
   autograd::record_all("chunk", out, std::span(&input, 1), {},
                        ChunkOptions{chunks, dim, input.shape(), sizes}, join_parts<ChunkOptions>);

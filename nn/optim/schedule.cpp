@@ -15,8 +15,10 @@ Tensor list_tensor(const std::vector<double>& values) {
 }  // namespace
 
 std::vector<double> PerGroup::expand(std::string_view op, const char* what, std::size_t count) const {
-  check(values.size() == 1 || values.size() == count, op, what, " has ", values.size(), " values; 1 or ",
-        count, ", one for each parameter group, are required");
+  std::string list;
+  for (const double value : values) list += (list.empty() ? "" : ", ") + str(value);
+  check(values.size() == 1 || values.size() == count, op, what, " has ", values.size(), " values, ", list,
+        "; 1 or ", count, ", one for each parameter group, are required");
   return values.size() == count ? values : std::vector<double>(count, values[0]);
 }
 
