@@ -54,6 +54,7 @@ struct LogsumexpReducer {
 Tensors logsumexp_backward(const Backward<LogsumexpOptions>& b) {
   const Tensor& x = b.saved[0];
   const DimList& dims = b.options.dim.dims;
+  if (x.numel() == 0) return {zeros(x.shape(), x.dtype())};
   Tensor largest = amax(x.detach(), dims, true);
   largest = where(abs(largest) < std::numeric_limits<double>::infinity(), largest, 0.0);
   const Tensor powers = (x - largest).exp();
