@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lucid/error_path.hpp"
+#include "lucid/op_scope.hpp"
 
 namespace lucid {
 namespace {
@@ -40,5 +41,9 @@ void throw_error(std::string_view where, const std::string& message) {
 
 ErrorScope::ErrorScope(const std::string& path) : outer_(current_path) { current_path = &path; }
 ErrorScope::~ErrorScope() { current_path = outer_; }
+
+OpScope::OpScope(std::string_view op)
+    : text_(current_path && !current_path->empty() ? str(*current_path, ", ", op) : std::string(op)),
+      scope_(text_) {}
 
 }  // namespace lucid

@@ -18,25 +18,25 @@ struct DropoutLayer : Module {
 
 /// Single elements.
 struct Dropout : detail::DropoutLayer {
-  explicit Dropout(double p = 0.5) : DropoutLayer("Dropout", p) {}
+  explicit Dropout(double p_ = 0.5) : DropoutLayer("Dropout", p_) {}
   Tensor operator()(const Tensor& input) const;
 };
 
 /// Whole channels of (N, C, L) or (C, L).
 struct Dropout1d : detail::DropoutLayer {
-  explicit Dropout1d(double p = 0.5) : DropoutLayer("Dropout1d", p) {}
+  explicit Dropout1d(double p_ = 0.5) : DropoutLayer("Dropout1d", p_) {}
   Tensor operator()(const Tensor& input) const;
 };
 
 /// Whole channels of (N, C, H, W) or, as PyTorch reads rank 3, (N, C, L).
 struct Dropout2d : detail::DropoutLayer {
-  explicit Dropout2d(double p = 0.5) : DropoutLayer("Dropout2d", p) {}
+  explicit Dropout2d(double p_ = 0.5) : DropoutLayer("Dropout2d", p_) {}
   Tensor operator()(const Tensor& input) const;
 };
 
 /// Whole channels of (N, C, D, H, W) or (C, D, H, W).
 struct Dropout3d : detail::DropoutLayer {
-  explicit Dropout3d(double p = 0.5) : DropoutLayer("Dropout3d", p) {}
+  explicit Dropout3d(double p_ = 0.5) : DropoutLayer("Dropout3d", p_) {}
   Tensor operator()(const Tensor& input) const;
 };
 

@@ -1,3 +1,4 @@
+#include "lucid/op_scope.hpp"
 #include "ops/loss.hpp"
 #include "ops/options.hpp"
 #include "ops/registry.hpp"
@@ -9,8 +10,7 @@ LUCID_OPTIONS(DiceCeLossOptions, lambda_dice, lambda_ce, include_background, squ
               present_only, smooth_nr, smooth_dr, ignore_index, label_smoothing)
 
 Tensor dice_ce_loss(const Tensor& input, const Tensor& target, const DiceCeLossOptions& options) {
-  static const std::string name = "dice_ce_loss";
-  const ErrorScope scope(name);  // the two below say whose part they are
+  const OpScope scope("dice_ce_loss");  // the two below say whose part they are
   const Tensor dice = dice_loss(input, target,
                                 {.include_background = options.include_background,
                                  .softmax = true,

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "autograd/grad_mode.hpp"
+#include "lucid/op_scope.hpp"
 #include "ops/class_loss.hpp"
 #include "ops/compare.hpp"
 #include "ops/distance_transform.hpp"
@@ -74,7 +75,7 @@ Regions regions_of(const std::string& op, const Tensor& input, const Tensor& tar
 struct Distances {
   Tensor inside, outside;
   Distances(const std::string& loss, const Tensor& region, const std::vector<double>& sampling, DType dtype) {
-    const ErrorScope scope(loss);  // the transform says whose sampling it refuses
+    const OpScope scope(loss);  // the transform says whose sampling it refuses
     const auto from = [&](const Tensor& mask) {
       // The transform of a mask is float32, unless the mask is float64.
       const Tensor d = distance_transform_edt(dtype == f64 ? mask.to(f64) : mask, {sampling});

@@ -59,7 +59,7 @@ void first_positions(std::int64_t* out, const T* row, std::int64_t size, std::in
   std::copy(order.begin(), order.begin() + k, out);
 }
 
-Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool largest, bool) {
+Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool largest) {
   const no_grad guard;
   const Tensor rows = input.transpose(dim, -1).contiguous();
   Shape shape = rows.shape();

@@ -32,16 +32,23 @@ Array noise(const Shape& shape, const json& o) {
   });
 }
 
+// One factor for the last `axes` axes together.
+Arrays channels_dropped(const Array& input, std::size_t axes, const json& o) {
+  const Array factors = noise(joined(leading_sizes(input.shape, axes), Shape::filled(axes, 1)), o);
+  return {zip(input, factors, [](double x, double factor) { return x * factor; })};
+}
+
 }  // namespace
 
 void define_dropout(Definitions& d) {
   d["dropout"] = [](const Arrays& in, const json& o) -> Arrays {
     return {zip(in[0], noise(in[0].shape, o), [](double x, double factor) { return x * factor; })};
   };
-  d["dropout3d"] = [](const Arrays& in, const json& o) -> Arrays {
-    const Array factors = noise(joined(leading_sizes(in[0].shape, 3), Shape{1, 1, 1}), o);
-    return {zip(in[0], factors, [](double x, double factor) { return x * factor; })};
+  d["dropout1d"] = [](const Arrays& in, const json& o) { return channels_dropped(in[0], 1, o); };
+  d["dropout2d"] = [](const Arrays& in, const json& o) {
+    return channels_dropped(in[0], in[0].rank() - 2, o);  // rank 3 is (N, C, L)
   };
+  d["dropout3d"] = [](const Arrays& in, const json& o) { return channels_dropped(in[0], 3, o); };
 }
 
 }  // namespace lucid::reference

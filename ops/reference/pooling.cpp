@@ -159,24 +159,26 @@ Definition adaptive_avg_pool(std::size_t axes) {
   };
 }
 
-Arrays max_unpool(const Arrays& in, const json& o) {
-  constexpr std::size_t axes = 3;
-  Shape sizes = spatial_sizes(in[0].shape, axes);
-  if (o["output_size"].is_null()) {
-    const auto kernel = for_each_axis(o["kernel_size"], axes), padding = for_each_axis(o["padding"], axes);
-    const auto stride = o["stride"].is_null() ? kernel : for_each_axis(o["stride"], axes);
-    for (std::size_t i = 0; i < axes; ++i) sizes[i] = (sizes[i] - 1) * stride[i] - 2 * padding[i] + kernel[i];
-  } else {
-    sizes = spatial_sizes(Shape(o["output_size"].get<std::vector<std::int64_t>>()), axes);
-  }
-  Array out(joined(leading_sizes(in[0].shape, axes), sizes));
-  for_each_index(in[0].shape, [&](const Index& index) {
-    auto at = static_cast<std::int64_t>(in[1].at(index));
-    Index to = index;
-    for (std::size_t i = axes; i-- > 0; at /= sizes[i]) to[to.size() - axes + i] = at % sizes[i];
-    out.at(to) = in[0].at(index);
-  });
-  return {out};
+Definition max_unpool(std::size_t axes) {
+  return [axes](const Arrays& in, const json& o) -> Arrays {
+    Shape sizes = spatial_sizes(in[0].shape, axes);
+    if (o["output_size"].is_null()) {
+      const auto kernel = for_each_axis(o["kernel_size"], axes), padding = for_each_axis(o["padding"], axes);
+      const auto stride = o["stride"].is_null() ? kernel : for_each_axis(o["stride"], axes);
+      for (std::size_t i = 0; i < axes; ++i)
+        sizes[i] = (sizes[i] - 1) * stride[i] - 2 * padding[i] + kernel[i];
+    } else {
+      sizes = spatial_sizes(Shape(o["output_size"].get<std::vector<std::int64_t>>()), axes);
+    }
+    Array out(joined(leading_sizes(in[0].shape, axes), sizes));
+    for_each_index(in[0].shape, [&](const Index& index) {
+      auto at = static_cast<std::int64_t>(in[1].at(index));
+      Index to = index;
+      for (std::size_t i = axes; i-- > 0; at /= sizes[i]) to[to.size() - axes + i] = at % sizes[i];
+      out.at(to) = in[0].at(index);
+    });
+    return {out};
+  };
 }
 
 }  // namespace
@@ -188,8 +190,8 @@ void define_pooling(Definitions& d) {
     d["avg_pool" + suffix] = avg_pool(axes);
     d["adaptive_max_pool" + suffix] = adaptive_max_pool(axes);
     d["adaptive_avg_pool" + suffix] = adaptive_avg_pool(axes);
+    d["max_unpool" + suffix] = max_unpool(axes);
   }
-  d["max_unpool3d"] = max_unpool;
 }
 
 }  // namespace lucid::reference

@@ -79,46 +79,56 @@ Arrays interpolate(const Arrays& in, const json& o) {
   return {out};
 }
 
-// Where the element at `index` of ([N,] C, D r, H r, W r) lies in ([N,] C r^3, D, H, W): PyTorch's
-// documentation of PixelShuffle, with depth in front.
-Index shuffled_from(Index index, std::int64_t r) {
+std::int64_t power(std::int64_t r, std::size_t axes) {
+  std::int64_t out = 1;
+  for (std::size_t i = 0; i < axes; ++i) out *= r;
+  return out;
+}
+
+// Where the element at `index` of ([N,] C, D r, H r, W r) lies in ([N,] C r^3, D, H, W), and the same for two
+// axes: PyTorch's documentation of PixelShuffle, with depth in front.
+Index shuffled_from(Index index, std::size_t axes, std::int64_t r) {
   std::int64_t part = 0;
-  for (std::size_t i = index.size() - 3; i < index.size(); ++i) {
+  for (std::size_t i = index.size() - axes; i < index.size(); ++i) {
     part = part * r + index[i] % r;
     index[i] /= r;
   }
-  std::int64_t& channel = index[index.size() - 4];
-  channel = channel * r * r * r + part;
+  std::int64_t& channel = index[index.size() - axes - 1];
+  channel = channel * power(r, axes) + part;
   return index;
 }
 
-Shape scaled(Shape shape, std::int64_t channels_over, std::int64_t channels_by, std::int64_t over,
-             std::int64_t by) {
-  for (std::size_t i = shape.size() - 3; i < shape.size(); ++i) shape[i] = shape[i] / over * by;
-  std::int64_t& channels = shape[shape.size() - 4];
-  channels = channels / channels_over * channels_by;
-  return shape;
+Definition pixel_shuffle(std::size_t axes) {
+  return [axes](const Arrays& in, const json& o) -> Arrays {
+    const std::int64_t r = o["upscale_factor"];
+    Shape shape = in[0].shape;
+    for (std::size_t i = shape.size() - axes; i < shape.size(); ++i) shape[i] *= r;
+    shape[shape.size() - axes - 1] /= power(r, axes);
+    return {generate(shape, [&](const Index& index) { return in[0].at(shuffled_from(index, axes, r)); })};
+  };
 }
 
-Arrays pixel_shuffle(const Arrays& in, const json& o) {
-  const std::int64_t r = o["upscale_factor"];
-  return {generate(scaled(in[0].shape, r * r * r, 1, 1, r),
-                   [&](const Index& index) { return in[0].at(shuffled_from(index, r)); })};
-}
-
-Arrays pixel_unshuffle(const Arrays& in, const json& o) {
-  const std::int64_t r = o["downscale_factor"];
-  Array out(scaled(in[0].shape, 1, r * r * r, r, 1));
-  for_each_index(in[0].shape, [&](const Index& index) { out.at(shuffled_from(index, r)) = in[0].at(index); });
-  return {out};
+Definition pixel_unshuffle(std::size_t axes) {
+  return [axes](const Arrays& in, const json& o) -> Arrays {
+    const std::int64_t r = o["downscale_factor"];
+    Shape shape = in[0].shape;
+    for (std::size_t i = shape.size() - axes; i < shape.size(); ++i) shape[i] /= r;
+    shape[shape.size() - axes - 1] *= power(r, axes);
+    Array out(shape);
+    for_each_index(in[0].shape,
+                   [&](const Index& index) { out.at(shuffled_from(index, axes, r)) = in[0].at(index); });
+    return {out};
+  };
 }
 
 }  // namespace
 
 void define_resizing(Definitions& d) {
   d["interpolate"] = interpolate;
-  d["pixel_shuffle3d"] = pixel_shuffle;
-  d["pixel_unshuffle3d"] = pixel_unshuffle;
+  d["pixel_shuffle"] = pixel_shuffle(2);
+  d["pixel_unshuffle"] = pixel_unshuffle(2);
+  d["pixel_shuffle3d"] = pixel_shuffle(3);
+  d["pixel_unshuffle3d"] = pixel_unshuffle(3);
 }
 
 }  // namespace lucid::reference

@@ -96,4 +96,13 @@ TEST_CASE("errors of a loss layer name where it is") {
   net.parameters();
   CHECK_THROWS_WITH_AS(net.criterion(ones({2, 3, 4}), zeros({2, 5}, i64)),
                        doctest::Contains("tversky_loss (criterion): target has shape (2, 5)"), Error);
+
+  struct Composed : nn::Module {
+    nn::DiceCELoss criterion;
+    LUCID_FIELDS(criterion)
+  } composed;
+  composed.parameters();
+  CHECK_THROWS_WITH_AS(composed.criterion(ones({2, 3, 4}), zeros({2, 5}, i64)),
+                       doctest::Contains("dice_loss (criterion, dice_ce_loss): target has shape (2, 5)"),
+                       Error);
 }
