@@ -93,6 +93,8 @@ ConvLayerOptions<N> Conv<N>::read_options(const nlohmann::json& in) {
   Padding<N> padding = 0;
   if (in.is_object() && in.contains("padding")) {
     const nlohmann::json& given = in["padding"];
+    const std::string layer = layer_name<N>();
+    const ErrorScope scope(layer);
     if (given.is_string())
       padding = Padding<N>(std::string_view(given.get_ref<const std::string&>()));
     else

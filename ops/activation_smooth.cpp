@@ -23,32 +23,31 @@ struct Smooth {
   static constexpr Keep keep(const Options&) { return kKeep; }
 };
 
+// e^x must not be taken where it overflows and is not used.
+Tensor below_zero(const Tensor& x) { return where(x > 0.0, 0.0, x); }
+
 struct AlphaOptions {
   double alpha = 1.0;
 };
 LUCID_OPTIONS(AlphaOptions, alpha)
 
-// With alpha >= 0 the result tells the branch and, below 0, the derivative y + alpha.
-struct Elu : Smooth<Keep::result, AlphaOptions> {
+// The result would tell the derivative too, y + alpha, but without digits where e^x is small.
+struct Elu : Smooth<Keep::input, AlphaOptions> {
   static constexpr std::string_view kName = "elu";
-  static constexpr Keep keep(const Options& o) { return o.alpha >= 0 ? Keep::result : Keep::input; }
   template <class T>
   static T value(const Options& o, T x) {
     return x > T(0) ? x : static_cast<T>(o.alpha) * math::expm1(x);
   }
   template <class T>
-  static T slope(const Options& o, T kept) {
-    const T alpha = static_cast<T>(o.alpha);
-    return kept > T(0) ? T(1) : o.alpha >= 0 ? kept + alpha : alpha * math::exp(kept);
+  static T slope(const Options& o, T x) {
+    return x > T(0) ? T(1) : static_cast<T>(o.alpha) * math::exp(x);
   }
-  static Tensor gradient(const Options& o, const Tensor& grad, const Tensor& kept) {
-    // A derivative of e^x must not be taken where it overflows and is not used.
-    const Tensor below = where(kept > 0.0, 0.0, kept);
-    return where(kept > 0.0, grad, grad * (o.alpha >= 0 ? below + o.alpha : exp(below) * o.alpha));
+  static Tensor gradient(const Options& o, const Tensor& grad, const Tensor& x) {
+    return where(x > 0.0, grad, grad * exp(below_zero(x)) * o.alpha);
   }
 };
 
-struct Celu : Smooth<Keep::result, AlphaOptions> {
+struct Celu : Smooth<Keep::input, AlphaOptions> {
   static constexpr std::string_view kName = "celu";
   static void validate(const Options& o) {
     check(o.alpha != 0, kName, "alpha is 0; another value is required, for example 1");
@@ -59,15 +58,15 @@ struct Celu : Smooth<Keep::result, AlphaOptions> {
     return x > T(0) ? x : alpha * math::expm1(x / alpha);
   }
   template <class T>
-  static T slope(const Options& o, T y) {
-    return y > T(0) ? T(1) : y / static_cast<T>(o.alpha) + T(1);
+  static T slope(const Options& o, T x) {
+    return x > T(0) ? T(1) : math::exp(x / static_cast<T>(o.alpha));
   }
-  static Tensor gradient(const Options& o, const Tensor& grad, const Tensor& y) {
-    return where(y > 0.0, grad, grad * (y / o.alpha + 1.0));
+  static Tensor gradient(const Options& o, const Tensor& grad, const Tensor& x) {
+    return where(x > 0.0, grad, grad * exp(below_zero(x) / o.alpha));
   }
 };
 
-struct Selu : Smooth<Keep::result> {
+struct Selu : Smooth<Keep::input> {
   static constexpr std::string_view kName = "selu";
   static constexpr double kAlpha = 1.6732632423543772848170429916717;
   static constexpr double kScale = 1.0507009873554804934193349852946;
@@ -76,11 +75,11 @@ struct Selu : Smooth<Keep::result> {
     return T(kScale) * (x > T(0) ? x : T(kAlpha) * math::expm1(x));
   }
   template <class T>
-  static T slope(Options, T y) {
-    return y > T(0) ? T(kScale) : y + T(kScale * kAlpha);
+  static T slope(Options, T x) {
+    return x > T(0) ? T(kScale) : T(kScale * kAlpha) * math::exp(x);
   }
-  static Tensor gradient(Options, const Tensor& grad, const Tensor& y) {
-    return where(y > 0.0, grad * kScale, grad * (y + kScale * kAlpha));
+  static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
+    return where(x > 0.0, grad * kScale, grad * exp(below_zero(x)) * (kScale * kAlpha));
   }
 };
 

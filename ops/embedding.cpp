@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "autograd/record.hpp"
 #include "ops/gather.hpp"
 #include "ops/kernels/gather.hpp"

@@ -8,6 +8,7 @@
 #include "ops/picks.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
+#include "ops/view.hpp"
 
 namespace lucid {
 namespace {
@@ -36,7 +37,6 @@ Tensors scatter_add_backward(const Backward<GatherOptions>& b) {
 
 std::size_t gathered_axis(std::string_view op, const Tensor& input, std::int64_t dim, const Tensor& index) {
   check(input.defined() && index.defined(), op, input.defined() ? "index" : "input", " is undefined");
-  check(input.dim() > 0, op, "a tensor of rank 0 has no dim ", dim);
   const std::size_t axis = normalize_axis(op, dim, input.shape().size());
   bool fits = index.dim() == input.dim();
   for (std::size_t i = 0; fits && i < index.shape().size(); ++i)
@@ -46,9 +46,15 @@ std::size_t gathered_axis(std::string_view op, const Tensor& input, std::int64_t
   return axis;
 }
 
+// A scalar is read as one element, and so is a scalar among its indices.
+Tensor as_list(const Tensor& tensor) { return tensor.defined() ? reshape(tensor, {-1}) : tensor; }
+bool is_scalar(const Tensor& tensor) { return tensor.defined() && tensor.dim() == 0; }
+
 }  // namespace
 
 Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index) {
+  if (is_scalar(input) && index.defined() && index.dim() <= 1)
+    return reshape(gather(as_list(input), dim, as_list(index)), index.shape());
   const std::size_t axis = gathered_axis("gather", input, dim, index);
   const Tensor positions = ops::as_positions("gather", "index", index);
   const Tensor out = empty_like(positions, input.dtype());
@@ -57,6 +63,8 @@ Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index) {
 }
 
 Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index, const Tensor& src) {
+  if (is_scalar(input) && index.defined() && index.dim() <= 1)
+    return reshape(scatter_add(as_list(input), dim, as_list(index), as_list(src)), {});
   const std::size_t axis = gathered_axis("scatter_add", input, dim, index);
   const Tensor positions = ops::as_positions("scatter_add", "index", index);
   check(src.defined() && src.shape() == index.shape(), "scatter_add", "src has shape ",

@@ -127,7 +127,7 @@ std::size_t named_axes(const std::vector<TensorIndex>& indices) {
 
 Plan plan_index(const Tensor& input, const std::vector<TensorIndex>& indices) {
   const std::size_t rank = input.shape().size(), named = named_axes(indices);
-  check(named <= rank, "getitem", named, " indices for a tensor of rank ", rank);
+  check(named <= rank, "getitem", named, " indices for a tensor of shape ", input.shape());
   Plan plan{Region::all(input.shape()), {}};
   std::size_t axis = 0;
   const auto keep = [&](std::size_t count) {

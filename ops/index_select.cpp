@@ -7,6 +7,7 @@
 #include "ops/picks.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
+#include "ops/view.hpp"
 
 namespace lucid {
 
@@ -68,7 +69,6 @@ Tensors add_backward(const Backward<AddOptions>& b) {
 
 std::size_t picked_axis(std::string_view op, const Tensor& input, std::int64_t dim, const Tensor& index) {
   check(input.defined(), op, "the tensor is undefined");
-  check(input.dim() > 0, op, "a tensor of rank 0 has no dim ", dim);
   check(index.defined() && index.dim() <= 1, op, "index has shape ",
         index.defined() ? index.shape() : Shape(), "; rank 1 is required");
   return normalize_axis(op, dim, input.shape().size());
@@ -91,6 +91,11 @@ Tensor ops::sum_selected(const Tensor& source, std::int64_t dim, const Tensor& i
 }
 
 Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index) {
+  if (input.defined() && input.dim() == 0) {  // read as one element, of which one can be picked
+    check(index.defined() && index.numel() == 1, "index_select", "index has shape ",
+          index.defined() ? index.shape() : Shape(), "; one position is required for a tensor of rank 0");
+    return reshape(index_select(reshape(input, {1}), dim, index), {});
+  }
   const std::size_t axis = picked_axis("index_select", input, dim, index);
   const std::int64_t size = input.shape()[axis];
   const Tensor out = kernels::pick_slices(input, axis, ops::read_picks("index_select", "index", index, size));
@@ -99,6 +104,8 @@ Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index) 
 
 Tensor index_add(const Tensor& input, std::int64_t dim, const Tensor& index, const Tensor& source,
                  double alpha) {
+  if (input.defined() && input.dim() == 0 && source.defined() && source.numel() == index.numel())
+    return reshape(index_add(reshape(input, {1}), dim, index, reshape(source, {-1}), alpha), {});
   const std::size_t axis = picked_axis("index_add", input, dim, index);
   check(source.defined(), "index_add", "source is undefined");
   Shape expected = input.shape();

@@ -59,10 +59,9 @@ void require_count(const char* name, const std::vector<T>& values, std::size_t a
 
 // The volume's shape after resizing; sizes belong to the last `axes` axes.
 Shape resized_shape(const Tensor& volume, std::size_t axes, const InterpolateOptions& options) {
-  check(options.size.empty() != options.scale_factor.empty(), kOp,
-        options.size.empty() ? "neither size nor scale_factor is given"
-                             : "both size and scale_factor are given",
-        "; exactly one is required");
+  check(options.size.empty() != options.scale_factor.empty(), kOp, "size ",
+        nlohmann::json(options.size).dump(), " and scale_factor ",
+        nlohmann::json(options.scale_factor).dump(), " are given; exactly one of them is required");
   check(options.size.empty() || !options.recompute_scale_factor.value_or(false), kOp,
         "recompute_scale_factor is true, but size is given, so there is no factor to compute");
   Shape out = volume.shape();
@@ -243,8 +242,8 @@ Op interpolate_op() {
         const Tensor x = ones({1, 2, 4, 4, 4}, f64);
         return {{{x}, {{"size", {0, 4, 4}}, {"mode", "trilinear"}}, "(1, 2, 0, 4, 4)"},
                 {{ones({1, 2, 4, 4}, f64)}, {{"size", {8, 8}}, {"mode", "trilinear"}}, "(1, 2, 4, 4)"},
-                {{x}, {{"size", 3}, {"scale_factor", 2}}, "both"},
-                {{x}, nlohmann::json::object(), "neither"},
+                {{x}, {{"size", 3}, {"scale_factor", 2}}, "size [3] and scale_factor [2"},
+                {{x}, nlohmann::json::object(), "size [] and scale_factor []"},
                 {{x}, {{"scale_factor", -1.5}}, "-1.5"},
                 {{x}, {{"size", {3, 3}}}, "size has 2 values"},
                 {{x}, {{"size", 3}, {"align_corners", true}}, "align_corners is true"},

@@ -96,7 +96,8 @@ Tensor cat(const Tensors& tensors, std::int64_t dim) {
     if (counts) parts.push_back(tensor);
     sizes.push_back(counts ? 0 : -1);
   }
-  check(parts[0].dim() > 0, "cat", "a tensor of rank 0 can't be joined; use stack");
+  check(parts[0].dim() > 0, "cat", "a tensor of shape ", parts[0].shape(),
+        ", of rank 0, can't be joined; use stack");
   const std::size_t axis = normalize_axis("cat", dim, parts[0].shape().size());
   const Tensor out = joined("cat", parts, axis);
   for (std::size_t i = 0; i < sizes.size(); ++i)

@@ -8,6 +8,7 @@
 #include "ops/matmul_shared.hpp"
 #include "ops/options.hpp"
 #include "ops/samples.hpp"
+#include "ops/view.hpp"
 
 namespace lucid {
 namespace {
@@ -62,6 +63,9 @@ Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, double
 }
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  if (weight.defined() && weight.dim() == 1 &&
+      (!bias.defined() || bias.numel() == 1))  // one feature, no axis
+    return squeeze(linear(input, unsqueeze(weight, 0), bias.defined() ? reshape(bias, {1}) : bias), -1);
   ops::require_matrices("linear", input, weight);
   check(input.dim() > 0 && weight.dim() == 2 && input.size(-1) == weight.size(1), "linear",
         "input has shape ", input.shape(), ", weight ", weight.shape(),

@@ -2,10 +2,13 @@
 #include <limits>
 
 #include "autograd/record.hpp"
+#include "ops/compare.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
 #include "ops/samples.hpp"
+#include "ops/select.hpp"
+#include "ops/unary.hpp"
 
 namespace lucid {
 namespace {
@@ -45,13 +48,18 @@ struct LogsumexpReducer {
   }
 };
 
-// saved: input, result; the derivative is softmax(x) = e^(x - y)
+// saved: input. The derivative is softmax(x). That is e^(x - y) too, but y is rounded, and a large y
+// coarsely; from the largest x the difference is exact. An infinite largest x is passed over: it would take
+// the others with it.
 Tensors logsumexp_backward(const Backward<LogsumexpOptions>& b) {
   const Tensor& x = b.saved[0];
-  const auto kept = [&](const Tensor& tensor) {
-    return ops::with_kept_dims(tensor, x.shape(), b.options.dim.dims, b.options.keepdim);
-  };
-  return {kept(b.grad()) * (x - kept(b.saved[1])).exp()};
+  const DimList& dims = b.options.dim.dims;
+  if (x.numel() == 0) return {zeros(x.shape(), x.dtype())};
+  Tensor largest = amax(x.detach(), dims, true);
+  largest = where(abs(largest) < std::numeric_limits<double>::infinity(), largest, 0.0);
+  const Tensor powers = (x - largest).exp();
+  const Tensor grad = ops::with_kept_dims(b.grad(), x.shape(), dims, b.options.keepdim);
+  return {grad * (powers / sum(powers, dims, true))};
 }
 
 }  // namespace
@@ -64,7 +72,7 @@ Tensor logsumexp(const Tensor& input, const DimList& dim, bool keepdim) {
     kernels::reduce<T>(out, input, axes, LogsumexpReducer<T>{out.mutable_data<T>()});
   });
   if (!keepdim) out = kernels::drop_axes(out, axes);
-  return autograd::record("logsumexp", out, {input}, {input, out}, LogsumexpOptions{{dim}, keepdim},
+  return autograd::record("logsumexp", out, {input}, {input}, LogsumexpOptions{{dim}, keepdim},
                           logsumexp_backward);
 }
 

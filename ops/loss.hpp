@@ -106,8 +106,8 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
 // Losses of regions. `input` (N, C, ...) holds probabilities p, or logits when sigmoid (independent classes)
 // or softmax (classes that exclude each other) is set. `target` holds class indices (N, ...) or (N, 1, ...)
 // of an integer type, or is one-hot or probabilities t in input's shape, of which no position is ignored.
-// Throw Error on an index outside [0, C) that is not ignore_index, on integers other than 0 and 1 in a one-hot
-// target, and when no class is left without the background. Names and arguments are MONAI's.
+// Throw Error on an index outside [0, C) that is not ignore_index, on integers other than 0 and 1 in a
+// one-hot target, and when no class is left without the background. Names and arguments are MONAI's.
 
 struct OverlapSumsOptions {
   bool sigmoid = false;

@@ -35,19 +35,10 @@ struct Node : MaxUnpoolOptions<N> {
   Shape input_shape;
 };
 
-// The N spatial sizes of the result.
+// (in - 1) stride - 2 padding + kernel on each axis.
 template <std::size_t N>
-Shape unpooled_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
+Shape default_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
   constexpr std::string_view op = Names<N>::op;
-  if (options.output_size.has_value()) {
-    const Shape& given = *options.output_size;
-    check(given.size() >= N && given.size() <= N + 2, op, "output_size is ", given, "; ", N,
-          " spatial sizes, or all sizes, are required");
-    const Shape sizes(std::span(given.end() - N, N));
-    for (const std::int64_t size : sizes)
-      check(size >= 0, op, "output_size is ", given, "; sizes are not negative");
-    return sizes;
-  }
   const Dims<N> stride = options.stride.value_or(options.kernel_size);
   Shape sizes;
   for (std::size_t axis = 0; axis < N; ++axis) {
@@ -59,6 +50,25 @@ Shape unpooled_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
           options.padding, " make the result of size ", size, "; at least 1 is required");
     sizes.push_back(size);
   }
+  return sizes;
+}
+
+// The N spatial sizes of the result.
+template <std::size_t N>
+Shape unpooled_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
+  constexpr std::string_view op = Names<N>::op;
+  const Shape least = default_sizes(volume, options);
+  if (!options.output_size.has_value()) return least;
+  const Shape& given = *options.output_size;
+  check(given.size() >= N && given.size() <= N + 2, op, "output_size is ", given, "; ", N,
+        " spatial sizes, or all sizes, are required");
+  const Shape sizes(std::span(given.end() - N, N));
+  const Dims<N> stride = options.stride.value_or(options.kernel_size);
+  for (std::size_t axis = 0; axis < N; ++axis)
+    check(sizes[axis] > least[axis] - stride[axis] && sizes[axis] < least[axis] + stride[axis], op,
+          "output_size is ", given, "; on axis ", axis, " ",
+          std::max<std::int64_t>(least[axis] - stride[axis] + 1, 0), " to ", least[axis] + stride[axis] - 1,
+          " can be reached");
   return sizes;
 }
 

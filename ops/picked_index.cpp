@@ -81,7 +81,7 @@ Parts separate(const Tensor& input, const std::vector<TensorIndex>& indices) {
   const std::size_t rank = input.shape().size();
   std::size_t named = 0;
   for (const TensorIndex& entry : indices) named += axes_of(entry);
-  check(named <= rank, "getitem", named, " indices for a tensor of rank ", rank);
+  check(named <= rank, "getitem", named, " indices for a tensor of shape ", input.shape());
   Parts parts;
   std::size_t axis = 0, kept = 0;  // of the input, of the part
   for (const TensorIndex& entry : indices) {

@@ -19,7 +19,7 @@ struct ProofOptions {
 struct ProofFailure {
   std::string check;  ///< "reference", "float32", "exact", "adjoint", "gradcheck", "gradgradcheck", "layout",
                       ///< "empty", "error case", "record"
-  int sample = -1;  ///< or the number of the error case
+  int sample = -1;    ///< or the number of the error case
   std::string message;
 };
 

@@ -116,6 +116,18 @@ Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value)
   return record("masked_fill", out, {input, mask}, {mask}, FillOptions{value}, masked_fill_backward);
 }
 
+Tensor masked_fill(const Tensor& input, const Tensor& mask, const Tensor& value) {
+  check(input.defined() && value.defined(), "masked_fill", input.defined() ? "value" : "the tensor",
+        " is undefined");
+  check(value.dim() == 0, "masked_fill", "value has shape ", value.shape(), "; rank 0 is required");
+  if (!value.requires_grad())
+    return masked_fill(
+        input, mask,
+        is_floating(value.dtype()) ? Scalar(value.item<double>()) : Scalar(value.item<std::int64_t>()));
+  require_bool("masked_fill", "mask", mask);
+  return where(mask, value.to(input.dtype()), input);
+}
+
 // x != x holds for NaN alone.
 Tensor maximum(const Tensor& input, const Tensor& other) {
   Tensor out = extremum("maximum", input, other, [](auto a, auto b) { return (a > b) | (a != a); });
@@ -190,25 +202,27 @@ Op where_op() {
 }
 
 Op masked_fill_op() {
-  return {
-      .name = "masked_fill",
-      .doc = "value where mask holds, else input; shapes broadcast",
-      .inputs = {{"input"}, {"mask"}},
-      .defaults = default_options<FillOptions>(),
-      .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
-        return {lucid::masked_fill(in[0], in[1], read_options<FillOptions>("masked_fill", options).value)};
-      },
-      .samples = [](Generator& generator) -> std::vector<Sample> {
-        return {{{normal({2, 3, 2, 2, 3}, generator), randint(0, 2, {2, 3, 2, 2, 3}, boolean, &generator)},
+  return {.name = "masked_fill",
+          .doc = "value, a number or a tensor of rank 0, where mask holds, else input; shapes broadcast",
+          .inputs = {{"input"}, {"mask"}, {"value", true}},
+          .defaults = default_options<FillOptions>(),
+          .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
+            const Scalar value = read_options<FillOptions>("masked_fill", options).value;
+            if (in.size() > 2 && in[2].defined()) return {lucid::masked_fill(in[0], in[1], in[2])};
+            return {lucid::masked_fill(in[0], in[1], value)};
+          },
+          .samples = [](Generator& generator) -> std::vector<Sample> {
+            return {
+                {{normal({2, 3, 2, 2, 3}, generator), randint(0, 2, {2, 3, 2, 2, 3}, boolean, &generator)},
                  {{"value", -1.5}}},
                 {{normal({3, 1}, generator), randint(0, 2, {2, 1, 4}, boolean, &generator)}, {{"value", 2}}},
                 {{normal({}, generator), randint(0, 2, {}, boolean, &generator)}}};
-      },
-      .errors = []() -> std::vector<ErrorCase> {
-        return {{{ones({2}), ones({2})}, {{"value", 1}}, "float32"},
-                {{ones({2}, i64), ones({2}, boolean)}, {{"value", 0.5}}, "0.5"},
-                {{ones({2}), ones({2}, boolean)}, {{"value", "x"}}, "value"}};
-      }};
+          },
+          .errors = []() -> std::vector<ErrorCase> {
+            return {{{ones({2}), ones({2})}, {{"value", 1}}, "float32"},
+                    {{ones({2}, i64), ones({2}, boolean)}, {{"value", 0.5}}, "0.5"},
+                    {{ones({2}), ones({2}, boolean)}, {{"value", "x"}}, "value"}};
+          }};
 }
 
 }  // namespace ops

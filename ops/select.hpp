@@ -16,6 +16,8 @@ Tensor where(const Tensor& condition, const Scalar& input, const Tensor& other);
 /// `value` where `mask` (bool) holds, else input; shapes broadcast, the type stays input's. Throws Error when
 /// `mask` is not bool or input's type can't hold `value`.
 Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value);
+/// The same with `value` in a tensor of rank 0, which receives the gradient of the places filled.
+Tensor masked_fill(const Tensor& input, const Tensor& mask, const Tensor& value);
 
 /// The larger; NaN if either is. Where both are equal the gradient goes half to each.
 Tensor maximum(const Tensor& input, const Tensor& other);

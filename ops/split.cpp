@@ -101,7 +101,8 @@ std::vector<std::int64_t> even_sizes(std::int64_t total, std::int64_t size) {
 
 Tensors split(const Tensor& input, std::int64_t split_size, std::int64_t dim) {
   const std::size_t axis = split_axis("split", input, dim);
-  check(split_size > 0, "split", "split_size ", split_size, " is not positive");
+  check(split_size > 0 || (split_size == 0 && input.shape()[axis] == 0), "split", "split_size ", split_size,
+        " is not positive, and axis ", axis, " has size ", input.shape()[axis]);
   const auto sizes = even_sizes(input.shape()[axis], split_size);
   const Tensors out = parts_of(input, axis, sizes);
   autograd::record_all("split", out, std::span(&input, 1), {},
@@ -118,8 +119,8 @@ Tensors split(const Tensor& input, const std::vector<std::int64_t>& split_sizes,
     check(size >= 0, "split", "size ", size, " is negative");
     total = checked_add("split", "sizes", total, size);
   }
-  check(total == input.shape()[axis], "split", "the sizes add up to ", total, ", axis ", axis, " has size ",
-        input.shape()[axis]);
+  check(total == input.shape()[axis], "split", "the sizes ", nlohmann::json(split_sizes).dump(),
+        " add up to ", total, ", axis ", axis, " has size ", input.shape()[axis]);
   const Tensors out = parts_of(input, axis, split_sizes);
   autograd::record_all("split", out, std::span(&input, 1), {},
                        SplitOptions{{0, split_sizes}, dim, input.shape(), split_sizes},

@@ -11,7 +11,8 @@ std::vector<Op> built_in_ops() {
 #undef LUCID_LIST_OP
   const auto& definitions = reference::definitions();
   for (Op& op : out)
-    if (const auto found = definitions.find(op.name); found != definitions.end()) op.reference = found->second;
+    if (const auto found = definitions.find(op.name); found != definitions.end())
+      op.reference = found->second;
   return out;
 }
 

@@ -187,30 +187,37 @@ struct Erf : Plain<Keep::input> {
   }
 };
 
-struct Sigmoid : Plain<Keep::result> {
+// s (1 - s) and 1 - t^2 lose all digits where s and t are 1 but for rounding, so the input is kept.
+struct Sigmoid : Plain<Keep::input> {
   static constexpr std::string_view kName = "sigmoid";
   template <class T>
   static T value(Options, T x) {
     return math::sigmoid(x);
   }
   template <class T>
-  static T slope(Options, T y) {
-    return y * (T(1) - y);
+  static T slope(Options, T x) {
+    const T e = math::exp(-std::fabs(x)), rest = T(1) + e;
+    return e / (rest * rest);
   }
-  static Tensor gradient(Options, const Tensor& grad, const Tensor& y) { return grad * y * (1.0 - y); }
+  static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
+    return grad * sigmoid(x) * sigmoid(-x);
+  }
 };
 
-struct Tanh : Plain<Keep::result> {
+struct Tanh : Plain<Keep::input> {
   static constexpr std::string_view kName = "tanh";
   template <class T>
   static T value(Options, T x) {
     return math::tanh(x);
   }
   template <class T>
-  static T slope(Options, T y) {
-    return T(1) - y * y;
+  static T slope(Options, T x) {
+    const T e = math::exp(T(-2) * std::fabs(x)), rest = T(1) + e;
+    return T(4) * e / (rest * rest);
   }
-  static Tensor gradient(Options, const Tensor& grad, const Tensor& y) { return grad * (1.0 - square(y)); }
+  static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
+    return grad * sigmoid(x * 2.0) * sigmoid(x * -2.0) * 4.0;
+  }
 };
 
 }  // namespace

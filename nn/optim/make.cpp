@@ -90,18 +90,31 @@ std::unique_ptr<LRScheduler> make_lr(const std::string& op, Optimizer& optimizer
   return std::make_unique<Class>(optimizer, ops::read_options<Options>(op, options));
 }
 
+std::vector<std::unique_ptr<LRScheduler>> make_members(const std::string& op, Optimizer& optimizer,
+                                                       const json& list) {
+  std::vector<std::unique_ptr<LRScheduler>> members;
+  for (const json& member : list) {
+    const bool pair = member.is_array() && member.size() == 2 && member[0].is_string();
+    check(pair, op, "a scheduler must be a pair of its name and its options, got ", member.dump());
+    members.push_back(make_schedule(member[0].get<std::string>(), optimizer, member[1]));
+  }
+  return members;
+}
+
+std::unique_ptr<LRScheduler> make_chained(const std::string& op, Optimizer& optimizer, const json& options) {
+  check(options.is_object() && options.size() == 1 && options.contains("schedulers") &&
+            options["schedulers"].is_array(),
+        op, "the options must be {\"schedulers\": [...]}");
+  return std::make_unique<ChainedScheduler>(optimizer, make_members(op, optimizer, options["schedulers"]));
+}
+
 std::unique_ptr<LRScheduler> make_sequential(const std::string& op, Optimizer& optimizer,
                                              const json& options) {
   check(options.is_object() && options.size() == 2 && options.contains("schedulers") &&
             options.contains("milestones") && options["schedulers"].is_array() &&
             options["milestones"].is_array(),
         op, "the options must be {\"schedulers\": [...], \"milestones\": [...]}");
-  std::vector<std::unique_ptr<LRScheduler>> members;
-  for (const json& member : options["schedulers"]) {
-    const bool pair = member.is_array() && member.size() == 2 && member[0].is_string();
-    check(pair, op, "a scheduler must be a pair of its name and its options");
-    members.push_back(make_schedule(member[0].get<std::string>(), optimizer, member[1]));
-  }
+  auto members = make_members(op, optimizer, options["schedulers"]);
   std::vector<std::int64_t> milestones;
   for (const json& milestone : options["milestones"]) milestones.push_back(ops::read_integer(milestone));
   return std::make_unique<SequentialLR>(optimizer, std::move(members), std::move(milestones));
@@ -120,6 +133,7 @@ const std::map<std::string_view, MakeSchedule> kSchedules{
     {"CyclicLR", make_lr<CyclicLR, CyclicLROptions>},
     {"ReduceLROnPlateau", make_lr<ReduceLROnPlateau, ReduceLROnPlateauOptions>},
     {"SequentialLR", make_sequential},
+    {"ChainedScheduler", make_chained},
     {"WarmupLR", make_lr<WarmupLR, WarmupLROptions>},
 };
 

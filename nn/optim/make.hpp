@@ -19,8 +19,8 @@ std::unique_ptr<Optimizer> make(std::string_view name, std::vector<Tensor> param
 std::unique_ptr<Optimizer> make(std::string_view name, const std::vector<std::vector<Tensor>>& groups,
                                 const nlohmann::json& options, const std::vector<nlohmann::json>& overrides);
 
-/// Any of schedule.hpp but LambdaLR. SequentialLR: {"schedulers": [[name, options], ...], "milestones":
-/// [...]}.
+/// Any of schedule.hpp but LambdaLR and MultiplicativeLR. SequentialLR: {"schedulers": [[name, options],
+/// ...], "milestones": [...]}; ChainedScheduler: {"schedulers": [...]}.
 std::unique_ptr<LRScheduler> make_schedule(std::string_view name, Optimizer& optimizer,
                                            const nlohmann::json& options);
 

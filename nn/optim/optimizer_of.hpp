@@ -47,7 +47,9 @@ void OptimizerOf<Options>::add_param_group(std::vector<Tensor> params, const Opt
 
 template <class Options>
 void OptimizerOf<Options>::set_lr(std::size_t group, double lr) {
-  detail::require_option(str("optim.", name()), "lr", lr, 0);
+  // A schedule that falls to 0 may miss it by a rounding error.
+  constexpr double kRounding = 1e-12;
+  detail::require_option(str("optim.", name()), "lr", lr, lr < 0 && lr > -kRounding ? lr : 0);
   options_.at(group).lr = lr;
 }
 

@@ -12,11 +12,29 @@ Tensor list_tensor(const std::vector<double>& values) {
   return Tensor::from(values, {static_cast<std::int64_t>(values.size())});
 }
 
+using Schedulers = std::vector<std::unique_ptr<LRScheduler>>;
+
+// The members' states under "schedulers.<i>.<key>".
+void add_member_states(NamedTensors& out, const Schedulers& schedulers) {
+  for (std::size_t i = 0; i < schedulers.size(); ++i)
+    for (const auto& [key, tensor] : schedulers[i]->state_dict())
+      out.add(str("schedulers.", i, ".", key), tensor);
+}
+
+// Member i's part of them; `own` has its keys.
+NamedTensors member_state(const NamedTensors& state, std::size_t i, const NamedTensors& own) {
+  NamedTensors part;
+  for (const auto& entry : own) part.add(entry.first, state.at(str("schedulers.", i, ".", entry.first)));
+  return part;
+}
+
 }  // namespace
 
 std::vector<double> PerGroup::expand(std::string_view op, const char* what, std::size_t count) const {
-  check(values.size() == 1 || values.size() == count, op, what, " has ", values.size(), " values; 1 or ",
-        count, ", one for each parameter group, are required");
+  std::string list;
+  for (const double value : values) list += (list.empty() ? "" : ", ") + str(value);
+  check(values.size() == 1 || values.size() == count, op, what, " has ", values.size(), " values, ", list,
+        "; 1 or ", count, ", one for each parameter group, are required");
   return values.size() == count ? values : std::vector<double>(count, values[0]);
 }
 
@@ -110,20 +128,45 @@ void SequentialLR::step() {
 
 NamedTensors SequentialLR::state_dict() const {
   NamedTensors out = LRScheduler::state_dict();
-  for (std::size_t i = 0; i < schedulers_.size(); ++i)
-    for (const auto& [key, tensor] : schedulers_[i]->state_dict())
-      out.add(str("schedulers.", i, ".", key), tensor);
+  add_member_states(out, schedulers_);
   return out;
 }
 
 void SequentialLR::restore(const NamedTensors& state) {
   LRScheduler::restore(state);
-  for (std::size_t i = 0; i < schedulers_.size(); ++i) {
-    NamedTensors part;
-    for (const auto& entry : schedulers_[i]->state_dict())
-      part.add(entry.first, state.at(str("schedulers.", i, ".", entry.first)));
-    schedulers_[i]->restore(part);
+  for (std::size_t i = 0; i < schedulers_.size(); ++i)
+    schedulers_[i]->restore(member_state(state, i, schedulers_[i]->state_dict()));
+}
+
+ChainedScheduler::ChainedScheduler(Optimizer& optimizer, std::vector<std::unique_ptr<LRScheduler>> schedulers)
+    : LRScheduler("ChainedScheduler", optimizer), schedulers_(std::move(schedulers)) {
+  check(!schedulers_.empty(), op_, "no schedulers given");
+  for (const auto& scheduler : schedulers_) {
+    check(scheduler && &scheduler->optimizer_ == &optimizer, op_,
+          "every scheduler must be of this optimiser");
+    check(!dynamic_cast<ReduceLROnPlateau*>(scheduler.get()), op_,
+          "ReduceLROnPlateau, which needs a metric, can't be a member");
   }
+  last_epoch_ = 0;
+  last_lr_ = schedulers_.back()->last_lr();
+}
+
+void ChainedScheduler::step() {
+  ++last_epoch_;
+  for (const auto& scheduler : schedulers_) scheduler->step();
+  last_lr_ = schedulers_.back()->last_lr();
+}
+
+NamedTensors ChainedScheduler::state_dict() const {
+  NamedTensors out = LRScheduler::state_dict();
+  add_member_states(out, schedulers_);
+  return out;
+}
+
+void ChainedScheduler::restore(const NamedTensors& state) {
+  LRScheduler::restore(state);
+  for (std::size_t i = 0; i < schedulers_.size(); ++i)
+    schedulers_[i]->restore(member_state(state, i, schedulers_[i]->state_dict()));
 }
 
 ReduceLROnPlateau::ReduceLROnPlateau(Optimizer& optimizer, const ReduceLROnPlateauOptions& options)

@@ -44,6 +44,7 @@ class LRScheduler {
 
  protected:
   friend class SequentialLR;
+  friend class ChainedScheduler;
   LRScheduler(std::string_view name, Optimizer& optimizer);
   /// Sets the first rates; the last line of every constructor.
   void start();
@@ -86,6 +87,20 @@ class LambdaLR final : public LRScheduler {
   using Function = std::function<double(std::int64_t epoch)>;
   LambdaLR(Optimizer& optimizer, Function lr_lambda);
   LambdaLR(Optimizer& optimizer, std::vector<Function> lr_lambda);
+
+ protected:
+  std::vector<double> rates() const override;
+
+ private:
+  std::vector<Function> functions_;
+};
+
+/// Times lr_lambda(epoch) at each step but the first, with one function for all groups or one for each.
+class MultiplicativeLR final : public LRScheduler {
+ public:
+  using Function = std::function<double(std::int64_t epoch)>;
+  MultiplicativeLR(Optimizer& optimizer, Function lr_lambda);
+  MultiplicativeLR(Optimizer& optimizer, std::vector<Function> lr_lambda);
 
  protected:
   std::vector<double> rates() const override;
@@ -313,6 +328,23 @@ class SequentialLR final : public LRScheduler {
  private:
   std::vector<std::unique_ptr<LRScheduler>> schedulers_;
   std::vector<std::int64_t> milestones_;
+};
+
+/// Several schedules at once: each step is taken by all of them in turn, so that their factors multiply.
+class ChainedScheduler final : public LRScheduler {
+ public:
+  /// Throws Error when there is none, one is of another optimiser, or one needs a metric.
+  ChainedScheduler(Optimizer& optimizer, std::vector<std::unique_ptr<LRScheduler>> schedulers);
+  using LRScheduler::step;
+  void step() override;
+  NamedTensors state_dict() const override;
+
+ protected:
+  std::vector<double> rates() const override { return last_lr_; }
+  void restore(const NamedTensors& state) override;
+
+ private:
+  std::vector<std::unique_ptr<LRScheduler>> schedulers_;
 };
 
 struct ReduceLROnPlateauOptions {

@@ -41,6 +41,23 @@ std::vector<double> LambdaLR::rates() const {
   return out;
 }
 
+MultiplicativeLR::MultiplicativeLR(Optimizer& optimizer, Function lr_lambda)
+    : MultiplicativeLR(optimizer, std::vector<Function>(optimizer.num_groups(), std::move(lr_lambda))) {}
+
+MultiplicativeLR::MultiplicativeLR(Optimizer& optimizer, std::vector<Function> lr_lambda)
+    : LRScheduler("MultiplicativeLR", optimizer), functions_(std::move(lr_lambda)) {
+  check(functions_.size() == optimizer.num_groups(), op_, functions_.size(), " functions given for ",
+        optimizer.num_groups(), " parameter groups");
+  start();
+}
+
+std::vector<double> MultiplicativeLR::rates() const {
+  std::vector<double> out = from_present(unchanged);
+  if (last_epoch_ == 0) return out;
+  for (std::size_t g = 0; g < out.size(); ++g) out[g] *= functions_[g](last_epoch_);
+  return out;
+}
+
 StepLR::StepLR(Optimizer& optimizer, const StepLROptions& options)
     : LRScheduler("StepLR", optimizer), options_(options) {
   check_count(op_, "step_size", options.step_size);

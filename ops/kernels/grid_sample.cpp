@@ -39,9 +39,9 @@ struct Wide {
 template <class T, class V>
 [[gnu::always_inline]] inline void load(const T* from, V& out) {
   if constexpr (std::is_same_v<T, bfloat16>) {
-    constexpr std::size_t kWidth = sizeof(V) / sizeof(float);
-    out = V{};
-    for (std::size_t i = 0; i < kWidth; ++i) out[i] = from[i];
+    float lanes[sizeof(V) / sizeof(float)];
+    for (float& lane : lanes) lane = *from++;
+    std::memcpy(&out, lanes, sizeof(V));
   } else {
     std::memcpy(&out, from, sizeof(V));
   }

@@ -28,6 +28,8 @@ std::unique_ptr<optim::LRScheduler> make_schedule(const std::string& name, optim
   json options = settings(kwargs);
   if (kind == "LambdaLR")
     return std::make_unique<optim::LambdaLR>(optimizer, parse_lambda(options.at("lr_lambda")));
+  if (kind == "MultiplicativeLR")
+    return std::make_unique<optim::MultiplicativeLR>(optimizer, parse_lambda(options.at("lr_lambda")));
   return optim::make_schedule(kind, optimizer, options);
 }
 
