@@ -170,7 +170,7 @@ Op pad_op() {
                     {{normal({3, 4}, g)}, {{"pad", {1, -1, -2, 3}}}},
                     {{normal({1, 2, 3, 4, 3}, g)}, {{"pad", {2, 1, 0, 3, 1, 0}}, {"mode", "reflect"}}},
                     {{normal({1, 2, 2, 3, 2}, g)}, {{"pad", {2, 1, 0, 3, 1, 0}}, {"mode", "replicate"}}},
-                    {{normal({1, 2, 3, 3, 2}, g)}, {{"pad", {2, 1, -1, 3, 1, 0}}, {"mode", "circular"}}}};
+                    {{normal({1, 2, 3, 3, 2}, g)}, {{"pad", {2, 1, -1, 2, 1, 0}}, {"mode", "circular"}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"pad", {1, 1, 1}}}, "3 counts"},
