@@ -75,7 +75,7 @@ TEST_CASE("split and chunk cut as PyTorch does") {
   CHECK(sizes(chunk(x, 3)) == Sizes{3, 3, 1});
   CHECK(sizes(chunk(x, 5)) == Sizes{2, 2, 2, 1});
   CHECK(sizes(chunk(x, 9)) == Sizes(7, 1));
-  CHECK(sizes(chunk(empty({0, 2}), 3)) == Sizes{0});
+  CHECK(sizes(chunk(empty({0, 2}), 3)) == Sizes{0, 0, 0});
   CHECK(values(split(x, 3)[2]) == Values{12, 13});
   CHECK(same_memory(split(x, 3)[1], x));
 }
