@@ -3,6 +3,9 @@
 #include <charconv>
 #include <cmath>
 
+#include "lucid/error_path.hpp"
+#include "lucid/op_scope.hpp"
+
 namespace lucid {
 namespace {
 thread_local const std::string* current_path = nullptr;
@@ -16,6 +19,8 @@ void append_number(std::string& out, T value) {
 }  // namespace
 
 namespace detail {
+const std::string* current_error_path() { return current_path; }
+
 void append(std::string& out, std::string_view text) { out += text; }
 void append(std::string& out, const char* text) { out += text; }
 void append(std::string& out, bool value) { out += value ? "true" : "false"; }
@@ -36,5 +41,9 @@ void throw_error(std::string_view where, const std::string& message) {
 
 ErrorScope::ErrorScope(const std::string& path) : outer_(current_path) { current_path = &path; }
 ErrorScope::~ErrorScope() { current_path = outer_; }
+
+OpScope::OpScope(std::string_view op)
+    : text_(current_path && !current_path->empty() ? str(*current_path, ", ", op) : std::string(op)),
+      scope_(text_) {}
 
 }  // namespace lucid

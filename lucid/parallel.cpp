@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <exception>
 #include <mutex>
+#include <optional>
 
 #include "lucid/error.hpp"
+#include "lucid/error_path.hpp"
 
 namespace lucid {
 
@@ -25,10 +27,13 @@ void parallel_ranges(std::int64_t count, std::int64_t grain, void* context, Rang
   const std::int64_t ranges = std::min<std::int64_t>(most, num_threads());
   if (ranges <= 1 || omp_in_parallel()) return function(context, 0, count);
 
+  const std::string* path = current_error_path();  // outlives the region, as the caller waits for its end
   std::exception_ptr failure;
   std::mutex mutex;
 #pragma omp parallel num_threads(static_cast <int>(ranges))
   {
+    std::optional<ErrorScope> scope;
+    if (path) scope.emplace(*path);
     const std::int64_t share = (count + ranges - 1) / ranges;
     // The runtime may grant fewer threads than asked for: each then takes several ranges.
     for (std::int64_t i = omp_get_thread_num(); i < ranges; i += omp_get_num_threads()) {

@@ -89,7 +89,12 @@ template <class T>
 std::vector<T> Tensor::to_vector() const {
   check(defined(), "to_vector", "the tensor is undefined");
   std::vector<T> out;
-  out.reserve(static_cast<std::size_t>(numel()));
+  try {
+    out.reserve(static_cast<std::size_t>(numel()));
+  } catch (const std::exception&) {  // an expanded tensor may name more elements than memory holds
+    raise("to_vector", "no memory for the ", numel(), " elements of shape ", shape(),
+          "; take a part of them");
+  }
   dispatch_all(dtype(), [&](auto tag) {
     using Source = typename decltype(tag)::type;
     const Source* source = data<Source>();

@@ -3,14 +3,15 @@
 #include <cmath>
 
 #include "nn/init.hpp"
+#include "nn/layer_checks.hpp"
 #include "ops/matmul.hpp"
 
 namespace lucid::nn {
 
 Linear::Linear(std::int64_t in_features_, std::int64_t out_features_, const LinearOptions& options)
     : in_features(in_features_), out_features(out_features_) {
-  check(in_features >= 1, "Linear", "in_features is ", in_features, "; at least 1 is required");
-  check(out_features >= 1, "Linear", "out_features is ", out_features, "; at least 1 is required");
+  detail::check_at_least("Linear", "in_features", in_features, 1);
+  detail::check_at_least("Linear", "out_features", out_features, 1);
   weight = Parameter(empty({out_features, in_features}));
   init::kaiming_uniform_(weight, {.a = std::sqrt(5.0)});
   if (!options.bias) return;
@@ -26,7 +27,7 @@ Tensor Linear::operator()(const Tensor& input) const {
 
 std::string Linear::extra_repr() const {
   return lucid::str("in_features=", in_features, ", out_features=", out_features,
-                    ", bias=", bias.defined() ? "True" : "False");
+                    ", bias=", detail::python(bias.defined()));
 }
 
 }  // namespace lucid::nn

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 
 #include "nn/module.hpp"
 
@@ -20,6 +21,33 @@ struct LossLayer : Module {
   explicit LossLayer(const Options& options_ = {}) : options(options_) {}
   std::string extra_repr() const override;
   Options options;
+};
+
+/// `function` of an input and a target.
+template <class Options, Tensor (*function)(const Tensor&, const Tensor&, const Options&)>
+struct TargetLoss : LossLayer<Options> {
+  using LossLayer<Options>::LossLayer;
+  Tensor operator()(const Tensor& input, const Tensor& target) const {
+    const ErrorScope scope(this->path());
+    return function(input, target, this->options);
+  }
+};
+
+/// The same where the options hold a weight, which is kept as a buffer, moved and saved: undefined for none.
+template <class Options, Tensor (*function)(const Tensor&, const Tensor&, const Options&)>
+struct WeightedLoss : LossLayer<Options> {
+  explicit WeightedLoss(const Options& given = {})
+      : LossLayer<Options>(given), weight(std::exchange(this->options.weight, Tensor())) {}
+
+  Tensor operator()(const Tensor& input, const Tensor& target) const {
+    const ErrorScope scope(this->path());
+    Options weighted = this->options;
+    weighted.weight = weight;
+    return function(input, target, weighted);
+  }
+
+  Buffer weight;
+  LUCID_FIELDS(weight)
 };
 
 }  // namespace lucid::nn

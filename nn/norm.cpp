@@ -1,8 +1,12 @@
 #include "nn/norm.hpp"
 
+#include "nn/layer_checks.hpp"
 #include "ops/norm.hpp"
 
 namespace lucid::nn {
+
+using detail::python;
+
 namespace {
 
 void make_affine(Parameter& weight, Parameter& bias, const Shape& shape) {
@@ -37,7 +41,12 @@ void check_input(std::string_view layer, const Tensor& input, std::int64_t least
         "; num_features = ", channels, " channels are required on axis ", channel_axis);
 }
 
-const char* python(bool value) { return value ? "True" : "False"; }
+void check_normalized(std::string_view layer, const Shape& shape, double eps) {
+  check(!shape.empty(), layer, "normalized_shape is (); at least one axis is required");
+  for (std::int64_t size : shape)
+    check(size >= 1, layer, "normalized_shape is ", shape, "; sizes of at least 1 are required");
+  check(eps >= 0, layer, "eps is ", eps, "; it must not be negative");
+}
 
 }  // namespace
 
@@ -72,8 +81,8 @@ std::string BatchNorm<N>::type_name() const {
 
 template <std::size_t N>
 std::string BatchNorm<N>::extra_repr() const {
-  const std::string momentum = options.momentum ? lucid::str(*options.momentum) : "None";
-  return lucid::str(num_features, ", eps=", options.eps, ", momentum=", std::string_view(momentum),
+  const std::string momentum = options.momentum ? python(*options.momentum) : "None";
+  return lucid::str(num_features, ", eps=", python(options.eps), ", momentum=", std::string_view(momentum),
                     ", affine=", python(options.affine),
                     ", track_running_stats=", python(options.track_running_stats));
 }
@@ -107,7 +116,7 @@ std::string InstanceNorm<N>::type_name() const {
 
 template <std::size_t N>
 std::string InstanceNorm<N>::extra_repr() const {
-  return lucid::str(num_features, ", eps=", options.eps, ", momentum=", options.momentum,
+  return lucid::str(num_features, ", eps=", python(options.eps), ", momentum=", python(options.momentum),
                     ", affine=", python(options.affine),
                     ", track_running_stats=", python(options.track_running_stats));
 }
@@ -127,17 +136,13 @@ Tensor GroupNorm::operator()(const Tensor& input) const {
 }
 
 std::string GroupNorm::extra_repr() const {
-  return lucid::str(num_groups, ", ", num_channels, ", eps=", options.eps,
+  return lucid::str(num_groups, ", ", num_channels, ", eps=", python(options.eps),
                     ", affine=", python(options.affine));
 }
 
 LayerNorm::LayerNorm(const Shape& normalized_shape_, const LayerNormLayerOptions& options_)
     : normalized_shape(normalized_shape_), options(options_) {
-  check(!normalized_shape.empty(), "LayerNorm", "normalized_shape is (); at least one axis is required");
-  for (std::int64_t size : normalized_shape)
-    check(size >= 1, "LayerNorm", "normalized_shape is ", normalized_shape,
-          "; sizes of at least 1 are required");
-  check(options.eps >= 0, "LayerNorm", "eps is ", options.eps, "; it must not be negative");
+  check_normalized("LayerNorm", normalized_shape, options.eps);
   if (options.elementwise_affine) make_affine(weight, bias, normalized_shape);
 }
 
@@ -147,7 +152,24 @@ Tensor LayerNorm::operator()(const Tensor& input) const {
 }
 
 std::string LayerNorm::extra_repr() const {
-  return lucid::str(normalized_shape, ", eps=", options.eps,
+  return lucid::str(detail::tuple(normalized_shape), ", eps=", python(options.eps),
+                    ", elementwise_affine=", python(options.elementwise_affine));
+}
+
+RMSNorm::RMSNorm(const Shape& normalized_shape_, const RMSNormLayerOptions& options_)
+    : normalized_shape(normalized_shape_), options(options_) {
+  check_normalized("RMSNorm", normalized_shape, options.eps.value_or(0));
+  if (options.elementwise_affine) weight = Parameter(ones(normalized_shape));
+}
+
+Tensor RMSNorm::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  return rms_norm(input, normalized_shape, weight, options.eps);
+}
+
+std::string RMSNorm::extra_repr() const {
+  const std::string eps = options.eps ? python(*options.eps) : "None";
+  return lucid::str(detail::tuple(normalized_shape), ", eps=", std::string_view(eps),
                     ", elementwise_affine=", python(options.elementwise_affine));
 }
 

@@ -88,6 +88,23 @@ struct LayerNorm : Module {
   LUCID_FIELDS(weight, bias)
 };
 
+struct RMSNormLayerOptions {
+  std::optional<double> eps = {};  ///< empty: that of input's type, 2^-23 for float32
+  bool elementwise_affine = true;
+};
+
+/// Divides by the root mean square over the last axes, whose sizes are normalized_shape.
+struct RMSNorm : Module {
+  explicit RMSNorm(const Shape& normalized_shape, const RMSNormLayerOptions& options = {});
+  Tensor operator()(const Tensor& input) const;
+  std::string extra_repr() const override;
+
+  Shape normalized_shape;
+  RMSNormLayerOptions options;
+  Parameter weight;  // normalized_shape
+  LUCID_FIELDS(weight)
+};
+
 using BatchNorm1d = BatchNorm<1>;
 using BatchNorm2d = BatchNorm<2>;
 using BatchNorm3d = BatchNorm<3>;

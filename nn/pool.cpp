@@ -16,11 +16,12 @@ void check_windows(std::string_view layer, const Options& options) {
           "; at most half of kernel_size ", options.kernel_size, " is possible");
 }
 
-template <class Options>
-std::string repr(const Options& options) {
-  return lucid::str("kernel_size=", detail::tuple(options.kernel_size),
-                    ", stride=", detail::tuple(options.stride.value_or(options.kernel_size)),
-                    ", padding=", detail::tuple(options.padding));
+// `text` writes the numbers of the axes.
+template <class Options, class Text>
+std::string repr(const Options& options, Text&& text) {
+  return lucid::str("kernel_size=", text(options.kernel_size),
+                    ", stride=", text(options.stride.value_or(options.kernel_size)),
+                    ", padding=", text(options.padding));
 }
 
 }  // namespace
@@ -29,8 +30,8 @@ template <std::size_t N>
 MaxPool<N>::MaxPool(const MaxPoolOptions<N>& options_) : options(options_) {
   check_windows(type_name(), options);
   detail::check_at_least(type_name(), "dilation", options.dilation, 1);
-  check(!options.return_indices, type_name(), "return_indices is true; call max_pool", N,
-        "d_with_indices for the indices");
+  check(!options.return_indices, type_name(),
+        "return_indices is true; a call gives the maxima alone, with_indices() gives both");
 }
 
 template <std::size_t N>
@@ -42,14 +43,23 @@ Tensor MaxPool<N>::operator()(const Tensor& input) const {
 }
 
 template <std::size_t N>
+std::pair<Tensor, Tensor> MaxPool<N>::with_indices(const Tensor& input) const {
+  const ErrorScope scope(path());
+  if constexpr (N == 1) return max_pool1d_with_indices(input, options);
+  if constexpr (N == 2) return max_pool2d_with_indices(input, options);
+  if constexpr (N == 3) return max_pool3d_with_indices(input, options);
+}
+
+template <std::size_t N>
 std::string MaxPool<N>::type_name() const {
   return lucid::str("MaxPool", N, "d");
 }
 
 template <std::size_t N>
 std::string MaxPool<N>::extra_repr() const {
-  return lucid::str(repr(options), ", dilation=", detail::tuple(options.dilation),
-                    ", ceil_mode=", options.ceil_mode ? "True" : "False");
+  return lucid::str(repr(options, detail::one_or_tuple<N>),
+                    ", dilation=", detail::one_or_tuple(options.dilation),
+                    ", ceil_mode=", detail::python(options.ceil_mode));
 }
 
 template <std::size_t N>
@@ -73,35 +83,37 @@ std::string AvgPool<N>::type_name() const {
 
 template <std::size_t N>
 std::string AvgPool<N>::extra_repr() const {
-  return repr(options);
+  return N == 1 ? repr(options, detail::tuple<Dims<N>>) : repr(options, detail::one_or_tuple<N>);
 }
 
 template <std::size_t N>
-AdaptiveAvgPool<N>::AdaptiveAvgPool(const OutputSize<N>& output_size_) : output_size(output_size_) {
-  for (const auto& size : output_size)
-    check(!size || *size >= 0, type_name(), "output_size is ", size.value_or(0),
-          " on an axis; it must not be negative");
+MaxUnpool<N>::MaxUnpool(const MaxUnpoolOptions<N>& options_) : options(options_) {
+  check_windows(type_name(), options);
 }
 
 template <std::size_t N>
-Tensor AdaptiveAvgPool<N>::operator()(const Tensor& input) const {
+Tensor MaxUnpool<N>::operator()(const Tensor& input, const Tensor& indices) const {
   const ErrorScope scope(path());
-  if constexpr (N == 1) return adaptive_avg_pool1d(input, output_size);
-  if constexpr (N == 2) return adaptive_avg_pool2d(input, output_size);
-  if constexpr (N == 3) return adaptive_avg_pool3d(input, output_size);
+  if constexpr (N == 1) return max_unpool1d(input, indices, options);
+  if constexpr (N == 2) return max_unpool2d(input, indices, options);
+  if constexpr (N == 3) return max_unpool3d(input, indices, options);
 }
 
 template <std::size_t N>
-std::string AdaptiveAvgPool<N>::type_name() const {
-  return lucid::str("AdaptiveAvgPool", N, "d");
+Tensor MaxUnpool<N>::operator()(const Tensor& input, const Tensor& indices, const Shape& output_size) const {
+  MaxUnpool sized = *this;
+  sized.options.output_size = output_size;
+  return sized(input, indices);
 }
 
 template <std::size_t N>
-std::string AdaptiveAvgPool<N>::extra_repr() const {
-  std::string sizes;
-  for (const auto& size : output_size)
-    sizes += lucid::str(sizes.empty() ? "" : ", ", size ? lucid::str(*size) : std::string("None"));
-  return lucid::str("output_size=(", sizes, ")");
+std::string MaxUnpool<N>::type_name() const {
+  return lucid::str("MaxUnpool", N, "d");
+}
+
+template <std::size_t N>
+std::string MaxUnpool<N>::extra_repr() const {
+  return repr(options, detail::tuple<Dims<N>>);
 }
 
 template struct MaxPool<1>;
@@ -110,8 +122,8 @@ template struct MaxPool<3>;
 template struct AvgPool<1>;
 template struct AvgPool<2>;
 template struct AvgPool<3>;
-template struct AdaptiveAvgPool<1>;
-template struct AdaptiveAvgPool<2>;
-template struct AdaptiveAvgPool<3>;
+template struct MaxUnpool<1>;
+template struct MaxUnpool<2>;
+template struct MaxUnpool<3>;
 
 }  // namespace lucid::nn

@@ -1,8 +1,9 @@
 #pragma once
-// Pooling layers; their options are those of the functions (ops/pool.hpp). Constructors throw Error naming
-// the option that is out of range.
+// Pooling by windows, and its inverse; the options are those of the functions (ops/pool.hpp). Constructors
+// throw Error naming the option that is out of range.
 
 #include <concepts>
+#include <utility>
 
 #include "nn/module.hpp"
 #include "ops/pool.hpp"
@@ -10,12 +11,15 @@
 namespace lucid::nn {
 
 /// `nn::MaxPool3d pool(2);` or `nn::MaxPool3d pool({.kernel_size = 3, .stride = 2, .padding = 1});`
+/// Where PyTorch's layer gives the indices with return_indices, call with_indices().
 template <std::size_t N>
 struct MaxPool : Module {
   template <std::integral Size>  // a template, so that braces always mean options
   explicit MaxPool(Size kernel_size) : MaxPool(MaxPoolOptions<N>{.kernel_size = std::int64_t{kernel_size}}) {}
   explicit MaxPool(const MaxPoolOptions<N>& options);
   Tensor operator()(const Tensor& input) const;
+  /// The maxima and their int64 positions, which MaxUnpool takes.
+  std::pair<Tensor, Tensor> with_indices(const Tensor& input) const;
   std::string type_name() const override;
   std::string extra_repr() const override;
   MaxPoolOptions<N> options;
@@ -32,14 +36,19 @@ struct AvgPool : Module {
   AvgPoolOptions<N> options;
 };
 
-/// To `output_size` elements on each axis.
+/// `unpool(maxima, indices)` puts maxima back where MaxPool::with_indices found them, zeros elsewhere. An
+/// output_size may be a layer's option or belong to one call.
 template <std::size_t N>
-struct AdaptiveAvgPool : Module {
-  explicit AdaptiveAvgPool(const OutputSize<N>& output_size);
-  Tensor operator()(const Tensor& input) const;
+struct MaxUnpool : Module {
+  template <std::integral Size>  // a template, so that braces always mean options
+  explicit MaxUnpool(Size kernel_size)
+      : MaxUnpool(MaxUnpoolOptions<N>{.kernel_size = std::int64_t{kernel_size}}) {}
+  explicit MaxUnpool(const MaxUnpoolOptions<N>& options);
+  Tensor operator()(const Tensor& input, const Tensor& indices) const;
+  Tensor operator()(const Tensor& input, const Tensor& indices, const Shape& output_size) const;
   std::string type_name() const override;
   std::string extra_repr() const override;
-  OutputSize<N> output_size;
+  MaxUnpoolOptions<N> options;
 };
 
 using MaxPool1d = MaxPool<1>;
@@ -48,9 +57,9 @@ using MaxPool3d = MaxPool<3>;
 using AvgPool1d = AvgPool<1>;
 using AvgPool2d = AvgPool<2>;
 using AvgPool3d = AvgPool<3>;
-using AdaptiveAvgPool1d = AdaptiveAvgPool<1>;
-using AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
-using AdaptiveAvgPool3d = AdaptiveAvgPool<3>;
+using MaxUnpool1d = MaxUnpool<1>;
+using MaxUnpool2d = MaxUnpool<2>;
+using MaxUnpool3d = MaxUnpool<3>;
 
 extern template struct MaxPool<1>;
 extern template struct MaxPool<2>;
@@ -58,8 +67,8 @@ extern template struct MaxPool<3>;
 extern template struct AvgPool<1>;
 extern template struct AvgPool<2>;
 extern template struct AvgPool<3>;
-extern template struct AdaptiveAvgPool<1>;
-extern template struct AdaptiveAvgPool<2>;
-extern template struct AdaptiveAvgPool<3>;
+extern template struct MaxUnpool<1>;
+extern template struct MaxUnpool<2>;
+extern template struct MaxUnpool<3>;
 
 }  // namespace lucid::nn

@@ -1,8 +1,15 @@
 // A module as text, in the shape of PyTorch's repr: one line a module, children indented.
 
+#include "nn/layer_checks.hpp"
 #include "nn/module.hpp"
 
 namespace lucid::nn {
+
+std::string detail::python(double value) {
+  const std::string text = lucid::str(value);
+  return text.find_first_not_of("-0123456789") == std::string::npos ? text + ".0" : text;
+}
+
 namespace {
 
 struct Line {

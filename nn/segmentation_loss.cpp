@@ -1,13 +1,13 @@
 #include "nn/segmentation_loss.hpp"
 
-#include <nlohmann/json.hpp>
-#include <utility>
-
 #include "nn/cosine.hpp"
+#include "nn/loss_repr.hpp"
 
 namespace lucid {
 
 // Defined beside the ops.
+void to_json(nlohmann::json& out, const DiceLossOptions& options);
+void to_json(nlohmann::json& out, const DiceCeLossOptions& options);
 void to_json(nlohmann::json& out, const GeneralizedDiceLossOptions& options);
 void to_json(nlohmann::json& out, const TverskyLossOptions& options);
 void to_json(nlohmann::json& out, const FocalTverskyLossOptions& options);
@@ -29,11 +29,8 @@ std::string detail::changed_options(const nlohmann::json& options, const nlohman
   return out;
 }
 
-template <class Options>
-std::string LossLayer<Options>::extra_repr() const {
-  return detail::changed_options(options, Options{});
-}
-
+template struct LossLayer<DiceLossOptions>;
+template struct LossLayer<DiceCeLossOptions>;
 template struct LossLayer<GeneralizedDiceLossOptions>;
 template struct LossLayer<TverskyLossOptions>;
 template struct LossLayer<FocalTverskyLossOptions>;
@@ -43,21 +40,6 @@ template struct LossLayer<BoundaryLossOptions>;
 template struct LossLayer<CosineSimilarityOptions>;
 template struct LossLayer<CosineEmbeddingLossOptions>;
 
-Tensor GeneralizedDiceLoss::operator()(const Tensor& input, const Tensor& target) const {
-  const ErrorScope scope(path());
-  return generalized_dice_loss(input, target, options);
-}
-
-Tensor TverskyLoss::operator()(const Tensor& input, const Tensor& target) const {
-  const ErrorScope scope(path());
-  return tversky_loss(input, target, options);
-}
-
-Tensor FocalTverskyLoss::operator()(const Tensor& input, const Tensor& target) const {
-  const ErrorScope scope(path());
-  return focal_tversky_loss(input, target, options);
-}
-
 FocalLoss::FocalLoss(const FocalLossOptions& given)
     : LossLayer(given), class_weight(std::exchange(options.weight, Tensor())) {}
 
@@ -66,16 +48,6 @@ Tensor FocalLoss::operator()(const Tensor& input, const Tensor& target) const {
   FocalLossOptions weighted = options;
   weighted.weight = class_weight;
   return focal_loss(input, target, weighted);
-}
-
-Tensor HausdorffDTLoss::operator()(const Tensor& input, const Tensor& target) const {
-  const ErrorScope scope(path());
-  return hausdorff_dt_loss(input, target, options);
-}
-
-Tensor BoundaryLoss::operator()(const Tensor& input, const Tensor& target) const {
-  const ErrorScope scope(path());
-  return boundary_loss(input, target, options);
 }
 
 Tensor CosineSimilarity::operator()(const Tensor& x1, const Tensor& x2) const {

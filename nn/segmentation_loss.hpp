@@ -7,6 +7,8 @@
 
 namespace lucid::nn {
 
+extern template struct LossLayer<DiceLossOptions>;
+extern template struct LossLayer<DiceCeLossOptions>;
 extern template struct LossLayer<GeneralizedDiceLossOptions>;
 extern template struct LossLayer<TverskyLossOptions>;
 extern template struct LossLayer<FocalTverskyLossOptions>;
@@ -14,19 +16,25 @@ extern template struct LossLayer<FocalLossOptions>;
 extern template struct LossLayer<HausdorffDTLossOptions>;
 extern template struct LossLayer<BoundaryLossOptions>;
 
-struct GeneralizedDiceLoss : LossLayer<GeneralizedDiceLossOptions> {
-  using LossLayer::LossLayer;
-  Tensor operator()(const Tensor& input, const Tensor& target) const;
+struct DiceLoss : TargetLoss<DiceLossOptions, &dice_loss> {
+  using TargetLoss::TargetLoss;
 };
 
-struct TverskyLoss : LossLayer<TverskyLossOptions> {
-  using LossLayer::LossLayer;
-  Tensor operator()(const Tensor& input, const Tensor& target) const;
+/// `nn::DiceCELoss loss({.weight = class_weights, .present_only = true});` of logits.
+struct DiceCELoss : WeightedLoss<DiceCeLossOptions, &dice_ce_loss> {
+  using WeightedLoss::WeightedLoss;
 };
 
-struct FocalTverskyLoss : LossLayer<FocalTverskyLossOptions> {
-  using LossLayer::LossLayer;
-  Tensor operator()(const Tensor& input, const Tensor& target) const;
+struct GeneralizedDiceLoss : TargetLoss<GeneralizedDiceLossOptions, &generalized_dice_loss> {
+  using TargetLoss::TargetLoss;
+};
+
+struct TverskyLoss : TargetLoss<TverskyLossOptions, &tversky_loss> {
+  using TargetLoss::TargetLoss;
+};
+
+struct FocalTverskyLoss : TargetLoss<FocalTverskyLossOptions, &focal_tversky_loss> {
+  using TargetLoss::TargetLoss;
 };
 
 struct FocalLoss : LossLayer<FocalLossOptions> {
@@ -37,14 +45,12 @@ struct FocalLoss : LossLayer<FocalLossOptions> {
   LUCID_FIELDS(class_weight)
 };
 
-struct HausdorffDTLoss : LossLayer<HausdorffDTLossOptions> {
-  using LossLayer::LossLayer;
-  Tensor operator()(const Tensor& input, const Tensor& target) const;
+struct HausdorffDTLoss : TargetLoss<HausdorffDTLossOptions, &hausdorff_dt_loss> {
+  using TargetLoss::TargetLoss;
 };
 
-struct BoundaryLoss : LossLayer<BoundaryLossOptions> {
-  using LossLayer::LossLayer;
-  Tensor operator()(const Tensor& input, const Tensor& target) const;
+struct BoundaryLoss : TargetLoss<BoundaryLossOptions, &boundary_loss> {
+  using TargetLoss::TargetLoss;
 };
 
 }  // namespace lucid::nn

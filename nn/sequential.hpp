@@ -88,4 +88,14 @@ struct Flatten : Module {
   std::int64_t start_dim, end_dim;
 };
 
+/// Splits the axis `dim` into axes of the sizes `unflattened_size`, of which one may be -1. Throws Error when
+/// there are no sizes or one is neither -1 nor positive.
+struct Unflatten : Module {
+  Unflatten(std::int64_t dim, const Shape& unflattened_size);
+  Tensor operator()(const Tensor& input) const;
+  std::string extra_repr() const override;
+  std::int64_t dim;
+  Shape unflattened_size;
+};
+
 }  // namespace lucid::nn

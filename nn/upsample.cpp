@@ -1,5 +1,7 @@
 #include "nn/upsample.hpp"
 
+#include "nn/layer_checks.hpp"
+
 namespace lucid::nn {
 namespace {
 
@@ -15,12 +17,15 @@ const char* name_of(InterpolateMode mode) {
   return "?";
 }
 
+std::string text(std::int64_t size) { return str(size); }
+std::string text(double factor) { return detail::python(factor); }
+
 template <class T>
 std::string list(const std::vector<T>& values) {
-  if (values.size() == 1) return lucid::str(values[0]);
+  if (values.size() == 1) return text(values[0]);
   std::string out;
-  for (const T& value : values) out += lucid::str(out.empty() ? "" : ", ", value);
-  return lucid::str("(", out, ")");
+  for (const T& value : values) out += str(out.empty() ? "" : ", ", text(value));
+  return str("(", out, ")");
 }
 
 }  // namespace
@@ -43,6 +48,41 @@ std::string Upsample::extra_repr() const {
   const std::string extent = options.size.empty() ? lucid::str("scale_factor=", list(options.scale_factor))
                                                   : lucid::str("size=", list(options.size));
   return lucid::str(extent, ", mode=", name_of(options.mode));
+}
+
+UpsamplingNearest2d::UpsamplingNearest2d(const UpsamplingOptions& given)
+    : Upsample({.size = given.size, .scale_factor = given.scale_factor}) {}
+
+UpsamplingBilinear2d::UpsamplingBilinear2d(const UpsamplingOptions& given)
+    : Upsample({.size = given.size,
+                .scale_factor = given.scale_factor,
+                .mode = InterpolateMode::bilinear,
+                .align_corners = true}) {}
+
+detail::ShuffleLayer::ShuffleLayer(std::string_view name, const char* factor_name, std::int64_t factor)
+    : factor_(factor), factor_name_(factor_name) {
+  check_at_least(name, factor_name, factor, 1);
+}
+std::string detail::ShuffleLayer::extra_repr() const { return lucid::str(factor_name_, "=", factor_); }
+
+Tensor PixelShuffle::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  return pixel_shuffle(input, factor_);
+}
+
+Tensor PixelUnshuffle::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  return pixel_unshuffle(input, factor_);
+}
+
+Tensor PixelShuffle3d::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  return pixel_shuffle3d(input, factor_);
+}
+
+Tensor PixelUnshuffle3d::operator()(const Tensor& input) const {
+  const ErrorScope scope(path());
+  return pixel_unshuffle3d(input, factor_);
 }
 
 }  // namespace lucid::nn

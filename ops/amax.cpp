@@ -95,6 +95,9 @@ Tensor amax(const Tensor& input, const DimList& dim, bool keepdim) {
 Tensor amin(const Tensor& input, const DimList& dim, bool keepdim) {
   return recorded_extremum<false>("amin", input, dim, keepdim);
 }
+std::pair<Tensor, Tensor> aminmax(const Tensor& input, const DimList& dim, bool keepdim) {
+  return {amin(input, dim, keepdim), amax(input, dim, keepdim)};
+}
 
 namespace ops {
 namespace {
@@ -107,7 +110,9 @@ Op extremum_op(std::string name, std::string doc, Function function) {
     const auto options = read_options<AmaxOptions>(name, given);
     return {function(in[0], options.dim.dims, options.keepdim)};
   };
-  op.samples = [](Generator& generator) { return distinct(reduction_samples(generator)); };
+  op.samples = [](Generator& generator) {
+    return joined(distinct(reduction_samples(generator)), integer_samples(generator));
+  };
   op.exact_on_integers = true;
   op.errors = [] {
     auto errors = reduction_errors();

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
@@ -57,7 +59,14 @@ Op truth_op(std::string name, std::string doc, Function function) {
     const auto options = read_options<AnyOptions>(name, given);
     return {function(in[0], options.dim.dims, options.keepdim)};
   };
-  op.samples = reduction_samples;
+  op.samples = [](Generator& generator) {
+    auto samples = joined(reduction_samples(generator), integer_samples(generator));
+    samples.push_back({{Tensor::from({0, NAN, 1, 0, 0, 2}, {3, 2}, f64)}, {{"dim", 1}}});
+    samples.push_back({{Tensor::from({0, NAN, 1, 0, 0, 2}, {2, 3}, f64)}, {{"dim", -1}, {"keepdim", true}}});
+    samples.push_back({{zeros({2, 3}, f64)}});
+    samples.push_back({{zeros({0, 3}, f64)}, {{"dim", 0}}});
+    return samples;
+  };
   op.errors = reduction_errors;
   op.differentiable = false;
   return op;

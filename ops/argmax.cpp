@@ -1,3 +1,4 @@
+#include <cmath>
 #include <functional>
 
 #include "autograd/record.hpp"
@@ -134,7 +135,16 @@ std::vector<Sample> one_dim_samples(Generator& generator) {
     if (dim != sample.options.end() && dim->is_array()) *dim = dim->front();
     samples.push_back(std::move(sample));
   }
-  return distinct(std::move(samples));
+  return joined(distinct(std::move(samples)), integer_samples(generator));
+}
+
+std::vector<Sample> position_samples(Generator& generator) {
+  auto samples = one_dim_samples(generator);
+  const Tensor nans = Tensor::from({2, NAN, 3, NAN, 1, -1}, {3, 2}, f64);
+  samples.push_back({{nans}});
+  samples.push_back({{nans}, {{"dim", 0}}});
+  samples.push_back({{randint(-1, 2, {3, 4}, f64, &generator)}, {{"dim", 1}}});
+  return samples;
 }
 
 std::vector<ErrorCase> one_dim_errors() {
@@ -150,7 +160,7 @@ Op one_dim_op(std::string name, std::string doc, bool differentiable, Function f
   op.call = [name = op.name, function](const Tensors& in, const nlohmann::json& given) -> Tensors {
     return function(in[0], read_options<MaxOptions>(name, given));
   };
-  op.samples = one_dim_samples;
+  op.samples = differentiable ? one_dim_samples : position_samples;
   op.errors = one_dim_errors;
   op.exact_on_integers = true;
   op.differentiable = differentiable;

@@ -1,7 +1,5 @@
 #include "ops/arithmetic.hpp"
 
-#include <cmath>
-
 #include "autograd/record.hpp"
 #include "ops/kernels/binary.hpp"
 #include "ops/options.hpp"
@@ -20,11 +18,6 @@ struct AlphaOptions {
   double alpha = 1.0;
 };
 LUCID_OPTIONS(AlphaOptions, alpha)
-
-struct DivOptions {
-  std::optional<std::string> rounding_mode;
-};
-LUCID_OPTIONS(DivOptions, rounding_mode)
 
 // f is applied in the type of computation: float for bfloat16.
 template <class F>
@@ -55,36 +48,6 @@ Tensors mul_backward(const Backward<NoOptions>& b) {
   return out;
 }
 
-// saved: the divisor and the quotient; d(a/b)/db = -(a/b)/b
-Tensors div_backward(const Backward<NoOptions>& b) {
-  const Tensor scaled = b.grad() / b.saved[0];
-  return {scaled, b.wants[1] ? -(scaled * b.saved[1]) : Tensor()};
-}
-
-Tensors rounded_div_backward(const Backward<DivOptions>& b) {
-  const Tensor nothing = zeros(b.grad().shape(), b.grad().dtype());
-  return {nothing, nothing};
-}
-
-// Rounding a / b itself would be wrong by 1 where a / b rounds up to an integer: the remainder decides, as in
-// CPython's float_floor_div.
-template <class T>
-T rounded_quotient(T a, T b, bool down) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (!down || b == 0) return down ? a / b : std::trunc(a / b);
-    const T rest = std::fmod(a, b);
-    T quotient = (a - rest) / b;
-    if (rest != 0 && (b < 0) != (rest < 0)) quotient -= 1;
-    if (quotient == 0) return std::copysign(T(0), a / b);
-    const T floor = std::floor(quotient);
-    return quotient - floor > T(0.5) ? floor + 1 : floor;
-  } else {
-    if (b == T(-1)) return static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(a));  // may wrap
-    const T quotient = static_cast<T>(a / b);
-    return down && a % b != 0 && (a < 0) != (b < 0) ? static_cast<T>(quotient - 1) : quotient;
-  }
-}
-
 }  // namespace
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
@@ -106,32 +69,6 @@ Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
 Tensor mul(const Tensor& input, const Tensor& other) {
   Tensor out = binary("mul", input, other, [](auto a, auto b) { return a * b; });
   return record("mul", out, {input, other}, {input, other}, NoOptions{}, mul_backward);
-}
-
-Tensor div(const Tensor& input, const Tensor& other) {
-  const Operands types("div", input, other);
-  const DType dtype = is_floating(types.dtype) ? types.dtype : f32;
-  Tensor out = binary("div", kernels::converted(input, dtype), kernels::converted(other, dtype),
-                      [](auto a, auto b) -> decltype(a) {
-                        if constexpr (std::is_floating_point_v<decltype(a)>)
-                          return a / b;
-                        else
-                          return 0;  // unreachable: the type is floating
-                      });
-  return record("div", out, {input, other}, {other, out}, NoOptions{}, div_backward);
-}
-
-Tensor div(const Tensor& input, const Tensor& other, std::string_view rounding_mode) {
-  check(rounding_mode == "trunc" || rounding_mode == "floor", "div", "rounding_mode is \"", rounding_mode,
-        "\"; trunc, floor or null is required");
-  const bool down = rounding_mode == "floor";
-  const Operands types("div", input, other);
-  if (!is_floating(types.dtype))
-    for (const std::int64_t divisor : other.to_vector<std::int64_t>())
-      check(divisor != 0, "div", "an integer is divided by ", divisor);
-  const Tensor out =
-      binary("div", input, other, [down](auto a, auto b) { return rounded_quotient(a, b, down); });
-  return record("div", out, {input, other}, {}, DivOptions{std::string(rounding_mode)}, rounded_div_backward);
 }
 
 Tensor neg(const Tensor& input) {
@@ -157,7 +94,7 @@ Op binary_op(std::string name, std::string doc, Function function, std::vector<s
   op.samples = broadcast_samples;
   op.errors = broadcast_errors;
   op.linear_in = std::move(linear_in);
-  op.exact_on_integers = op.name != "div";
+  op.exact_on_integers = true;
   return op;
 }
 
@@ -181,22 +118,6 @@ Op alpha_op(std::string name, std::string doc, Function function) {
 Op add_op() { return alpha_op("add", "input + alpha * other; shapes broadcast", lucid::add); }
 Op sub_op() { return alpha_op("sub", "input - alpha * other; shapes broadcast", lucid::sub); }
 Op mul_op() { return binary_op("mul", "input * other; shapes broadcast", lucid::mul, {0, 1}); }
-Op div_op() {
-  Op op = binary_op("div",
-                    "input / other, true division unless rounding_mode is trunc or floor; shapes broadcast",
-                    static_cast<Tensor (*)(const Tensor&, const Tensor&)>(lucid::div), {0});
-  op.defaults = default_options<DivOptions>();
-  op.call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
-    const auto mode = read_options<DivOptions>("div", options).rounding_mode;
-    return {mode ? lucid::div(in[0], in[1], *mode) : lucid::div(in[0], in[1])};
-  };
-  op.samples = [](Generator& generator) {
-    auto samples = broadcast_samples(generator);
-    for (Sample& sample : samples) sample.inputs[1] = away_from_zero(sample.inputs[1]);
-    return samples;
-  };
-  return op;
-}
 Op neg_op() {
   return {.name = "neg",
           .doc = "-input",

@@ -79,6 +79,11 @@ Shape with_spatial(std::initializer_list<std::int64_t> front, std::size_t spatia
   return shape;
 }
 
+// One value for each axis.
+std::vector<int> last_of(std::initializer_list<int> values, std::size_t axes) {
+  return {values.end() - axes, values.end()};
+}
+
 Cost pool_cost(const Tensors& in, const nlohmann::json&) {
   const auto count = static_cast<double>(in[0].numel());
   return {.flops = count, .bytes = count * static_cast<double>(size_of(in[0].dtype()))};
@@ -106,7 +111,13 @@ Op avg_pool_op(std::string name, const char* shapes,
                   {"ceil_mode", true},
                   {"count_include_pad", false}}},
                 {{single}, {{"kernel_size", 2}, {"stride", 1}, {"divisor_override", 3}}},
-                {{batch}, {{"kernel_size", 4}, {"stride", 3}}}};
+                {{batch}, {{"kernel_size", 4}, {"stride", 3}}},
+                {{single},
+                 {{"kernel_size", last_of({1, 2, 3}, N)},
+                  {"stride", last_of({2, 1, 4}, N)},
+                  {"padding", last_of({0, 1, 1}, N)},
+                  {"ceil_mode", true},
+                  {"divisor_override", -2}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             const Tensor x = ones(with_spatial({1, 2}, N), f64);

@@ -1,6 +1,7 @@
 #include "ops/conv_form.hpp"
 
 #include "ops/conv_plan.hpp"
+#include "ops/conv_slabs.hpp"
 #include "ops/kernels/binary.hpp"
 
 namespace lucid::ops {
@@ -59,7 +60,8 @@ Tensor conv_form_y(const ConvGeometry& g, const Tensor& x, const Tensor& weight,
   if (out.numel() == 0 || input.numel() == 0)
     fill_with_bias(out, b);
   else
-    run_conv(problem_of(g, batch, w), ConvPass::y, in_channels_last(input), usable_weight(w), out, b);
+    run_conv_in_slabs(problem_of(g, batch, w), ConvPass::y, in_channels_last(input), usable_weight(w), out,
+                      b);
   return lowered(out, g.axes, x.shape().size() == g.axes + 2);
 }
 
@@ -72,7 +74,8 @@ Tensor conv_form_x(const ConvGeometry& g, const Tensor& y, const Tensor& weight,
   if (out.numel() == 0 || input.numel() == 0)
     fill_with_bias(out, b);
   else
-    run_conv(problem_of(g, batch, w), ConvPass::x, out, usable_weight(w), in_channels_last(input), b);
+    run_conv_in_slabs(problem_of(g, batch, w), ConvPass::x, out, usable_weight(w), in_channels_last(input),
+                      b);
   return lowered(out, g.axes, y.shape().size() == g.axes + 2);
 }
 
@@ -84,8 +87,8 @@ Tensor conv_form_w(const ConvGeometry& g, const Tensor& x, const Tensor& y) {
   if (out.numel() == 0 || input.numel() == 0 || grad.numel() == 0)
     fill_with_bias(out, {});
   else
-    run_conv(problem_of(g, input.shape()[0], out), ConvPass::w, in_channels_last(input), out,
-             in_channels_last(grad));
+    run_conv_in_slabs(problem_of(g, input.shape()[0], out), ConvPass::w, in_channels_last(input), out,
+                      in_channels_last(grad));
   Shape shape = out.shape();
   for (std::size_t i = g.axes; i < 3; ++i) shape.erase(2);
   return alias(out, shape, contiguous_strides(shape), out.offset());

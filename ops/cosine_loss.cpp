@@ -1,3 +1,4 @@
+#include "lucid/op_scope.hpp"
 #include "ops/compare.hpp"
 #include "ops/loss_options.hpp"
 #include "ops/options.hpp"
@@ -50,7 +51,7 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
   const Tensor y = target.detach().to(f64);
   for (const double value : y.to_vector<double>())
     check(value == 1 || value == -1, kLoss, "target holds ", value, "; 1 (alike) or -1 is required");
-  const ErrorScope scope(kLoss);
+  const OpScope scope(kLoss);
   const Tensor cosine = cosine_similarity(input1, input2, {.dim = -1, .eps = kLeastNorm});
   const Tensor losses = where(y > 0.0, 1.0 - cosine, clamp(cosine - options.margin, Scalar(0.0)));
   return ops::reduce_loss(losses, options.reduction);
@@ -73,7 +74,8 @@ Op cosine_similarity_op() {
                     {{x({2, 3, 2, 3, 4}), x({2, 3, 2, 3, 4})}},
                     {{x({2, 3, 4}), x({3, 1})}, {{"dim", -2}}},
                     {{x({6}), x({2, 6})}, {{"dim", 1}, {"eps", 1e-3}}},
-                    {{x({6}), x({6})}, {{"dim", 0}}}};
+                    {{x({6}), x({6})}, {{"dim", 0}}},
+                    {{x({3, 4}), x({3, 4}) * 10.0}, {{"eps", 9}}}};  // shorter than eps, and longer
           },
           .errors = []() -> std::vector<ErrorCase> {
             const Tensor x = ones({2, 3}, f64);

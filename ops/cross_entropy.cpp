@@ -91,7 +91,10 @@ std::vector<Sample> index_samples(Generator& generator) {
           {{normal(volume, generator), labels(positions, 4, generator)}, {{"ignore_index", 1}}},
           {{normal(volume, generator), labels(positions, 4, generator, u8), weight},
            {{"reduction", "sum"}, {"ignore_index", 2}}},
-          {{normal(volume, generator), labels(positions, 4, generator), weight}, {{"ignore_index", 0}}}};
+          {{normal(volume, generator), labels(positions, 4, generator), weight}, {{"ignore_index", 0}}},
+          {{normal({2, 4}, generator), full({2}, -100, i64), weight}},  // nothing counts
+          {{normal({6, 4}, generator), labels({6}, 4, generator), weight},
+           {{"reduction", "none"}, {"ignore_index", 3}}}};
 }
 
 std::vector<ErrorCase> index_errors() {
@@ -136,6 +139,9 @@ Op cross_entropy_op() {
                                    {{"label_smoothing", 0.15}}});
                 samples.push_back({{normal({3, 4}, generator), uniform({3, 4}, 0, 1, generator), weight},
                                    {{"label_smoothing", 0.15}, {"reduction", "none"}}});
+                samples.push_back({{normal({3}, generator), uniform({3}, 0, 1, generator)}});
+                samples.push_back({{normal({2, 3, 2}, generator), uniform({2, 3, 2}, 0, 1, generator)},
+                                   {{"reduction", "sum"}}});
                 return samples;
               },
           .errors =

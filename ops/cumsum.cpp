@@ -94,7 +94,9 @@ Op cumsum_op() {
                     {{normal({7}, generator)}, {{"dim", -1}}},
                     {{normal(volume, generator)}, {{"dim", 1}}},
                     {{normal(volume, generator)}, {{"dim", 3}, {"reverse", true}}},
-                    {{normal(volume, generator)}, {{"dim", -1}, {"dtype", "float64"}}}};
+                    {{normal(volume, generator)}, {{"dim", -1}, {"dtype", "float64"}}},
+                    {{randint(-3, 4, {2, 3}, i64, &generator)}, {{"dim", 1}}},
+                    {{randint(0, 2, {4, 2}, boolean, &generator)}, {{"reverse", true}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"dim", -3}}, "dim -3"}};

@@ -1,3 +1,4 @@
+#include "lucid/op_scope.hpp"
 #include "ops/loss.hpp"
 #include "ops/options.hpp"
 #include "ops/registry.hpp"
@@ -9,8 +10,7 @@ LUCID_OPTIONS(DiceCeLossOptions, lambda_dice, lambda_ce, include_background, squ
               present_only, smooth_nr, smooth_dr, ignore_index, label_smoothing)
 
 Tensor dice_ce_loss(const Tensor& input, const Tensor& target, const DiceCeLossOptions& options) {
-  static const std::string name = "dice_ce_loss";
-  const ErrorScope scope(name);  // the two below say whose part they are
+  const OpScope scope("dice_ce_loss");  // the two below say whose part they are
   const Tensor dice = dice_loss(input, target,
                                 {.include_background = options.include_background,
                                  .softmax = true,
@@ -56,7 +56,9 @@ Op dice_ce_loss_op() {
             {{x(), labels({2, 1, 2, 3, 4}).to(u8), uniform({3}, 0.5, 2, generator)},
              {{"present_only", true}, {"ignore_index", 2}, {"lambda_dice", 0.5}, {"label_smoothing", 0.1}}},
             {{x(), uniform(volume, 0.1, 1, generator)},
-             {{"include_background", false}, {"squared_pred", true}, {"batch", true}, {"lambda_ce", 2}}}};
+             {{"include_background", false}, {"squared_pred", true}, {"batch", true}, {"lambda_ce", 2}}},
+            {{normal({2, 3, 4}, generator), randint(0, 2, {2, 3, 4}, i32, &generator)},
+             {{"smooth_nr", 0.5}, {"smooth_dr", 0.75}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
         return {{{ones({2, 3, 2}, f64), zeros({2, 3}, i64)}, nlohmann::json::object(), "(2, 3)"},

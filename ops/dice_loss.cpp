@@ -48,6 +48,9 @@ Op dice_loss_op() {
                  {{"softmax", true}, {"reduction", "none"}, {"include_background", false}, {"smooth_nr", 0}}},
                 {{x(), randint(0, 2, {2, 2, 3, 4}, i32, &generator)},
                  {{"softmax", true}, {"present_only", true}}},
+                {{x(), randint(0, 2, {2, 2, 3, 4}, i64, &generator)},
+                 {{"softmax", true}, {"reduction", "none"}, {"present_only", true}, {"batch", true}}},
+                {{normal({2, 3, 4}, generator), zeros({2, 4}, i64)}, {{"sigmoid", true}, {"smooth_nr", 0.5}}},
                 {{x(), p()}, {{"sigmoid", true}, {"reduction", "sum"}, {"batch", true}, {"jaccard", true}}},
                 {{normal({3, 4}, generator), uniform({3, 4}, 0.1, 1, generator)}, {{"softmax", true}}}};
       },

@@ -78,6 +78,8 @@ Op distance_transform_edt_op() {
             return {{{mask({2, 3, 4, 5, 6})}},
                     {{mask({1, 2, 7, 3, 5})}, {{"sampling", {0.5, 2.0, 1.25}}}},
                     {{mask({2, 1, 9})}, {{"sampling", {3.0}}}},
+                    {{mask({1, 2, 8}).to(u8)}, {{"sampling", {0.5}}}},
+                    {{mask({2, 1, 5}).to(boolean)}},
                     {{ones({1, 1, 3, 2}, f64)}}};
           },
           .errors = []() -> std::vector<ErrorCase> {

@@ -76,7 +76,7 @@ Tensors dropout_backward(const Backward<DropoutOptions>& b) {
 }
 
 // saved: 0 or 1 / (1 - p) for each channel
-Tensors dropout3d_backward(const Backward<DropoutOptions>& b) { return {b.grad() * b.saved[0]}; }
+Tensors channels_backward(const Backward<DropoutOptions>& b) { return {b.grad() * b.saved[0]}; }
 
 }  // namespace
 
@@ -87,20 +87,44 @@ Tensor dropout(const Tensor& input, double p, bool training, Generator* generato
                 DropoutOptions{p, training, {}}, dropout_backward);
 }
 
-Tensor dropout3d(const Tensor& input, double p, bool training, Generator* generator) {
-  const bool identity = is_identity("dropout3d", input, p, training);
-  check(input.dim() == 4 || input.dim() == 5, "dropout3d", "input has shape ", input.shape(),
-        "; (N, C, D, H, W) or (C, D, H, W) is required");
-  if (identity) return input;
+namespace {
+
+// Drops all of the last `spatial` axes together.
+Tensor drop_channels(std::string_view op, const Tensor& input, std::size_t spatial, double p, bool training,
+                     Generator* generator) {
+  if (is_identity(op, input, p, training)) return input;
   Shape channels = input.shape();
-  for (std::size_t axis = channels.size() - 3; axis < channels.size(); ++axis) channels[axis] = 1;
+  std::fill(channels.end() - spatial, channels.end(), 1);
   Tensor noise, out;
   {
     const no_grad guard;
     noise = keep_mask(channels, p, generator).to(input.dtype()) * scale_of(p);
     out = input * noise;
   }
-  return record("dropout3d", out, {input}, {noise}, DropoutOptions{p, training, {}}, dropout3d_backward);
+  return record(op, out, {input}, {noise}, DropoutOptions{p, training, {}}, channels_backward);
+}
+
+// `rank` is that of a batch.
+void require_rank(std::string_view op, const Tensor& input, std::size_t rank, const char* shapes) {
+  check(input.defined(), op, "the tensor is undefined");
+  const std::size_t given = input.shape().size();
+  check(given == rank || given + 1 == rank, op, "input has shape ", input.shape(), "; ", shapes,
+        " is required");
+}
+
+}  // namespace
+
+Tensor dropout1d(const Tensor& input, double p, bool training, Generator* generator) {
+  require_rank("dropout1d", input, 3, "(N, C, L) or (C, L)");
+  return drop_channels("dropout1d", input, 1, p, training, generator);
+}
+Tensor dropout2d(const Tensor& input, double p, bool training, Generator* generator) {
+  require_rank("dropout2d", input, 4, "(N, C, H, W) or (N, C, L)");
+  return drop_channels("dropout2d", input, input.shape().size() - 2, p, training, generator);
+}
+Tensor dropout3d(const Tensor& input, double p, bool training, Generator* generator) {
+  require_rank("dropout3d", input, 5, "(N, C, D, H, W) or (C, D, H, W)");
+  return drop_channels("dropout3d", input, 3, p, training, generator);
 }
 
 namespace ops {
@@ -138,20 +162,57 @@ Op dropout_record(std::string name, std::string doc, Function function) {
 }  // namespace
 
 Op dropout_op() {
-  return dropout_record("dropout", "elements set to 0 with probability p, the others scaled by 1 / (1 - p)",
-                        lucid::dropout);
-}
-
-Op dropout3d_op() {
-  Op op =
-      dropout_record("dropout3d", "whole channels of (N, C, D, H, W) or (C, D, H, W) dropped as in dropout",
-                     lucid::dropout3d);
-  op.errors = [common = op.errors]() {
-    auto errors = common();
-    errors.push_back({{ones({2, 3}, f64)}, nlohmann::json::object(), "(2, 3)"});
-    return errors;
+  Op op = dropout_record("dropout", "elements set to 0 with probability p, the others scaled by 1 / (1 - p)",
+                         lucid::dropout);
+  op.samples = [common = op.samples](Generator& generator) {
+    auto samples = common(generator);
+    samples.push_back({{normal({7}, generator)}, {{"seed", 5}}});
+    samples.push_back({{normal({3, 5}, generator)}, {{"p", 0.25}, {"seed", 6}}});
+    samples.push_back({{normal({2, 3, 3}, generator)}, {{"seed", 7}}});
+    return samples;
   };
   return op;
+}
+
+namespace {
+
+// Samples are cut down to batches of rank `rank`, and to what that drops an axis of.
+Op channels_record(std::string name, std::string doc, Function function, std::size_t rank) {
+  Op op = dropout_record(std::move(name), std::move(doc), function);
+  op.samples = [rank](Generator& generator) -> std::vector<Sample> {
+    const Shape sizes{2, 3, 2, 3, 4};
+    const Shape batch(std::span(sizes.begin(), rank)), single(std::span(sizes.begin() + 1, rank - 1));
+    return {{{normal(batch, generator)}, {{"seed", 1}}},
+            {{normal(batch, generator)}, {{"p", 0.2}, {"seed", 2}}},
+            {{normal(batch, generator)}, {{"p", 0.3}, {"training", false}}},
+            {{normal(single, generator)}, {{"p", 0.7}, {"seed", -3}}},
+            {{normal(batch, generator)}, {{"p", 0.0}}},
+            {{normal(batch, generator)}, {{"p", 1.0}}}};
+  };
+  op.errors = [rank]() -> std::vector<ErrorCase> {
+    const Tensor x = ones(Shape(std::vector<std::int64_t>(rank, 1)), f64);
+    return {{{x}, {{"p", 1.5}}, "1.5"},
+            {{x}, {{"p", -0.1}, {"training", false}}, "-0.1"},
+            {{x.to(i64)}, nlohmann::json::object(), "int64"},
+            {{ones({2}, f64)}, nlohmann::json::object(), "(2)"}};
+  };
+  return op;
+}
+
+}  // namespace
+
+Op dropout1d_op() {
+  return channels_record("dropout1d", "whole channels of (N, C, L) or (C, L) dropped as in dropout",
+                         lucid::dropout1d, 3);
+}
+Op dropout2d_op() {
+  return channels_record("dropout2d", "whole channels of (N, C, H, W) or (N, C, L) dropped as in dropout",
+                         lucid::dropout2d, 4);
+}
+Op dropout3d_op() {
+  return channels_record("dropout3d",
+                         "whole channels of (N, C, D, H, W) or (C, D, H, W) dropped as in dropout",
+                         lucid::dropout3d, 5);
 }
 
 }  // namespace ops

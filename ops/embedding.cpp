@@ -28,20 +28,20 @@ Tensor all_rows_but(std::int64_t row, std::int64_t size, DType dtype) {
   return mask;
 }
 
-// How often each of `size` rows is named, at least 1, as a column.
-Tensor times_named(const Tensor& index, std::int64_t size, DType dtype) {
-  std::vector<double> counts(static_cast<std::size_t>(size), 0.0);
-  for (const std::int64_t row : index.to_vector<std::int64_t>()) ++counts[static_cast<std::size_t>(row)];
-  for (double& count : counts) count = std::max(count, 1.0);
-  return Tensor::from(counts, {size, 1}).to(dtype);
+// 1 / (how often `index` (n) names it) for each element of `index`, as a column.
+Tensor shares(const Tensor& index, std::int64_t classes, DType dtype) {
+  const no_grad guard;
+  const Tensor counts = scatter_add(zeros({classes}, f64), 0, index, ones(index.shape(), f64));
+  return (1.0 / index_select(counts, 0, index)).to(dtype).unsqueeze(1);
 }
 
 Tensors embedding_backward(const Backward<EmbeddingOptions>& b) {
   const EmbeddingOptions& o = b.options;
   const std::int64_t features = b.grad().size(-1);
   const Tensor index = b.saved[0].flatten();
-  Tensor grad = ops::sum_selected(b.grad().reshape({index.numel(), features}), 0, index, o.classes);
-  if (o.scale_grad_by_freq) grad = grad / times_named(index, o.classes, grad.dtype());
+  Tensor rows = b.grad().reshape({index.numel(), features});
+  if (o.scale_grad_by_freq) rows = rows * shares(index, o.classes, rows.dtype());
+  Tensor grad = ops::sum_selected(rows, 0, index, o.classes);
   if (o.padding_idx) {
     const std::int64_t row = *o.padding_idx < 0 ? *o.padding_idx + o.classes : *o.padding_idx;
     grad = grad * all_rows_but(row, o.classes, grad.dtype());
@@ -81,7 +81,10 @@ Op embedding_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{randint(0, 5, {2, 3}, i64, &g), normal({5, 3}, g)}},
                     {{Tensor::from({1, 0, 1}, {3}, i64), normal({2, 2}, g)}},
-                    {{randint(0, 3, {}, i64, &g), normal({3, 2}, g)}}};
+                    {{randint(0, 3, {}, i64, &g), normal({3, 2}, g)}},
+                    // The row padding_idx is not looked up: its gradient is 0 by decree, not by calculus.
+                    {{randint(0, 3, {2, 2}, i64, &g).to(i32), normal({4, 2}, g)}, {{"padding_idx", -1}}},
+                    {{randint(1, 3, {3}, i64, &g), normal({3, 2}, g)}, {{"padding_idx", 0}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{full({2}, 5, i64), ones({5, 3}, f64)}, {}, "holds 5"},

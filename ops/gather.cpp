@@ -104,7 +104,8 @@ Op gather_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({3, 4}, g), grid({5, 3}, 3, g)}},
                     {{normal({2, 3, 2, 2, 2}, g), grid({2, 1, 2, 2, 2}, 3, g)}, {{"dim", 1}}},
-                    {{normal({4}, g), grid({6}, 4, g)}, {{"dim", -1}}}};
+                    {{normal({4}, g), grid({6}, 4, g)}, {{"dim", -1}}},
+                    {{normal({2, 3, 2}, g), grid({1, 4, 2}, 3, g).to(i32)}, {{"dim", -2}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({3}, f64), full({1}, 3, i64)}, {}, "index 3"},
@@ -126,7 +127,8 @@ Op scatter_add_op() {
           },
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({3, 4}, g), grid({5, 3}, 3, g), normal({5, 3}, g)}},
-                    {{normal({2, 3, 2}, g), grid({2, 4, 2}, 3, g), normal({2, 4, 2}, g)}, {{"dim", 1}}}};
+                    {{normal({2, 3, 2}, g), grid({2, 4, 2}, 3, g), normal({2, 4, 2}, g)}, {{"dim", 1}}},
+                    {{normal({2, 3}, g), grid({1, 2}, 3, g).to(i32), normal({1, 2}, g)}, {{"dim", -1}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({3}, f64), full({1}, 3, i64), ones({1}, f64)}, {}, "index 3"},

@@ -21,14 +21,15 @@ Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index);
 Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index, const Tensor& src);
 
 /// The k largest (or smallest) elements along `dim`, in order, and their int64 positions; of equal ones the
-/// earlier first; NaN counts as the largest.
+/// earlier first; NaN counts as the largest. They are in order without `sorted` too.
 std::pair<Tensor, Tensor> topk(const Tensor& input, std::int64_t k, std::int64_t dim = -1,
-                               bool largest = true);
+                               bool largest = true, bool sorted = true);
 /// int64 (..., num_classes) with 1 at the class of each element, 0 elsewhere; num_classes = -1 takes the
 /// largest class + 1. Not differentiable.
 Tensor one_hot(const Tensor& input, std::int64_t num_classes = -1);
-/// Rows of `weight` (classes, features) named by `input` (...): (..., features). Row `padding_idx` receives
-/// no gradient. With `scale_grad_by_freq` a row's gradient is divided by the number of times it is named.
+/// Rows of `weight` (classes, features) named by `input` (...): (..., features). Row `padding_idx` (negative:
+/// from the end) receives no gradient. With `scale_grad_by_freq` a row's gradient is divided by the number of
+/// times that input names it.
 Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<std::int64_t> padding_idx = {},
                  bool scale_grad_by_freq = false);
 

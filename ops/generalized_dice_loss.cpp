@@ -60,13 +60,16 @@ Op generalized_dice_loss_op() {
         const auto x = [&] { return normal(volume, generator); };
         const auto p = [&] { return uniform(volume, 0.1, 0.9, generator); };
         const auto labels = [&](const Shape& shape) { return randint(0, 3, shape, i64, &generator); };
-        return {{{x(), labels({2, 2, 3, 4})}, {{"softmax", true}}},
-                {{x(), labels({2, 1, 2, 3, 4}).to(u8)},
-                 {{"softmax", true}, {"include_background", false}, {"batch", true}, {"ignore_index", 1}}},
-                {{x(), p()}, {{"sigmoid", true}, {"w_type", "simple"}, {"reduction", "none"}}},
-                {{p(), p()}, {{"reduction", "sum"}}},
-                {{x(), labels({2, 2, 3, 4})}, {{"softmax", true}, {"w_type", "uniform"}}},
-                {{x(), randint(0, 2, {2, 2, 3, 4}, i32, &generator)}, {{"softmax", true}}}};
+        return {
+            {{x(), labels({2, 2, 3, 4})}, {{"softmax", true}}},
+            {{x(), labels({2, 1, 2, 3, 4}).to(u8)},
+             {{"softmax", true}, {"include_background", false}, {"batch", true}, {"ignore_index", 1}}},
+            {{x(), p()}, {{"sigmoid", true}, {"w_type", "simple"}, {"reduction", "none"}}},
+            {{p(), p()}, {{"reduction", "sum"}}},
+            {{x(), labels({2, 2, 3, 4})}, {{"softmax", true}, {"w_type", "uniform"}}},
+            {{x(), randint(0, 2, {2, 2, 3, 4}, i32, &generator)}, {{"softmax", true}}},
+            {{normal({2, 3, 4}, generator), zeros({2, 4}, i64)},  // no class that counts is present
+             {{"softmax", true}, {"include_background", false}, {"smooth_nr", 0.5}, {"w_type", "simple"}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
         const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);

@@ -201,6 +201,9 @@ Op getitem_op() {
                 {{normal({2, 3, 2}, generator)}, {{"index", {-1, rest, 0}}}},
                 {{normal({2, 3}, generator)}, {{"index", {1, 2}}}},
                 {{normal({}, generator)}, {{"index", {nullptr, rest}}}},
+                {{normal({3, 2}, generator)}, {{"index", -2}}},
+                {{normal({5, 3}, generator)},
+                 {{"index", {{{"slice", {-4, nullptr, 2}}}, nullptr, {{"slice", {-9, 9, nullptr}}}}}}},
                 {{normal({3, 2, 4}, generator)}, {{"index", {whole, {1, 0, 1}}}}},
                 {{normal({3, 2, 4}, generator)}, {{"index", {{0, -1}, whole, {1, 3}}}}},
                 {{normal({3, 2, 2}, generator)}, {{"index", {{true, false, true}, 1}}}}};
@@ -250,7 +253,9 @@ Op slice_backward_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({2, 2}, generator)}, {{"sizes", {3, 5}}, {"starts", {1, 0}}, {"steps", {1, 3}}}},
                     {{normal({1, 2, 2, 2, 2}, generator)},
-                     {{"sizes", {1, 3, 2, 3, 4}}, {"starts", {0, 1, 0, 0, 2}}, {"steps", {1, 1, 1, 2, 1}}}}};
+                     {{"sizes", {1, 3, 2, 3, 4}}, {"starts", {0, 1, 0, 0, 2}}, {"steps", {1, 1, 1, 2, 1}}}},
+                    {{normal({}, generator)}},
+                    {{normal({2}, generator)}, {{"sizes", {2}}, {"starts", {0}}, {"steps", {1}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2}, f64)}, {{"sizes", {3}}, {"starts", {1}}, {"steps", {2}}}, "starts (1)"},

@@ -144,7 +144,9 @@ Op index_select_op() {
       .samples = [](Generator& g) -> std::vector<Sample> {
         return {{{normal({4, 2}, g), positions({3, 0, 3})}},
                 {{normal({2, 3, 2, 2, 2}, g), positions({2, 2, 1, 0})}, {{"dim", 1}}},
-                {{normal({2, 3}, g), positions({1})}, {{"dim", -1}}}};
+                {{normal({2, 3}, g), positions({1})}, {{"dim", -1}}},
+                {{normal({4, 2}, g), full({}, 2, i64)}},
+                {{normal({2, 4}, g), positions({0, 2}).to(i32)}, {{"dim", 1}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
         return {{{ones({3}, f64), positions({3})}, {}, "holds 3"},
@@ -166,7 +168,8 @@ Op index_select_backward_op() {
           },
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({3, 2}, g), positions({3, 0, 3})}, {{"size", 4}}},
-                    {{normal({2, 4, 2, 2, 2}, g), positions({2, 2, 1, 0})}, {{"dim", 1}, {"size", 3}}}};
+                    {{normal({2, 4, 2, 2, 2}, g), positions({2, 2, 1, 0})}, {{"dim", 1}, {"size", 3}}},
+                    {{normal({2, 3}, g), positions({1, 0, 1}).to(i32)}, {{"dim", -1}, {"size", 2}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2}, f64), positions({0, 2})}, {{"size", 2}}, "holds 2"},
@@ -188,7 +191,9 @@ Op index_add_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {
                 {{normal({4, 2}, g), positions({3, 0, 3}), normal({3, 2}, g)}},
-                {{normal({2, 3}, g), positions({1, 1}), normal({2, 2}, g)}, {{"dim", 1}, {"alpha", -0.5}}}};
+                {{normal({2, 3}, g), positions({1, 1}), normal({2, 2}, g)}, {{"dim", 1}, {"alpha", -0.5}}},
+                {{normal({2, 3, 2}, g), positions({2}).to(i32), normal({2, 1, 2}, g)}, {{"dim", -2}}},
+                {{normal({3, 2}, g), full({}, 1, i64), normal({1, 2}, g)}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({3}, f64), positions({3}), ones({1}, f64)}, {}, "holds 3"},

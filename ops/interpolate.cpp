@@ -219,15 +219,23 @@ Op interpolate_op() {
       },
       .samples = [](Generator& g) -> std::vector<Sample> {
         return {
-            {{normal({2, 3, 2, 3, 4}, g)}, {{"scale_factor", 2}, {"mode", "trilinear"}}},
+            {{normal({2, 3, 2, 1, 3}, g)}, {{"scale_factor", 2}, {"mode", "trilinear"}}},
             {{normal({1, 5, 3, 3, 2}, g)},
              {{"scale_factor", {1.5, 0.7, 2.6}}, {"mode", "trilinear"}, {"recompute_scale_factor", true}}},
             {{normal({1, 2, 3, 4, 2}, g)},
              {{"size", {5, 2, 1}}, {"mode", "trilinear"}, {"align_corners", true}}},
             {{normal({2, 3, 3}, g)}, {{"scale_factor", 2.3}, {"mode", "nearest"}}},
-            {{normal({2, 4, 2, 3, 3}, g)}, {{"size", 5}, {"mode", "nearest-exact"}}},
+            {{normal({1, 4, 2, 1, 3}, g)}, {{"size", 5}, {"mode", "nearest-exact"}}},
             {{normal({2, 2, 4, 5}, g)}, {{"size", {3, 7}}, {"mode", "bilinear"}, {"align_corners", false}}},
             {{normal({1, 2, 5}, g)}, {{"scale_factor", 1.7}, {"mode", "linear"}}},
+            {{normal({1, 2, 4}, g)}, {{"scale_factor", 1.2}, {"mode", "linear"}}},  // 4 as before
+            {{normal({1, 2, 4}, g)}, {{"scale_factor", 1.2}, {"mode", "nearest"}}},
+            {{normal({1, 2, 3}, g)}, {{"size", 1}, {"mode", "linear"}, {"align_corners", true}}},
+            {{normal({1, 2, 3, 1, 2}, g)}, {{"scale_factor", {2.4, 3.0, 0.8}}, {"mode", "trilinear"}}},
+            {{normal({1, 2, 3, 2}, g)}, {{"scale_factor", {1.9, 2.7}}, {"mode", "nearest-exact"}}},
+            {{normal({1, 2, 3, 4}, g)},
+             {{"scale_factor", {1.5, 0.8}}, {"mode", "nearest"}, {"recompute_scale_factor", true}}},
+            {{normal({1, 2, 3, 2}, g)}, {{"scale_factor", {1.7, 0.5}}, {"mode", "area"}}},
             {{normal({1, 2, 5, 3, 4}, g)}, {{"size", {3, 2, 4}}, {"mode", "area"}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {

@@ -26,6 +26,10 @@ struct InterpolateOptions {
 /// to any order. Throws Error on a mode that doesn't fit the rank and on a size below 1.
 Tensor interpolate(const Tensor& input, const InterpolateOptions& options);
 
+/// (..., C * r^2, H, W) to (..., C, H * r, W * r) with r = upscale_factor; the batch axis may be missing.
+Tensor pixel_shuffle(const Tensor& input, std::int64_t upscale_factor);
+/// Its inverse, with r = downscale_factor.
+Tensor pixel_unshuffle(const Tensor& input, std::int64_t downscale_factor);
 /// (..., C * r^3, D, H, W) to (..., C, D * r, H * r, W * r) with r = upscale_factor.
 Tensor pixel_shuffle3d(const Tensor& input, std::int64_t upscale_factor);
 /// Its inverse, with r = downscale_factor.

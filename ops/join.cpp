@@ -137,7 +137,9 @@ Op cat_op() {
             return {{{normal({2, 3}, g), normal({1, 3}, g)}},
                     {{normal({1, 2, 2, 3, 2}, g), normal({1, 3, 2, 3, 2}, g)}, {{"dim", 1}}},
                     {{normal({2, 2}, g), normal({2, 1}, g), normal({2, 3}, g)}, {{"dim", -1}}},
-                    {{normal({3}, g)}}};
+                    {{normal({3}, g)}},
+                    {{normal({2, 3, 1}, g), normal({2, 2, 1}, g)}, {{"dim", -2}}},
+                    {{normal({0}, g), normal({2, 3}, g), normal({1, 3}, g)}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({1, 2, 3}, f64), ones({1, 2, 4}, f64)}, {{"dim", 1}}, "(1, 2, 4)"},
@@ -159,7 +161,9 @@ Op stack_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({2, 3}, g), normal({2, 3}, g)}},
                     {{normal({2, 3}, g), normal({2, 3}, g), normal({2, 3}, g)}, {{"dim", -1}}},
-                    {{normal({}, g), normal({}, g)}}};
+                    {{normal({}, g), normal({}, g)}},
+                    {{normal({2, 3, 2}, g), normal({2, 3, 2}, g)}, {{"dim", -3}}},
+                    {{normal({2}, g)}, {{"dim", 1}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2}, f64), ones({3}, f64)}, {}, "(3)"},

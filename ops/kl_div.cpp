@@ -89,7 +89,9 @@ Op kl_div_op() {
                     {{input(), target()}, {{"reduction", "none"}}},
                     {{input(), target()}, {{"reduction", "batchmean"}}},
                     {{input(), input()}, {{"reduction", "sum"}, {"log_target", true}}},
-                    {{normal({}, generator), uniform({}, 0.1, 1, generator)}, {{"reduction", "batchmean"}}}};
+                    {{normal({}, generator), uniform({}, 0.1, 1, generator)}, {{"reduction", "batchmean"}}},
+                    {{normal({4, 3}, generator), normal({4, 3}, generator)},
+                     {{"reduction", "batchmean"}, {"log_target", true}}}};
           },
           .errors = pair_errors};
 }

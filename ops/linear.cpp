@@ -1,5 +1,7 @@
 // addmm and linear.
 
+#include <cmath>
+
 #include "autograd/record.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/matmul.hpp"
@@ -95,10 +97,11 @@ Op addmm_op() {
             return {lucid::addmm(in[0], in[1], in[2], o.beta, o.alpha)};
           },
           .samples = [](Generator& g) -> std::vector<Sample> {
-            return {{{normal({2, 4}, g), normal({2, 3}, g), normal({3, 4}, g)}},
-                    {{normal({4}, g), normal({2, 3}, g), normal({3, 4}, g)}, {{"beta", 0.2}, {"alpha", 0.6}}},
-                    {{normal({2, 1}, g), normal({2, 3}, g), normal({3, 4}, g)},
-                     {{"beta", 0.0}, {"alpha", -1.0}}}};
+            return {
+                {{normal({2, 4}, g), normal({2, 3}, g), normal({3, 4}, g)}},
+                {{normal({4}, g), normal({2, 3}, g), normal({3, 4}, g)}, {{"beta", 0.2}, {"alpha", 0.6}}},
+                {{normal({2, 1}, g), normal({2, 3}, g), normal({3, 4}, g)}, {{"beta", 0.0}, {"alpha", -1.0}}},
+                {{full({4}, NAN, f64), normal({2, 3}, g), normal({3, 4}, g)}, {{"beta", 0.0}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             const Tensor a = ones({2, 3}, f64), b = ones({3, 4}, f64);
@@ -120,7 +123,8 @@ Op linear_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({5, 3}, g), normal({4, 3}, g), normal({4}, g)}},
                     {{normal({2, 3, 5}, g), normal({4, 5}, g), Tensor()}},
-                    {{normal({3}, g), normal({2, 3}, g), normal({2}, g)}}};
+                    {{normal({3}, g), normal({2, 3}, g), normal({2}, g)}},
+                    {{normal({2, 1, 2, 3}, g), normal({1, 3}, g), normal({1}, g)}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             const Tensor w = ones({5, 4}, f64);

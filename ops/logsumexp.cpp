@@ -87,7 +87,13 @@ Op logsumexp_op() {
             const auto options = read_options<LogsumexpOptions>("logsumexp", given);
             return {lucid::logsumexp(in[0], options.dim.dims, options.keepdim)};
           },
-          .samples = reduction_samples,
+          .samples =
+              [](Generator& generator) {
+                auto samples = reduction_samples(generator);
+                samples.push_back({{normal({2, 3}, generator) * 5.0 + 1000.0}, {{"dim", 1}}});
+                samples.push_back({{Tensor::from({1, -INFINITY, 0.5, 2}, {2, 2}, f64)}, {{"dim", 0}}});
+                return samples;
+              },
           .errors =
               [] {
                 auto errors = reduction_errors();

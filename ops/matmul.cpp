@@ -168,9 +168,16 @@ Op matmul_op() {
   Op op = product_op("matmul", "input (..., n, k) @ other (..., k, m), batch axes broadcast; vectors too",
                      lucid::matmul);
   op.samples = [](Generator& g) -> std::vector<Sample> {
-    return {pair({4}, {4}, g),       pair({3, 4}, {4}, g),          pair({4}, {4, 3}, g),
-            pair({2, 3}, {3, 4}, g), pair({2, 3, 4}, {2, 4, 2}, g), pair({2, 1, 3, 4}, {3, 4, 2}, g),
-            pair({2, 3, 4}, {4}, g), pair({4}, {2, 4, 3}, g),       pair({2, 2, 3}, {3, 2}, g)};
+    return {pair({4}, {4}, g),
+            pair({3, 4}, {4}, g),
+            pair({4}, {4, 3}, g),
+            pair({2, 3}, {3, 4}, g),
+            pair({2, 3, 4}, {2, 4, 2}, g),
+            pair({2, 1, 3, 4}, {3, 4, 2}, g),
+            pair({2, 3, 4}, {4}, g),
+            pair({4}, {2, 4, 3}, g),
+            pair({2, 2, 3}, {3, 2}, g),
+            pair({2, 1, 2, 3}, {1, 2, 3, 2}, g)};
   };
   op.errors = []() -> std::vector<ErrorCase> {
     return {{{ones({2, 3}, f64), ones({4, 5}, f64)}, {}, "(2, 3) and (4, 5)"},
@@ -184,7 +191,7 @@ Op matmul_op() {
 Op mm_op() {
   Op op = product_op("mm", "input (n, k) @ other (k, m)", lucid::mm);
   op.samples = [](Generator& g) -> std::vector<Sample> {
-    return {pair({2, 3}, {3, 4}, g), pair({1, 5}, {5, 1}, g)};
+    return {pair({2, 3}, {3, 4}, g), pair({1, 5}, {5, 1}, g), pair({5, 18}, {18, 9}, g)};
   };
   op.errors = []() -> std::vector<ErrorCase> {
     return {{{ones({2, 3}, f64), ones({4, 5}, f64)}, {}, "(2, 3) and (4, 5)"},

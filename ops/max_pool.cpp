@@ -140,6 +140,11 @@ Tensor shuffled(const Shape& shape, Generator& generator) {
   return Tensor::from(values, shape);
 }
 
+// One value for each axis.
+std::vector<int> last_of(std::initializer_list<int> values, std::size_t axes) {
+  return {values.end() - axes, values.end()};
+}
+
 Cost pool_cost(const Tensors& in, const nlohmann::json&) {
   const auto count = static_cast<double>(in[0].numel());
   return {.flops = count, .bytes = count * static_cast<double>(size_of(in[0].dtype()))};
@@ -148,41 +153,50 @@ Cost pool_cost(const Tensors& in, const nlohmann::json&) {
 template <std::size_t N>
 Op max_pool_op(std::string name, const char* shapes,
                std::pair<Tensor, Tensor> (*function)(const Tensor&, MaxPoolOptions<N>)) {
-  return {
-      .name = name,
-      .doc =
-          str("the largest value of each window of ", shapes, ", and its int64 position if return_indices"),
-      .inputs = {{"input"}},
-      .defaults = default_options<MaxPoolOptions<N>>(),
-      .call = [name, function](const Tensors& in, const nlohmann::json& options) -> Tensors {
-        return listed(function(in[0], read_options<MaxPoolOptions<N>>(name, options)));
-      },
-      .samples = [](Generator& g) -> std::vector<Sample> {
-        const Shape sizes{5, 4, 6};
-        Shape batch{2, 3}, single{2}, odd{1, 2};
-        for (std::size_t i = 3 - N; i < 3; ++i) {
-          batch.push_back(sizes[i]);
-          single.push_back(sizes[i]);
-          odd.push_back(5);
-        }
-        return {{{shuffled(batch, g)}, {{"kernel_size", 2}}},
-                {{shuffled(single, g)}, {{"kernel_size", 2}, {"stride", nullptr}, {"ceil_mode", true}}},
-                {{shuffled(batch, g)},
-                 {{"kernel_size", 3}, {"stride", 1}, {"padding", 1}, {"return_indices", true}}},
-                {{shuffled(odd, g)},
-                 {{"kernel_size", 2}, {"stride", 2}, {"dilation", 2}, {"padding", 1}, {"ceil_mode", true}}}};
-      },
-      .errors = []() -> std::vector<ErrorCase> {
-        Shape shape{1, 2};
-        for (std::size_t i = 0; i < N; ++i) shape.push_back(4);
-        const Tensor x = ones(shape, f64);
-        return {{{x}, {{"kernel_size", 2}, {"padding", 2}}, "padding is 2"},
-                {{x}, {{"kernel_size", 5}}, "kernel_size 5"},
-                {{x}, {{"kernel_size", 2}, {"stride", 0}}, "stride is 0"},
-                {{x}, {{"kernel_size", 2}, {"dilation", -1}}, "dilation is -1"},
-                {{ones({4}, f64)}, {{"kernel_size", 1}}, "(4)"}};
-      },
-      .cost = pool_cost};
+  return {.name = name,
+          .doc = str("the largest value of each window of ", shapes,
+                     ", and its int64 position if return_indices"),
+          .inputs = {{"input"}},
+          .defaults = default_options<MaxPoolOptions<N>>(),
+          .call = [name, function](const Tensors& in, const nlohmann::json& options) -> Tensors {
+            return listed(function(in[0], read_options<MaxPoolOptions<N>>(name, options)));
+          },
+          .samples = [](Generator& g) -> std::vector<Sample> {
+            const Shape sizes{5, 4, 6};
+            Shape batch{2, 3}, single{2}, odd{1, 2};
+            for (std::size_t i = 3 - N; i < 3; ++i) {
+              batch.push_back(sizes[i]);
+              single.push_back(sizes[i]);
+              odd.push_back(5);
+            }
+            return {{{shuffled(batch, g)}, {{"kernel_size", 2}}},
+                    {{shuffled(single, g)}, {{"kernel_size", 2}, {"stride", nullptr}, {"ceil_mode", true}}},
+                    {{shuffled(batch, g)},
+                     {{"kernel_size", 3}, {"stride", 1}, {"padding", 1}, {"return_indices", true}}},
+                    {{shuffled(odd, g)},
+                     {{"kernel_size", 2},
+                      {"stride", 2},
+                      {"dilation", 2},
+                      {"padding", 1},
+                      {"ceil_mode", true},
+                      {"return_indices", true}}},
+                    {{shuffled(single, g)},
+                     {{"kernel_size", last_of({1, 2, 3}, N)},
+                      {"stride", last_of({2, 1, 4}, N)},
+                      {"padding", last_of({0, 1, 1}, N)},
+                      {"dilation", last_of({1, 2, 1}, N)}}}};
+          },
+          .errors = []() -> std::vector<ErrorCase> {
+            Shape shape{1, 2};
+            for (std::size_t i = 0; i < N; ++i) shape.push_back(4);
+            const Tensor x = ones(shape, f64);
+            return {{{x}, {{"kernel_size", 2}, {"padding", 2}}, "padding is 2"},
+                    {{x}, {{"kernel_size", 5}}, "kernel_size 5"},
+                    {{x}, {{"kernel_size", 2}, {"stride", 0}}, "stride is 0"},
+                    {{x}, {{"kernel_size", 2}, {"dilation", -1}}, "dilation is -1"},
+                    {{ones({4}, f64)}, {{"kernel_size", 1}}, "(4)"}};
+          },
+          .cost = pool_cost};
 }
 
 template <std::size_t N>

@@ -10,129 +10,196 @@
 namespace lucid {
 
 LUCID_OPTIONS(MaxUnpool3dOptions, kernel_size, stride, padding, output_size)
+LUCID_OPTIONS(MaxUnpool2dOptions, kernel_size, stride, padding, output_size)
+LUCID_OPTIONS(MaxUnpool1dOptions, kernel_size, stride, padding, output_size)
 
 namespace {
 
 using autograd::Backward;
-constexpr std::string_view kOp = "max_unpool3d";
 
-struct Node : MaxUnpool3dOptions {
+template <std::size_t N>
+struct Names;
+#define LUCID_UNPOOL_NAMES(N)                                                 \
+  template <>                                                                 \
+  struct Names<N> {                                                           \
+    static constexpr std::string_view op = "max_unpool" #N "d";               \
+    static constexpr std::string_view adjoint = "max_unpool" #N "d_backward"; \
+  };
+LUCID_UNPOOL_NAMES(1)
+LUCID_UNPOOL_NAMES(2)
+LUCID_UNPOOL_NAMES(3)
+#undef LUCID_UNPOOL_NAMES
+
+template <std::size_t N>
+struct Node : MaxUnpoolOptions<N> {
   Shape input_shape;
 };
 
 // (in - 1) stride - 2 padding + kernel on each axis.
-Shape default_sizes(const Tensor& volume, const MaxUnpool3dOptions& options) {
-  const Dims3 stride = options.stride.value_or(options.kernel_size);
+template <std::size_t N>
+Shape default_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
+  constexpr std::string_view op = Names<N>::op;
+  const Dims<N> stride = options.stride.value_or(options.kernel_size);
   Shape sizes;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const std::int64_t steps = checked_mul(kOp, "stride", volume.shape()[2 + axis] - 1, stride[axis]);
-    const std::int64_t padded = checked_add(kOp, "kernel_size", steps, options.kernel_size[axis]);
+  for (std::size_t axis = 0; axis < N; ++axis) {
+    const std::int64_t steps = checked_mul(op, "stride", volume.shape()[5 - N + axis] - 1, stride[axis]);
+    const std::int64_t padded = checked_add(op, "kernel_size", steps, options.kernel_size[axis]);
     const std::int64_t size =
-        checked_add(kOp, "padding", padded, checked_mul(kOp, "padding", -2, options.padding[axis]));
-    check(size >= 1, kOp, "kernel_size ", options.kernel_size, ", stride ", stride, " and padding ",
+        checked_add(op, "padding", padded, checked_mul(op, "padding", -2, options.padding[axis]));
+    check(size >= 1, op, "kernel_size ", options.kernel_size, ", stride ", stride, " and padding ",
           options.padding, " make the result of size ", size, "; at least 1 is required");
     sizes.push_back(size);
   }
   return sizes;
 }
 
-// Sizes D, H, W of the result.
-Shape unpooled_sizes(const Tensor& volume, const MaxUnpool3dOptions& options) {
-  if (options.output_size.has_value()) {
-    const Shape& given = *options.output_size;
-    check(given.size() >= 3 && given.size() <= 5, kOp, "output_size is ", given,
-          "; three spatial sizes, or all sizes, are required");
-    const Shape sizes(std::span(given.end() - 3, 3));
-    const Shape least = default_sizes(volume, options);
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const std::int64_t stride = options.stride.value_or(options.kernel_size)[axis];
-      check(sizes[axis] > least[axis] - stride && sizes[axis] < least[axis] + stride, kOp, "output_size is ",
-            given, "; on axis ", axis, " ", std::max<std::int64_t>(least[axis] - stride + 1, 0), " to ",
-            least[axis] + stride - 1, " can be reached");
-    }
-    return sizes;
-  }
-  return default_sizes(volume, options);
+// The N spatial sizes of the result.
+template <std::size_t N>
+Shape unpooled_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
+  constexpr std::string_view op = Names<N>::op;
+  const Shape least = default_sizes(volume, options);
+  if (!options.output_size.has_value()) return least;
+  const Shape& given = *options.output_size;
+  check(given.size() >= N && given.size() <= N + 2, op, "output_size is ", given, "; ", N,
+        " spatial sizes, or all sizes, are required");
+  const Shape sizes(std::span(given.end() - N, N));
+  const Dims<N> stride = options.stride.value_or(options.kernel_size);
+  for (std::size_t axis = 0; axis < N; ++axis)
+    check(sizes[axis] > least[axis] - stride[axis] && sizes[axis] < least[axis] + stride[axis], op,
+          "output_size is ", given, "; on axis ", axis, " ",
+          std::max<std::int64_t>(least[axis] - stride[axis] + 1, 0), " to ", least[axis] + stride[axis] - 1,
+          " can be reached");
+  return sizes;
 }
 
-void require_inside(const Tensor& indices, std::int64_t positions) {
+void require_inside(std::string_view op, const Tensor& indices, std::int64_t positions) {
   const std::vector<std::int64_t> values = indices.to_vector<std::int64_t>();
   for (const std::int64_t index : values)
-    check(index >= 0 && index < positions, kOp, "indices hold ", index, "; the result has ", positions,
+    check(index >= 0 && index < positions, op, "indices hold ", index, "; the result has ", positions,
           " positions, valid are 0 to ", positions - 1);
 }
 
-Tensors place_backward(const Backward<Node>& b);
+template <std::size_t N>
+Tensor volume_of(const Tensor& tensor) {
+  return kernels::as_volume(Names<N>::op, tensor, N);
+}
+
+template <std::size_t N>
+Tensors place_backward(const Backward<Node<N>>& b);
 
 // grad at the indices.
-Tensors take_backward(const Backward<Node>& b) {
-  const Tensor out =
-      kernels::gather_positions(kernels::as_volume(kOp, b.grad(), 3), kernels::as_volume(kOp, b.saved[0], 3));
-  Node back = b.options;
+template <std::size_t N>
+Tensors take_backward(const Backward<Node<N>>& b) {
+  const Tensor out = kernels::gather_positions(volume_of<N>(b.grad()), volume_of<N>(b.saved[0]));
+  Node<N> back = b.options;
   back.input_shape = b.grad().shape();
-  return {autograd::record("max_unpool3d_backward", kernels::from_volume(out, 3, b.grad().shape().size()),
-                           {b.grad()}, {b.saved[0]}, back, place_backward)};
+  return {autograd::record(Names<N>::adjoint, kernels::from_volume(out, N, b.grad().shape().size()),
+                           {b.grad()}, {b.saved[0]}, back, place_backward<N>)};
 }
 
+template <std::size_t N>
 Tensor place(const Tensor& input, const Tensor& indices, const Shape& result_shape) {
-  Shape sizes = kernels::as_volume(kOp, input, 3).shape();
-  std::copy(result_shape.end() - 3, result_shape.end(), sizes.begin() + 2);
-  return kernels::from_volume(
-      kernels::place_positions(kernels::as_volume(kOp, input, 3), kernels::as_volume(kOp, indices, 3), sizes),
-      3, input.shape().size());
+  Shape sizes = volume_of<N>(input).shape();
+  std::copy(result_shape.end() - N, result_shape.end(), sizes.end() - N);
+  return kernels::from_volume(kernels::place_positions(volume_of<N>(input), volume_of<N>(indices), sizes), N,
+                              input.shape().size());
 }
 
-Tensors place_backward(const Backward<Node>& b) {
-  Node back = b.options;
+template <std::size_t N>
+Tensors place_backward(const Backward<Node<N>>& b) {
+  Node<N> back = b.options;
   back.input_shape = b.grad().shape();
-  return {autograd::record(kOp, place(b.grad(), b.saved[0], b.options.input_shape), {b.grad()}, {b.saved[0]},
-                           back, take_backward)};
+  return {autograd::record(Names<N>::op, place<N>(b.grad(), b.saved[0], b.options.input_shape), {b.grad()},
+                           {b.saved[0]}, back, take_backward<N>)};
+}
+
+template <std::size_t N>
+Tensor max_unpool(const Tensor& input, const Tensor& indices, const MaxUnpoolOptions<N>& options) {
+  constexpr std::string_view op = Names<N>::op;
+  const Tensor volume = volume_of<N>(input);
+  check(is_floating(input.dtype()), op, "input has dtype ", input.dtype(), "; a floating type is required");
+  check(indices.defined() && indices.dtype() == i64, op, "indices ",
+        indices.defined() ? str("have dtype ", indices.dtype()) : std::string("are undefined"),
+        "; int64 is required");
+  check(indices.shape() == input.shape(), op, "indices have shape ", indices.shape(), ", input ",
+        input.shape(), "; the same is required");
+  const Shape sizes = unpooled_sizes(volume, options);
+  require_inside(op, indices, checked_numel(op, sizes));
+  Node<N> node{options, input.shape()};
+  return autograd::record(op, place<N>(input, indices, sizes), {input}, {indices}, std::move(node),
+                          take_backward<N>);
 }
 
 }  // namespace
 
 Tensor max_unpool3d(const Tensor& input, const Tensor& indices, const MaxUnpool3dOptions& options) {
-  const Tensor volume = kernels::as_volume(kOp, input, 3);
-  check(is_floating(input.dtype()), kOp, "input has dtype ", input.dtype(), "; a floating type is required");
-  check(indices.defined() && indices.dtype() == i64, kOp, "indices ",
-        indices.defined() ? str("have dtype ", indices.dtype()) : std::string("are undefined"),
-        "; int64 is required");
-  check(indices.shape() == input.shape(), kOp, "indices have shape ", indices.shape(), ", input ",
-        input.shape(), "; the same is required");
-  const Shape sizes = unpooled_sizes(volume, options);
-  require_inside(indices, checked_numel(kOp, sizes));
-  Node node{options, input.shape()};
-  return autograd::record(kOp, place(input, indices, sizes), {input}, {indices}, std::move(node),
-                          take_backward);
+  return max_unpool(input, indices, options);
+}
+Tensor max_unpool2d(const Tensor& input, const Tensor& indices, const MaxUnpool2dOptions& options) {
+  return max_unpool(input, indices, options);
+}
+Tensor max_unpool1d(const Tensor& input, const Tensor& indices, const MaxUnpool1dOptions& options) {
+  return max_unpool(input, indices, options);
 }
 
 namespace ops {
+namespace {
 
-Op max_unpool3d_op() {
+// `sizes`, or its last N ones, behind the sizes in front.
+template <std::size_t N>
+Shape shape_of(Shape front, const Shape& sizes) {
+  for (std::size_t i = 3 - N; i < 3; ++i) front.push_back(sizes[i]);
+  return front;
+}
+
+template <std::size_t N>
+std::pair<Tensor, Tensor> pooled(const Tensor& input, const MaxPoolOptions<N>& options) {
+  if constexpr (N == 1) return max_pool1d_with_indices(input, options);
+  if constexpr (N == 2) return max_pool2d_with_indices(input, options);
+  if constexpr (N == 3) return max_pool3d_with_indices(input, options);
+}
+
+template <std::size_t N>
+Op max_unpool_op(const char* shapes) {
+  const std::string name(Names<N>::op);
   return {
-      .name = "max_unpool3d",
-      .doc = "(N, C, D, H, W) put at the positions indices, from max_pool3d, of a larger volume of zeros",
+      .name = name,
+      .doc = str(shapes, " put at the positions indices, from max_pool", N, "d, of a larger ",
+                 N == 3 ? "volume" : "tensor", " of zeros"),
       .inputs = {{"input"}, {"indices"}},
-      .defaults = default_options<MaxUnpool3dOptions>(),
-      .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
-        return {lucid::max_unpool3d(in[0], in[1], read_options<MaxUnpool3dOptions>("max_unpool3d", options))};
+      .defaults = default_options<MaxUnpoolOptions<N>>(),
+      .call = [name](const Tensors& in, const nlohmann::json& options) -> Tensors {
+        return {max_unpool(in[0], in[1], read_options<MaxUnpoolOptions<N>>(name, options))};
       },
       .samples = [](Generator& g) -> std::vector<Sample> {
-        const auto [values, at] = max_pool3d_with_indices(normal({2, 3, 4, 4, 6}, g), {.kernel_size = 2});
+        Dims<N> kernel = 2;
+        kernel[N - 1] = 3;
+        const auto [values, at] = pooled<N>(normal(shape_of<N>({2, 2}, {2, 4, 4}), g), {.kernel_size = 2});
         const auto [single, single_at] =
-            max_pool3d_with_indices(normal({5, 5, 4, 3}, g), {.kernel_size = {2, 2, 3}});
-        return {{{values, at}, {{"kernel_size", 2}}},
-                {{single, single_at}, {{"kernel_size", {2, 2, 3}}, {"output_size", {5, 4, 3}}}}};
+            pooled<N>(normal(shape_of<N>({5}, {5, 4, 3}), g), {.kernel_size = kernel});
+        const auto [padded, padded_at] = pooled<N>(normal(shape_of<N>({1, 2}, {4, 2, 4}), g),
+                                                   {.kernel_size = 2, .stride = 2, .padding = 1});
+        return {
+            {{values, at}, {{"kernel_size", 2}}},
+            {{padded, padded_at}, {{"kernel_size", 2}, {"stride", 2}, {"padding", 1}}},
+            {{single, single_at}, {{"kernel_size", kernel}, {"output_size", shape_of<N>({}, {5, 4, 3})}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
-        const Tensor x = ones({1, 1, 1, 1, 1}, f64);
-        return {{{x, full({1, 1, 1, 1, 1}, 8, i64)}, {{"kernel_size", 2}}, "indices hold 8"},
-                {{x, full({1, 1, 1, 1, 1}, -1, i64)}, {{"kernel_size", 2}}, "indices hold -1"},
-                {{x, zeros({1, 1, 1, 1, 2}, i64)}, {{"kernel_size", 2}}, "(1, 1, 1, 1, 2)"},
-                {{x, zeros({1, 1, 1, 1, 1}, f64)}, {{"kernel_size", 2}}, "float64"}};
+        const Shape one = shape_of<N>({1, 1}, {1, 1, 1}), two = shape_of<N>({1, 1}, {1, 1, 2});
+        const Tensor x = ones(one, f64);
+        return {{{x, full(one, 8, i64)}, {{"kernel_size", 2}}, "indices hold 8"},
+                {{x, full(one, -1, i64)}, {{"kernel_size", 2}}, "indices hold -1"},
+                {{x, zeros(two, i64)}, {{"kernel_size", 2}}, two.str()},
+                {{x, zeros(one, f64)}, {{"kernel_size", 2}}, "float64"}};
       },
       .linear_in = {0}};
 }
+
+}  // namespace
+
+Op max_unpool1d_op() { return max_unpool_op<1>("(N, C, L)"); }
+Op max_unpool2d_op() { return max_unpool_op<2>("(N, C, H, W)"); }
+Op max_unpool3d_op() { return max_unpool_op<3>("(N, C, D, H, W)"); }
 
 }  // namespace ops
 }  // namespace lucid

@@ -23,9 +23,9 @@ struct Grouping {
   std::int64_t of(std::int64_t sample, std::int64_t channel) const {
     return (across_samples ? 0 : sample * groups) + channel / (channels / groups);
   }
-  /// Elements of one group.
+  /// Elements of one group; 0 when there is no channel.
   std::int64_t elements() const {
-    return channels / groups * spatial * (across_samples ? samples : std::int64_t{1});
+    return groups == 0 ? 0 : channels / groups * spatial * (across_samples ? samples : std::int64_t{1});
   }
 };
 

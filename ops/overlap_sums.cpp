@@ -131,12 +131,14 @@ Op overlap_sums_op() {
             const auto x = [&] { return normal(volume, generator); };
             const auto p = [&] { return uniform(volume, 0.1, 0.9, generator); };
             const auto labels = [&](const Shape& shape) { return randint(0, 3, shape, i64, &generator); };
-            return {{{x(), labels({2, 2, 3, 4})}, {{"softmax", true}}},
-                    {{x(), labels({2, 1, 2, 3, 4}).to(u8)}, {{"sigmoid", true}, {"ignore_index", 1}}},
-                    {{x(), p()}, {{"softmax", true}, {"squared", true}}},
-                    {{x(), p()}, {{"sigmoid", true}}},
-                    {{p(), p()}},
-                    {{normal({3, 4}, generator), uniform({3, 4}, 0.1, 1, generator)}, {{"squared", true}}}};
+            return {
+                {{x(), labels({2, 2, 3, 4})}, {{"softmax", true}}},
+                {{x(), labels({2, 1, 2, 3, 4}).to(u8)}, {{"sigmoid", true}, {"ignore_index", 1}}},
+                {{x(), p()}, {{"softmax", true}, {"squared", true}}},
+                {{x(), labels({2, 2, 3, 4})}, {{"softmax", true}, {"squared", true}, {"ignore_index", 0}}},
+                {{x(), p()}, {{"sigmoid", true}}},
+                {{p(), p()}},
+                {{normal({3, 4}, generator), uniform({3, 4}, 0.1, 1, generator)}, {{"squared", true}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);

@@ -90,16 +90,17 @@ Tensor padded_by_value(const Tensor& input, const Shape& shape, const Counts& pa
 
 // ---- the modes that repeat elements ----
 
-// Which input position each of the `size + before + after` positions shows.
+// Which input position each of the `size + before + after` positions shows. A negative margin crops; what is
+// circular goes round what the crop leaves, the other modes still see what was cropped.
 Tensor shown_positions(PadMode mode, std::int64_t size, const Margin& margin) {
   check(size > 0, "pad", "axis ", margin.axis, " has size 0, and there is nothing to repeat");
   const std::int64_t widest = std::max(margin.before, margin.after);
-  // Circular: what negative counts crop is gone before the rest is turned round.
-  const std::int64_t first = std::max<std::int64_t>(0, -margin.before);
-  const std::int64_t kept = size - first - std::max<std::int64_t>(0, -margin.after);
   if (mode == PadMode::reflect)
     check(widest < size, "pad", "reflect by (", margin.before, ", ", margin.after, ") of axis ", margin.axis,
           " of size ", size, "; at most ", size - 1, " can be reflected");
+  const std::int64_t cropped = std::max<std::int64_t>(0, -margin.before);
+  const std::int64_t kept =
+      std::max<std::int64_t>(0, size - cropped - std::max<std::int64_t>(0, -margin.after));
   if (mode == PadMode::circular)
     check(widest <= kept, "pad", "circular by (", margin.before, ", ", margin.after, ") of axis ",
           margin.axis, " of size ", size, "; at most ", kept, " can be turned round");
@@ -109,7 +110,8 @@ Tensor shown_positions(PadMode mode, std::int64_t size, const Margin& margin) {
     std::int64_t at = i - margin.before;
     if (mode == PadMode::replicate) at = std::clamp<std::int64_t>(at, 0, size - 1);
     if (mode == PadMode::reflect) at = at < 0 ? -at : at >= size ? 2 * (size - 1) - at : at;
-    if (mode == PadMode::circular) at = first + ((at - first) % kept + kept) % kept;
+    if (mode == PadMode::circular)
+      at = cropped + (i - std::max<std::int64_t>(0, margin.before) + kept) % kept;
     to[i] = at;
   }
   return out;
@@ -170,7 +172,11 @@ Op pad_op() {
                     {{normal({3, 4}, g)}, {{"pad", {1, -1, -2, 3}}}},
                     {{normal({1, 2, 3, 4, 3}, g)}, {{"pad", {2, 1, 0, 3, 1, 0}}, {"mode", "reflect"}}},
                     {{normal({1, 2, 2, 3, 2}, g)}, {{"pad", {2, 1, 0, 3, 1, 0}}, {"mode", "replicate"}}},
-                    {{normal({1, 2, 3, 3, 2}, g)}, {{"pad", {2, 1, -1, 2, 1, 0}}, {"mode", "circular"}}}};
+                    {{normal({1, 2, 3, 4, 2}, g)}, {{"pad", {2, 1, -1, 3, 1, 0}}, {"mode", "circular"}}},
+                    {{normal({4}, g)}, {{"pad", {3, -1}}, {"mode", "circular"}}},
+                    {{normal({2, 4}, g)}, {{"pad", {-1, 2}}, {"mode", "reflect"}}},
+                    {{normal({2, 4}, g)}, {{"pad", {-2, 3, 1, -1}}, {"mode", "replicate"}}},
+                    {{normal({2, 3}, g)}, {{"pad", nlohmann::json::array()}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"pad", {1, 1, 1}}}, "3 counts"},
@@ -178,6 +184,7 @@ Op pad_op() {
                     {{ones({3}, f64)}, {{"pad", {-2, -2}}}, "(-2, -2)"},
                     {{ones({3}, f64)}, {{"pad", {3, 0}}, {"mode", "reflect"}}, "(3, 0)"},
                     {{ones({3}, f64)}, {{"pad", {4, 0}}, {"mode", "circular"}}, "(4, 0)"},
+                    {{ones({3}, f64)}, {{"pad", {-2, 2}}, {"mode", "circular"}}, "at most 1"},
                     {{ones({3}, f64)}, {{"pad", {1, 0}}, {"mode", "reflect"}, {"value", 2.0}}, "value 2"},
                     {{ones({3}, f64)}, {{"pad", {1, 0}}, {"mode", "mirror"}}, "mirror"}};
           }};

@@ -82,15 +82,22 @@ std::pair<Tensor, Tensor> adaptive_max_pool2d_with_indices(const Tensor& input,
 std::pair<Tensor, Tensor> adaptive_max_pool1d_with_indices(const Tensor& input,
                                                            const OutputSize<1>& output_size);
 
-struct MaxUnpool3dOptions {
-  Dims3 kernel_size = 1;
-  std::optional<Dims3> stride = {};  ///< null: kernel_size
-  Dims3 padding = 0;
+template <std::size_t N>
+struct MaxUnpoolOptions {
+  Dims<N> kernel_size = 1;
+  std::optional<Dims<N>> stride = {};  ///< null: kernel_size
+  Dims<N> padding = 0;
   /// The spatial sizes of the result, or all sizes; null: (input - 1) * stride - 2 * padding + kernel_size.
   std::optional<Shape> output_size = {};
 };
+using MaxUnpool3dOptions = MaxUnpoolOptions<3>;
+using MaxUnpool2dOptions = MaxUnpoolOptions<2>;
+using MaxUnpool1dOptions = MaxUnpoolOptions<1>;
+
 /// Zeros with input's values at `indices` (int64, of input's shape), which max_pool3d_with_indices gave.
 /// Throws Error on an index outside the result.
 Tensor max_unpool3d(const Tensor& input, const Tensor& indices, const MaxUnpool3dOptions& options);
+Tensor max_unpool2d(const Tensor& input, const Tensor& indices, const MaxUnpool2dOptions& options);
+Tensor max_unpool1d(const Tensor& input, const Tensor& indices, const MaxUnpool1dOptions& options);
 
 }  // namespace lucid

@@ -96,13 +96,17 @@ Op prod_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             const Tensor one_zero = Tensor::from({1.5, 0, -2, 0.5, 3, 1}, {2, 3}, f64);
             const Tensor two_zeros = Tensor::from({1.5, 0, -2, 0, 3, 1}, {2, 3}, f64);
-            return {{{away_from_zero(normal({}, generator))}},
-                    {{away_from_zero(normal({2, 3, 4}, generator))}},
-                    {{away_from_zero(normal({2, 3, 2, 2, 3}, generator))}, {{"dim", 1}, {"keepdim", true}}},
-                    {{away_from_zero(normal({2, 3, 4}, generator))}, {{"dim", -1}}},
-                    {{one_zero}},
-                    {{two_zeros}},
-                    {{two_zeros}, {{"dim", 0}}}};
+            const std::vector<Sample> floats = {
+                {{away_from_zero(normal({}, generator))}},
+                {{away_from_zero(normal({2, 3, 4}, generator))}},
+                {{away_from_zero(normal({2, 3, 2, 2, 3}, generator))}, {{"dim", 1}, {"keepdim", true}}},
+                {{away_from_zero(normal({2, 3, 4}, generator))}, {{"dim", -1}}},
+                {{one_zero}},
+                {{two_zeros}},
+                {{two_zeros}, {{"dim", 0}}},
+                {{one_zero}, {{"dim", -2}, {"keepdim", true}}},
+                {{randint(1, 4, {2, 3}, i64, &generator)}, {{"dim", 1}, {"dtype", "float64"}}}};
+            return joined(floats, integer_samples(generator));
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"dim", 2}}, "dim 2"}};

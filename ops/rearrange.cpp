@@ -160,7 +160,8 @@ Op flip_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({5}, g)}, {{"dims", {-1}}}},
                     {{normal({2, 3, 2, 3, 4}, g)}, {{"dims", {2, 4}}}},
-                    {{normal({2, 3}, g)}, {{"dims", nlohmann::json::array()}}}};
+                    {{normal({2, 3}, g)}, {{"dims", nlohmann::json::array()}}},
+                    {{normal({2, 3, 2}, g)}, {{"dims", {-2, 0}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"dims", {2}}}, "dim 2"},
@@ -181,7 +182,9 @@ Op roll_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({5}, g)}, {{"shifts", 2}, {"dims", 0}}},
                     {{normal({2, 3, 2, 3, 4}, g)}, {{"shifts", {-1, 7}}, {"dims", {3, -1}}}},
-                    {{normal({2, 3}, g)}, {{"shifts", -2}, {"dims", nullptr}}}};
+                    {{normal({2, 3}, g)}, {{"shifts", -2}, {"dims", nullptr}}},
+                    {{normal({2, 3}, g)}, {{"shifts", {1, -5}}, {"dims", {-1, 1}}}},
+                    {{normal({2, 3}, g)}, {{"shifts", {4}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"shifts", {1, 2}}, {"dims", {0}}}, "(1, 2)"},

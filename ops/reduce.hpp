@@ -41,6 +41,14 @@ Tensor var(const Tensor& input, const DimList& dim = {}, std::int64_t correction
 /// gradient is taken as 0.
 Tensor std(const Tensor& input, const DimList& dim = {}, std::int64_t correction = 1, bool keepdim = false);
 
+/// (var, mean) and (std, mean).
+std::pair<Tensor, Tensor> var_mean(const Tensor& input, const DimList& dim = {}, std::int64_t correction = 1,
+                                   bool keepdim = false);
+std::pair<Tensor, Tensor> std_mean(const Tensor& input, const DimList& dim = {}, std::int64_t correction = 1,
+                                   bool keepdim = false);
+/// (amin, amax).
+std::pair<Tensor, Tensor> aminmax(const Tensor& input, const DimList& dim = {}, bool keepdim = false);
+
 /// Product along one axis, or of everything. Integers multiply in int64.
 Tensor prod(const Tensor& input, std::optional<std::int64_t> dim = {}, bool keepdim = false,
             std::optional<DType> dtype = {});

@@ -58,7 +58,19 @@ std::vector<Sample> reduction_samples(Generator& generator) {
           {{normal(volume, generator)}, {{"dim", 1}, {"keepdim", true}}},
           {{normal(volume, generator)}, {{"dim", {0, 2, 3, 4}}}},
           {{normal(volume, generator)}, {{"dim", {0, -2}}}},
-          {{normal({4, 2, 3}, generator)}, {{"dim", {-1}}}}};
+          {{normal({4, 2, 3}, generator)}, {{"dim", {-1}}}},
+          {{normal({2, 3, 2, 2}, generator)}, {{"dim", {-3, 3}}, {"keepdim", true}}}};
+}
+
+std::vector<Sample> integer_samples(Generator& generator) {
+  return {{{randint(-2, 3, {2, 3, 4}, i64, &generator)}},
+          {{randint(-2, 3, {2, 3, 4}, i32, &generator)}, {{"dim", 1}}},
+          {{randint(0, 2, {2, 3, 2}, boolean, &generator)}, {{"dim", -1}, {"keepdim", true}}}};
+}
+
+std::vector<Sample> joined(std::vector<Sample> samples, std::vector<Sample> more) {
+  samples.insert(samples.end(), more.begin(), more.end());
+  return samples;
 }
 
 std::vector<Sample> distinct(std::vector<Sample> samples) {

@@ -29,10 +29,14 @@ Tensor with_kept_dims(const Tensor& reduced, const Shape& shape, const std::vect
 Tensor expand_reduced(const Tensor& reduced, const Shape& shape, const std::vector<std::int64_t>& dims,
                       bool keepdim);
 
-/// Calls over one axis, several, all, kept and dropped ones; of rank 0, 1, 3 and 5.
+/// Calls of floats over one axis, several, all, kept and dropped ones; of rank 0, 1, 3 and 5.
 std::vector<Sample> reduction_samples(Generator& generator);
 /// The same calls with values that are all different, by at least 0.01 within an input.
 std::vector<Sample> distinct(std::vector<Sample> samples);
+/// Integers and bools, over everything and along one axis: many equal values. They have no gradient.
+std::vector<Sample> integer_samples(Generator& generator);
+/// `samples` and then `more`.
+std::vector<Sample> joined(std::vector<Sample> samples, std::vector<Sample> more);
 /// An axis out of range and one given twice.
 std::vector<ErrorCase> reduction_errors();
 

@@ -24,6 +24,10 @@ Tensor maximum(const Tensor& input, const Tensor& other);
 /// The smaller; NaN if either is. Where both are equal the gradient goes half to each.
 Tensor minimum(const Tensor& input, const Tensor& other);
 
+/// PyTorch's other names of maximum and minimum.
+inline Tensor max(const Tensor& input, const Tensor& other) { return maximum(input, other); }
+inline Tensor min(const Tensor& input, const Tensor& other) { return minimum(input, other); }
+
 /// min(max(input, min), max), so `max` where the bounds cross; the gradient passes at the bounds. Throws
 /// Error when both bounds are missing.
 Tensor clamp(const Tensor& input, const std::optional<Scalar>& min,

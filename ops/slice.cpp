@@ -170,7 +170,9 @@ Op slice_op() {
             return {{{normal({5, 2}, generator)}, {{"start", 1}, {"end", 4}}},
                     {{normal({2, 3, 7}, generator)}, {{"dim", -1}, {"start", 1}, {"step", 3}}},
                     {{normal({2, 3, 4, 2, 2}, generator)}, {{"dim", 2}, {"start", -3}, {"end", -1}}},
-                    {{normal({4}, generator)}, {{"start", 3}, {"end", 1}}}};
+                    {{normal({4}, generator)}, {{"start", 3}, {"end", 1}}},
+                    {{normal({5, 2}, generator)}, {{"start", -9}, {"end", 9}, {"step", 2}}},
+                    {{normal({5}, generator)}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({4}, f64)}, {{"step", 0}}, "step 0"},
@@ -220,7 +222,8 @@ Op select_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({5, 2}, generator)}, {{"index", 3}}},
                     {{normal({2, 3, 4, 2, 2}, generator)}, {{"dim", 1}, {"index", -1}}},
-                    {{normal({4}, generator)}, {{"index", 0}}}};
+                    {{normal({4}, generator)}, {{"index", 0}}},
+                    {{normal({2, 3, 2}, generator)}, {{"dim", -2}, {"index", -3}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({4}, f64)}, {{"index", 4}}, "index 4"},

@@ -60,6 +60,9 @@ Tensor softmax(const Tensor& input, std::int64_t dim, std::optional<DType> dtype
 Tensor log_softmax(const Tensor& input, std::int64_t dim, std::optional<DType> dtype) {
   return normalized("log_softmax", input, dim, dtype, true, log_softmax_backward);
 }
+Tensor softmin(const Tensor& input, std::int64_t dim, std::optional<DType> dtype) {
+  return softmax(-(dtype ? input.to(*dtype) : input), dim);
+}
 
 namespace ops {
 namespace {
@@ -77,7 +80,8 @@ Op softmax_like_op(std::string name, std::string doc, Function function) {
             {{normal({6}, generator)}, {{"dim", 0}}},
             {{normal({2, 3, 2, 3, 4}, generator)}, {{"dim", 1}}},
             {{normal({2, 3, 2, 3, 4}, generator) * 30.0}, {{"dim", -2}}},
-            {{normal({2, 130}, generator)}, {{"dim", -1}, {"dtype", "float64"}}}};
+            {{normal({2, 130}, generator)}, {{"dim", -1}, {"dtype", "float64"}}},
+            {{randint(-3, 4, {2, 3}, i64, &generator)}, {{"dtype", "float64"}}}};
   };
   op.errors = []() -> std::vector<ErrorCase> {
     return {{{ones({2, 3}, f64)}, {{"dim", 2}}, "dim 2"}, {{ones({2, 3}, i64)}, {{"dim", 1}}, "int64"}};

@@ -13,4 +13,7 @@ Tensor softmax(const Tensor& input, std::int64_t dim, std::optional<DType> dtype
 /// log(softmax(x)), exact where softmax(x) would round to 0.
 Tensor log_softmax(const Tensor& input, std::int64_t dim, std::optional<DType> dtype = {});
 
+/// softmax(-x).
+Tensor softmin(const Tensor& input, std::int64_t dim, std::optional<DType> dtype = {});
+
 }  // namespace lucid

@@ -84,6 +84,10 @@ Tensors parts_of(const Tensor& input, std::size_t axis, const std::vector<std::i
   return out;
 }
 
+// As in PyTorch, an axis of size 0 is cut into as many parts as asked for; nothing but this bounds their
+// number.
+constexpr std::int64_t kMostEmptyParts = 1 << 16;
+
 // A size-0 axis still has one, empty, part.
 std::vector<std::int64_t> even_sizes(std::int64_t total, std::int64_t size) {
   std::vector<std::int64_t> sizes;
@@ -91,12 +95,6 @@ std::vector<std::int64_t> even_sizes(std::int64_t total, std::int64_t size) {
     sizes.push_back(std::min(left, size));
   if (sizes.empty()) sizes.push_back(0);
   return sizes;
-}
-
-std::size_t parts_of_nothing(std::int64_t chunks) {
-  constexpr std::int64_t kMost = 1 << 16;
-  check(chunks <= kMost, "chunk", "chunks ", chunks, " of an axis of size 0; at most ", kMost, " are made");
-  return static_cast<std::size_t>(chunks);
 }
 
 }  // namespace
@@ -134,8 +132,9 @@ Tensors chunk(const Tensor& input, std::int64_t chunks, std::int64_t dim) {
   const std::size_t axis = split_axis("chunk", input, dim);
   check(chunks > 0, "chunk", "chunks ", chunks, " is not positive");
   const std::int64_t total = input.shape()[axis];
-  // Of nothing, PyTorch makes as many parts as were asked for.
-  const auto sizes = total == 0 ? std::vector<std::int64_t>(parts_of_nothing(chunks), 0)
+  check(total > 0 || chunks <= kMostEmptyParts, "chunk", "chunks ", chunks, " of an axis of size 0; at most ",
+        kMostEmptyParts, " empty parts are made");
+  const auto sizes = total == 0 ? std::vector<std::int64_t>(static_cast<std::size_t>(chunks), 0)
                                 : even_sizes(total, total / chunks + (total % chunks != 0));
   const Tensors out = parts_of(input, axis, sizes);
   autograd::record_all("chunk", out, std::span(&input, 1), {},
@@ -159,7 +158,9 @@ Op split_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({5, 2}, g)}, {{"split_size_or_sections", 2}}},
                     {{normal({2, 5, 2, 1, 2}, g)}, {{"split_size_or_sections", {1, 4}}, {"dim", 1}}},
-                    {{normal({2, 3}, g)}, {{"split_size_or_sections", {0, 3}}, {"dim", -1}}}};
+                    {{normal({2, 3}, g)}, {{"split_size_or_sections", {0, 3}}, {"dim", -1}}},
+                    {{normal({2, 3, 2}, g)}, {{"split_size_or_sections", 4}, {"dim", -2}}},
+                    {{normal({6}, g)}, {{"split_size_or_sections", 3}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({4}, f64)}, {{"split_size_or_sections", {1, 2}}}, "add up to 3"},
@@ -181,11 +182,14 @@ Op chunk_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({5, 2}, g)}, {{"chunks", 2}}},
                     {{normal({2, 4}, g)}, {{"chunks", 4}, {"dim", 1}}},
-                    {{normal({2}, g)}, {{"chunks", 3}}}};
+                    {{normal({2}, g)}, {{"chunks", 3}}},
+                    {{normal({2, 5, 2}, g)}, {{"chunks", 3}, {"dim", -2}}},
+                    {{ones({2, 0}, i64)}, {{"chunks", 3}, {"dim", 1}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({4}, f64)}, {{"chunks", 0}}, "chunks 0"},
-                    {{ones({4}, f64)}, {{"chunks", 2}, {"dim", 1}}, "dim 1"}};
+                    {{ones({4}, f64)}, {{"chunks", 2}, {"dim", 1}}, "dim 1"},
+                    {{ones({0}, f64)}, {{"chunks", std::int64_t{1} << 40}}, "size 0"}};
           },
           .linear_in = {0}};
 }

@@ -99,6 +99,7 @@ Op sum_like_op(std::string name, std::string doc, Function function) {
   op.samples = [](Generator& generator) {
     auto samples = reduction_samples(generator);
     samples.push_back({{normal({2, 3}, generator)}, {{"dim", 0}, {"dtype", "float64"}}});
+    samples.push_back({{randint(-4, 5, {2, 3}, i64, &generator)}, {{"dim", -1}, {"dtype", "float64"}}});
     return samples;
   };
   op.errors = reduction_errors;
@@ -113,6 +114,9 @@ Op sum_like_op(std::string name, std::string doc, Function function) {
 
 Op sum_op() {
   Op op = sum_like_op("sum", "sum of input over the axes dim (all when null)", lucid::sum);
+  op.samples = [floats = op.samples](Generator& generator) {
+    return joined(floats(generator), integer_samples(generator));
+  };
   op.exact_on_integers = true;
   return op;
 }

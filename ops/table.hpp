@@ -17,6 +17,7 @@
   X(adaptive_max_pool3d)              \
   X(add)                              \
   X(addmm)                            \
+  X(affine_grid)                      \
   X(all)                              \
   X(amax)                             \
   X(amin)                             \
@@ -55,6 +56,8 @@
   X(distance_transform_edt)           \
   X(div)                              \
   X(dropout)                          \
+  X(dropout1d)                        \
+  X(dropout2d)                        \
   X(dropout3d)                        \
   X(elu)                              \
   X(embedding)                        \
@@ -72,6 +75,7 @@
   X(gelu)                             \
   X(generalized_dice_loss)            \
   X(getitem)                          \
+  X(grid_sample)                      \
   X(group_norm)                       \
   X(gt)                               \
   X(hardsigmoid)                      \
@@ -106,6 +110,8 @@
   X(max_pool1d)                       \
   X(max_pool2d)                       \
   X(max_pool3d)                       \
+  X(max_unpool1d)                     \
+  X(max_unpool2d)                     \
   X(max_unpool3d)                     \
   X(maximum)                          \
   X(mean)                             \
@@ -124,7 +130,9 @@
   X(overlap_sums)                     \
   X(pad)                              \
   X(permute)                          \
+  X(pixel_shuffle)                    \
   X(pixel_shuffle3d)                  \
+  X(pixel_unshuffle)                  \
   X(pixel_unshuffle3d)                \
   X(pow)                              \
   X(prelu)                            \
@@ -136,6 +144,7 @@
   X(rms_norm)                         \
   X(roll)                             \
   X(rsqrt)                            \
+  X(scaled_dot_product_attention)     \
   X(scatter_add)                      \
   X(select)                           \
   X(selu)                             \

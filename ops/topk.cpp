@@ -83,7 +83,7 @@ Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool
 
 }  // namespace
 
-std::pair<Tensor, Tensor> topk(const Tensor& given, std::int64_t k, std::int64_t dim, bool largest) {
+std::pair<Tensor, Tensor> topk(const Tensor& given, std::int64_t k, std::int64_t dim, bool largest, bool) {
   check(given.defined(), "topk", "the tensor is undefined");
   const std::size_t axis = normalize_axis("topk", dim, given.shape().size());
   const Tensor input = given.dim() == 0 ? given.unsqueeze(0) : given;
@@ -132,13 +132,17 @@ Op topk_op() {
           .defaults = default_options<TopkOptions>(),
           .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
             const auto o = read_options<TopkOptions>("topk", options);
-            const auto [values, indices] = lucid::topk(in[0], o.k, o.dim, o.largest);
+            const auto [values, indices] = lucid::topk(in[0], o.k, o.dim, o.largest, o.sorted);
             return {values, indices};
           },
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({7}, g)}, {{"k", 3}}},
                     {{normal({2, 4, 3}, g)}, {{"k", 2}, {"dim", 1}, {"largest", false}}},
-                    {{normal({2, 3}, g)}, {{"k", 3}, {"dim", 1}}}};
+                    {{normal({2, 3}, g)}, {{"k", 3}, {"dim", 1}}},
+                    {{normal({4, 2, 2}, g)}, {{"k", 2}, {"dim", -3}, {"sorted", false}}},
+                    {{normal({}, g)}, {{"dim", 0}}},
+                    {{randint(0, 3, {2, 6}, i64, &g)}, {{"k", 4}}},
+                    {{randint(0, 3, {6}, i64, &g)}, {{"k", 4}, {"largest", false}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({3}, f64)}, {{"k", 4}}, "k 4"}, {{ones({3}, f64)}, {{"k", -1}}, "k -1"}};
@@ -146,24 +150,25 @@ Op topk_op() {
 }
 
 Op one_hot_op() {
-  return {
-      .name = "one_hot",
-      .doc = "input (...) of classes to int64 (..., num_classes) with 1 at each class",
-      .inputs = {{"input"}},
-      .defaults = default_options<OneHotOptions>(),
-      .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
-        return {lucid::one_hot(in[0], read_options<OneHotOptions>("one_hot", options).num_classes)};
-      },
-      .samples = [](Generator& g) -> std::vector<Sample> {
-        return {{{randint(0, 3, {5}, i64, &g)}, {{"num_classes", 4}}}, {{randint(0, 3, {2, 2}, i64, &g)}}};
-      },
-      .errors = []() -> std::vector<ErrorCase> {
-        return {{{full({2}, 3, i64)}, {{"num_classes", 3}}, "class 3"},
-                {{full({2}, -2, i64)}, {}, "class -2"},
-                {{ones({2}, f64)}, {}, "float64"},
-                {{ones({2}, i64)}, {{"num_classes", 0}}, "num_classes 0"}};
-      },
-      .differentiable = false};
+  return {.name = "one_hot",
+          .doc = "input (...) of classes to int64 (..., num_classes) with 1 at each class",
+          .inputs = {{"input"}},
+          .defaults = default_options<OneHotOptions>(),
+          .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
+            return {lucid::one_hot(in[0], read_options<OneHotOptions>("one_hot", options).num_classes)};
+          },
+          .samples = [](Generator& g) -> std::vector<Sample> {
+            return {{{randint(0, 3, {5}, i64, &g)}, {{"num_classes", 4}}},
+                    {{randint(0, 3, {2, 2}, i64, &g)}},
+                    {{randint(0, 3, {}, i32, &g)}, {{"num_classes", 3}}}};
+          },
+          .errors = []() -> std::vector<ErrorCase> {
+            return {{{full({2}, 3, i64)}, {{"num_classes", 3}}, "class 3"},
+                    {{full({2}, -2, i64)}, {}, "class -2"},
+                    {{ones({2}, f64)}, {}, "float64"},
+                    {{ones({2}, i64)}, {{"num_classes", 0}}, "num_classes 0"}};
+          },
+          .differentiable = false};
 }
 
 }  // namespace ops

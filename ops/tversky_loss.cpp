@@ -60,7 +60,9 @@ std::vector<Sample> tversky_samples(Generator& generator) {
            {{"softmax", true}, {"include_background", false}, {"batch", true}, {"ignore_index", 1}}},
           {{x(), p()}, {{"sigmoid", true}, {"alpha", 0.2}, {"beta", 1.5}, {"reduction", "none"}}},
           {{p(), p()}, {{"alpha", 0}, {"reduction", "sum"}}},
-          {{x(), randint(0, 2, {2, 2, 3, 4}, i32, &generator)}, {{"softmax", true}, {"present_only", true}}}};
+          {{x(), randint(0, 2, {2, 2, 3, 4}, i32, &generator)}, {{"softmax", true}, {"present_only", true}}},
+          {{normal({2, 3, 4}, generator), zeros({2, 4}, i64)},
+           {{"sigmoid", true}, {"smooth_nr", 0.5}, {"smooth_dr", 0.75}, {"reduction", "none"}}}};
 }
 
 std::vector<ErrorCase> tversky_errors() {

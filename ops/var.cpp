@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 
 #include "autograd/record.hpp"
 #include "ops/kernels/moments.hpp"
@@ -29,13 +28,13 @@ std::int64_t correction_of(std::string_view op, const VarOptions& options) {
   return options.correction.value_or(options.unbiased.value_or(true) ? 1 : 0);
 }
 
-// 1 / (n - correction): NaN or infinite where there are too few elements, as the variance then is.
+// 1 / (n - correction), infinite where there are too few elements: the variance then is infinite, or NaN
+// where nothing deviates either.
 double inverse_freedom(const Shape& shape, const kernels::Axes& axes, std::int64_t correction) {
   double count = 1;
   for (const std::size_t axis : axes)
     if (axis < shape.size()) count *= static_cast<double>(shape[axis]);
-  const double freedom = std::max(0.0, count - static_cast<double>(correction));
-  return freedom > 0 ? 1.0 / freedom : std::numeric_limits<double>::quiet_NaN();
+  return 1.0 / std::max(0.0, count - static_cast<double>(correction));
 }
 
 // d var / dx_i = 2 (x_i - mean) / (n - correction)
@@ -88,6 +87,14 @@ Tensor var(const Tensor& input, const DimList& dim, std::int64_t correction, boo
 Tensor std(const Tensor& input, const DimList& dim, std::int64_t correction, bool keepdim) {
   return deviation("std", input, {{dim}, correction, {}, keepdim}, true);
 }
+std::pair<Tensor, Tensor> var_mean(const Tensor& input, const DimList& dim, std::int64_t correction,
+                                   bool keepdim) {
+  return {var(input, dim, correction, keepdim), mean(input, dim, keepdim)};
+}
+std::pair<Tensor, Tensor> std_mean(const Tensor& input, const DimList& dim, std::int64_t correction,
+                                   bool keepdim) {
+  return {lucid::std(input, dim, correction, keepdim), mean(input, dim, keepdim)};
+}
 
 namespace ops {
 namespace {
@@ -107,7 +114,8 @@ Op var_like_op(std::string name, std::string doc, Function function) {
             {{normal(volume, generator)}, {{"dim", 1}, {"keepdim", true}, {"unbiased", false}}},
             {{normal(volume, generator)}, {{"dim", {0, 2, 3, 4}}, {"correction", 2}}},
             {{normal(volume, generator)}, {{"dim", {0, -2}}, {"correction", 0}}},
-            {{normal(volume, generator) + 100.0}, {{"dim", {2, 3, 4}}, {"keepdim", true}}}};
+            {{normal(volume, generator) + 100.0}, {{"dim", {2, 3, 4}}, {"keepdim", true}}},
+            {{normal({2, 4}, generator)}, {{"dim", -1}, {"unbiased", true}}}};
   };
   op.errors = [] {
     auto errors = reduction_errors();

@@ -167,6 +167,8 @@ Op norm_op() {
                 const nlohmann::json orders = {2, 1, 3, "inf", "-inf", 1.5, "fro", 0, -1};
                 for (std::size_t i = 0; i < samples.size(); ++i)
                   samples[i].options["p"] = orders[i % orders.size()];
+                samples.push_back({{Tensor::from({0, 1.5, -2, 0.5}, {2, 2}, f64)}, {{"p", 3}, {"dim", 1}}});
+                samples.push_back({{Tensor::from({1, 1.5, -2, 0.5}, {2, 2}, f64)}, {{"p", 0}}});
                 return samples;
               },
           .errors =

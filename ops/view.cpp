@@ -192,7 +192,8 @@ Op reshape_op() {
                     {{normal({2, 3, 2, 3, 2}, generator)}, {{"shape", {2, 3, 12}}}},
                     {{normal({3, 4}, generator).transpose(0, 1)}, {{"shape", {2, 1, 6}}}},
                     {{normal({6}, generator)}, {{"shape", {1, 3, 2, 1}}}},
-                    {{normal({1, 1}, generator)}, {{"shape", nlohmann::json::array()}}}};
+                    {{normal({1, 1}, generator)}, {{"shape", nlohmann::json::array()}}},
+                    {{normal({}, generator)}, {{"shape", {-1, 1}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"shape", {-1, -1}}}, "(-1, -1)"},
@@ -238,6 +239,7 @@ Op squeeze_op() {
             return {{{normal({2, 1, 3, 1}, generator)}},
                     {{normal({2, 1, 3, 1}, generator)}, {{"dim", -1}}},
                     {{normal({2, 1, 3, 1}, generator)}, {{"dim", 0}}},
+                    {{normal({2, 1, 3, 1}, generator)}, {{"dim", 1}}},
                     {{normal({}, generator)}, {{"dim", 0}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
@@ -257,6 +259,7 @@ Op unsqueeze_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({2, 3}, generator)}},
                     {{normal({2, 3}, generator)}, {{"dim", -1}}},
+                    {{normal({2, 3}, generator)}, {{"dim", -3}}},
                     {{normal({2, 3, 2, 2}, generator)}, {{"dim", 2}}},
                     {{normal({}, generator)}}};
           },

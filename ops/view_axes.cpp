@@ -134,7 +134,9 @@ Op transpose_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({2, 3}, generator)}},
                     {{normal({2, 3, 4}, generator)}, {{"dim0", -1}, {"dim1", 0}}},
-                    {{normal({2, 3, 2, 2, 2}, generator)}, {{"dim0", 1}, {"dim1", 4}}}};
+                    {{normal({2, 3, 2, 2, 2}, generator)}, {{"dim0", 1}, {"dim1", 4}}},
+                    {{normal({}, generator)}, {{"dim0", 0}, {"dim1", -1}}},
+                    {{normal({2, 3}, generator)}, {{"dim0", 1}, {"dim1", -1}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"dim0", 0}, {"dim1", 2}}, "dim 2"}};
@@ -153,7 +155,8 @@ Op expand_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({3, 1}, generator)}, {{"sizes", {2, 3, 4}}}},
                     {{normal({1, 3, 1, 1, 1}, generator)}, {{"sizes", {2, -1, 2, 1, 3}}}},
-                    {{normal({}, generator)}, {{"sizes", {2, 2}}}}};
+                    {{normal({}, generator)}, {{"sizes", {2, 2}}}},
+                    {{normal({2, 3}, generator)}, {{"sizes", {-1, -1}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"sizes", {2, 4}}}, "(2, 4)"},

@@ -248,7 +248,9 @@ Tensor place_positions(const Tensor& given, const Tensor& given_positions, const
     const T* x = input.data<T>();
     T* y = out.mutable_data<T>();
     const std::int64_t* p = positions.data<std::int64_t>();
-    parallel_for(from.blocks, 1, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t grain =
+        std::max<std::int64_t>(1, kElementGrain / std::max<std::int64_t>(1, to.size()));
+    parallel_for(from.blocks, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t block = begin; block < end; ++block) {
         T* target = y + block * to.size();
         std::fill(target, target + to.size(), T(0));

@@ -190,6 +190,9 @@ Convolution::~Convolution() = default;
 
 std::unique_ptr<Convolution> Convolution::make(const ConvProblem& problem, ConvPass pass,
                                                const Strides& strides, bool has_bias) {
+  // Backward primitives take no bias.
+  const bool is_forward = pass == (problem.geometry.transposed ? ConvPass::x : ConvPass::y);
+  if (has_bias && !is_forward) return nullptr;
   const auto description = described(problem, has_bias);
   if (!description) return nullptr;
   auto state = std::make_unique<State>();

@@ -13,7 +13,8 @@ namespace lucid::onednn {
 /// One primitive for one shape, ready to run. A geometry that is `transposed` runs as a deconvolution.
 class Convolution {
  public:
-  /// nullptr when oneDNN has none: sizes beyond 32 bits, padding that it refuses, no implementation.
+  /// nullptr when oneDNN has none: sizes beyond 32 bits, padding that it refuses, a bias on a gradient, no
+  /// implementation.
   /// `weight_strides` are those that run()'s weight will have.
   static std::unique_ptr<Convolution> make(const ops::ConvProblem& problem, ops::ConvPass pass,
                                            const Strides& weight_strides, bool has_bias);

@@ -53,7 +53,12 @@ void define_arithmetic(Definitions& d) {
         zip(in[0], in[1], [alpha = o["alpha"].get<double>()](double a, double b) { return a - alpha * b; })};
   };
   d["mul"] = of_two([](double a, double b) { return a * b; });
-  d["div"] = of_two([](double a, double b) { return a / b; });
+  d["div"] = [](const Arrays& in, const json& o) -> Arrays {
+    const json& mode = o["rounding_mode"];
+    return {zip(in[0], in[1], [&](double a, double b) {
+      return mode.is_null() ? a / b : mode == "floor" ? std::floor(a / b) : std::trunc(a / b);
+    })};
+  };
   d["maximum"] = of_two([](double a, double b) { return a < b ? b : a; });
   d["minimum"] = of_two([](double a, double b) { return b < a ? b : a; });
   d["pow"] = [](const Arrays& in, const json& o) -> Arrays {

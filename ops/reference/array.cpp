@@ -1,8 +1,11 @@
 #include "ops/reference/array.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+
+#include "lucid/dtype.hpp"
 
 namespace lucid::reference {
 
@@ -45,6 +48,33 @@ std::vector<std::size_t> axes_of(const nlohmann::json& option, std::size_t rank)
   }
   std::sort(axes.begin(), axes.end());
   return axes;
+}
+
+Array picked(const Array& input, std::size_t axis, const std::vector<std::int64_t>& positions) {
+  Shape shape = input.shape;
+  shape[axis] = static_cast<std::int64_t>(positions.size());
+  return generate(shape, [&](Index index) {
+    index[axis] = positions[static_cast<std::size_t>(index[axis])];
+    return input.at(index);
+  });
+}
+
+std::vector<std::int64_t> integers_of(const nlohmann::json& option) {
+  if (option.is_array()) return option;
+  return {option.get<std::int64_t>()};
+}
+
+double rounded_to(const std::string& dtype, double x) {
+  if (dtype == "float64") return x;
+  if (dtype == "float32") return static_cast<double>(static_cast<float>(x));
+  if (dtype == "bfloat16") return static_cast<double>(static_cast<float>(bfloat16(static_cast<float>(x))));
+  if (dtype == "bool") return x != 0;
+  return std::trunc(x);
+}
+
+Array converted(const Array& input, const nlohmann::json& dtype) {
+  if (dtype.is_null()) return input;
+  return map(input, [name = dtype.get<std::string>()](double x) { return rounded_to(name, x); });
 }
 
 }  // namespace lucid::reference

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <vector>
 
 #include "lucid/shape.hpp"
@@ -101,5 +102,36 @@ Array reduce(const Array& input, const std::vector<std::size_t>& axes, bool keep
   for (std::size_t i = axes.size(); i-- > 0;) out.shape.erase(axes[i]);
   return out;
 }
+
+/// Calls f(values) with each line along `axis`; it returns the line, of `size` elements, that takes its
+/// place.
+template <class F>
+Array along(const Array& input, std::size_t axis, std::int64_t size, F&& f) {
+  if (input.rank() == 0) return {{}, f(input.values)};
+  Shape lines = input.shape, shape = input.shape;
+  lines[axis] = 1;
+  shape[axis] = size;
+  Array out(shape);
+  for_each_index(lines, [&](const Index& line) {
+    std::vector<double> values;
+    Index index = line;
+    for (index[axis] = 0; index[axis] < input.shape[axis]; ++index[axis]) values.push_back(input.at(index));
+    const std::vector<double> results = f(static_cast<const std::vector<double>&>(values));
+    for (index[axis] = 0; index[axis] < size; ++index[axis])
+      out.at(index) = results[static_cast<std::size_t>(index[axis])];
+  });
+  return out;
+}
+
+/// The slices of `input` along `axis` at `positions`, one after the other.
+Array picked(const Array& input, std::size_t axis, const std::vector<std::int64_t>& positions);
+
+/// An option that is one integer or a list of them.
+std::vector<std::int64_t> integers_of(const nlohmann::json& option);
+
+/// `x` as the type of that name holds it.
+double rounded_to(const std::string& dtype, double x);
+/// `input` in the type that the option `dtype` names, or as it is when that is null.
+Array converted(const Array& input, const nlohmann::json& dtype);
 
 }  // namespace lucid::reference

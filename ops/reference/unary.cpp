@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
-#include "lucid/dtype.hpp"
 #include "ops/reference/definitions.hpp"
 
 namespace lucid::reference {
@@ -41,14 +40,6 @@ double gelu_tanh(double x) {
   return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
 }
 
-double rounded_to(const std::string& dtype, double x) {
-  if (dtype == "float64") return x;
-  if (dtype == "float32") return static_cast<double>(static_cast<float>(x));
-  if (dtype == "bfloat16") return static_cast<double>(static_cast<float>(bfloat16(static_cast<float>(x))));
-  if (dtype == "bool") return x != 0;
-  return std::trunc(x);
-}
-
 void define_math(Definitions& d) {
   d["abs"] = of_one([](double x) { return std::fabs(x); });
   d["neg"] = of_one([](double x) { return -x; });
@@ -67,9 +58,7 @@ void define_math(Definitions& d) {
   d["sigmoid"] = of_one(sigmoid);
   d["logical_not"] = of_one([](double x) { return x == 0; });
   d["clone"] = of_one([](double x) { return x; });
-  d["to"] = [](const Arrays& in, const json& o) -> Arrays {
-    return {map(in[0], [dtype = o["dtype"].get<std::string>()](double x) { return rounded_to(dtype, x); })};
-  };
+  d["to"] = [](const Arrays& in, const json& o) -> Arrays { return {converted(in[0], o["dtype"])}; };
 }
 
 void define_smooth_activations(Definitions& d) {

@@ -4,6 +4,7 @@
 
 #include "lucid/random.hpp"
 #include "nn/activation.hpp"
+#include "nn/adaptive_pool.hpp"
 #include "nn/conv.hpp"
 #include "nn/dropout.hpp"
 #include "nn/linear.hpp"
@@ -110,8 +111,7 @@ TEST_CASE("pools and upsampling") {
   CHECK(nn::AdaptiveAvgPool3d(1)(x).item<float>() == 3.5f);
   CHECK(nn::Upsample({.scale_factor = {2}})(x).shape() == Shape{1, 1, 4, 4, 4});
   CHECK(nn::MaxPool3d({.kernel_size = 3, .stride = 2, .padding = 1}).str() ==
-        "MaxPool3d(kernel_size=(3, 3, 3), stride=(2, 2, 2), padding=(1, 1, 1), dilation=(1, 1, 1), "
-        "ceil_mode=False)");
+        "MaxPool3d(kernel_size=3, stride=2, padding=1, dilation=1, ceil_mode=False)");
   CHECK_THROWS_WITH_AS(nn::MaxPool3d({.kernel_size = 2, .padding = 2}),
                        doctest::Contains("padding is (2, 2, 2)"), Error);
   CHECK_THROWS_WITH_AS(nn::MaxPool3d(0), doctest::Contains("kernel_size is (0, 0, 0)"), Error);

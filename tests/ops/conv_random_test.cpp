@@ -92,21 +92,49 @@ TEST_CASE("convolutions and their gradients match the definition over random par
   }
 }
 
-TEST_CASE("the partials of the trilinear form are adjoint to each other") {
+TEST_CASE("convolutions are adjoint to their gradients over random parameters, to the last bit on integers") {
   Generator generator(11);
-  for (int draw = 0; draw < 200; ++draw) {
+  struct {
+    int strides_beyond_kernel = 0, dilations = 0, groups = 0, output_paddings = 0, sizes_of_one = 0;
+  } seen;
+  constexpr int draws = 520;
+  for (int draw = 0; draw < draws; ++draw) {
     const bool transposed = draw % 2 == 1;
+    const DType dtype = draw / 2 % 2 == 1 ? f32 : f64;
     Dims3 output_padding = 0;
     const Form p = naive::draw(generator, transposed, &output_padding);
-    INFO(text(p, transposed));
-    const ops::ConvGeometry g = geometry_of(p, transposed);
-    const Tensor x = ops::normal(p.x_shape(), generator), w = ops::normal(p.weight_shape(), generator),
-                 y = ops::normal(p.y_shape(), generator);
-    const double by_y = dot(ops::conv_form_y(g, x, w), y);
-    const double scale = 1e-12 * std::sqrt(dot(x, x) * dot(w, w) * dot(y, y)) + 1e-300;
-    CHECK(std::abs(by_y - dot(ops::conv_form_x(g, y, w), x)) <= scale);
-    CHECK(std::abs(by_y - dot(ops::conv_form_w(g, x, y), w)) <= scale);
+    INFO(text(p, transposed), str(" output padding ", output_padding, " ", dtype));
+    bool stride_beyond_kernel = false, dilated = false, padded = false, size_of_one = false;
+    for (std::size_t i = 0; i < 3; ++i) {
+      stride_beyond_kernel = stride_beyond_kernel || p.stride[i] > p.kernel[i];
+      dilated = dilated || (p.dilation[i] > 1 && p.kernel[i] > 1);
+      padded = padded || output_padding[i] > 0;
+      size_of_one = size_of_one || p.x[i] == 1 || p.y[i] == 1;
+    }
+    seen.strides_beyond_kernel += stride_beyond_kernel;
+    seen.dilations += dilated;
+    seen.groups += p.groups > 1;
+    seen.output_paddings += padded;
+    seen.sizes_of_one += size_of_one;
+
+    const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, dtype, &generator); };
+    const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape());
+    const Tensor input = transposed ? y : x, cotangent = transposed ? x : y;
+    input.requires_grad_();
+    w.requires_grad_();
+    const Tensor out = call(p, transposed, output_padding, input, w);
+    REQUIRE(out.shape() == cotangent.shape());
+    out.backward(cotangent);
+    // No product or sum here needs more than float32's 24 bits.
+    const double forward = dot(out, cotangent);
+    CHECK(forward == dot(input, input.grad()));
+    CHECK(forward == dot(w, w.grad()));
   }
+  CHECK(seen.strides_beyond_kernel >= draws / 10);
+  CHECK(seen.dilations >= draws / 10);
+  CHECK(seen.groups >= draws / 10);
+  CHECK(seen.output_paddings >= draws / 10);
+  CHECK(seen.sizes_of_one >= draws / 10);
 }
 
 TEST_CASE("many channels, wide rows and odd sizes match the definition") {

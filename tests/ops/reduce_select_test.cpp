@@ -82,7 +82,7 @@ TEST_CASE("extrema of integers and bool") {
   CHECK_FALSE(amin(Tensor::from({0, 1}, {2}, boolean)).item<bool>());
 }
 
-TEST_CASE("var keeps its digits far from zero and is NaN of one element") {
+TEST_CASE("var keeps its digits far from zero, is NaN of one element and infinite of too few") {
   std::vector<double> values;
   for (int i = 0; i < 1000; ++i) values.push_back(1e8 + i % 2);
   CHECK(var(Tensor::from(values, {1000}), {}, 0).item<double>() == doctest::Approx(0.25).epsilon(1e-12));
@@ -90,6 +90,8 @@ TEST_CASE("var keeps its digits far from zero and is NaN of one element") {
         doctest::Approx(0.5).epsilon(1e-12));
   CHECK(std::isnan(var(ones({1})).item<double>()));
   CHECK(var(ones({1}), {}, 0).item<double>() == 0);
+  CHECK(var(Tensor::from({1, 2}, {2}, f64), {}, 2).item<double>() == INFINITY);
+  CHECK(lucid::std(Tensor::from({1, 2}, {2}, f64), {}, 3).item<double>() == INFINITY);
 }
 
 TEST_CASE("std of equal elements has the gradient 0") {

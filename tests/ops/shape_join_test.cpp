@@ -76,6 +76,7 @@ TEST_CASE("split and chunk cut as PyTorch does") {
   CHECK(sizes(chunk(x, 5)) == Sizes{2, 2, 2, 1});
   CHECK(sizes(chunk(x, 9)) == Sizes(7, 1));
   CHECK(sizes(chunk(empty({0, 2}), 3)) == Sizes{0, 0, 0});
+  CHECK(sizes(split(empty({0, 2}), 3)) == Sizes{0});
   CHECK(values(split(x, 3)[2]) == Values{12, 13});
   CHECK(same_memory(split(x, 3)[1], x));
 }
@@ -98,6 +99,8 @@ TEST_CASE("pad counts the last axis first and fills, crops, mirrors, repeats and
   CHECK(values(pad(x, {2, 1}, PadMode::replicate).select(0, 0)) == Values{0, 0, 0, 1, 2, 2});
   CHECK(values(pad(x, {2, 1}, PadMode::circular).select(0, 0)) == Values{1, 2, 0, 1, 2, 0});
   CHECK(values(pad(x, {0, 0, 1, 1}, PadMode::circular).select(1, 0)) == Values{3, 0, 3, 0});
+  CHECK(values(pad(x, {-1, 2}, PadMode::circular).select(0, 0)) == Values{1, 2, 1, 2});
+  CHECK(values(pad(x, {1, -1}, PadMode::circular).select(0, 0)) == Values{1, 0, 1});
   CHECK(pad(counting({2, 3, 2, 2, 2}).channels_last(), {1, 1, 0, 1}).is_channels_last());
   CHECK(pad(empty({0, 3, 3}), {1, 1, 1, 1, 1, 1}).shape() == Shape{2, 5, 5});
   CHECK_FALSE(same_memory(pad(x, {}), x));
