@@ -36,8 +36,8 @@ rm "$folder/broken.safetensors"
 
 one_case '7'
 expect 'must be an object'
-one_case '{"id": "a", "op": "add"}'
-expect 'has no "params"'
+one_case '{"id": "a", "op": "conv3d"}'
+expect 'a/x is not in the group'
 one_case '{"id": "a", "op": 3, "arguments": {}}'
 expect 'must be string'
 one_case '{"id": "a", "op": "ad", "arguments": {}, "outputs": ["y"]}'

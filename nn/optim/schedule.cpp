@@ -33,8 +33,8 @@ NamedTensors member_state(const NamedTensors& state, std::size_t i, const NamedT
 std::vector<double> PerGroup::expand(std::string_view op, const char* what, std::size_t count) const {
   std::string list;
   for (const double value : values) list += (list.empty() ? "" : ", ") + str(value);
-  check(values.size() == 1 || values.size() == count, op, what, " has ", values.size(), " values, ", list,
-        "; 1 or ", count, ", one for each parameter group, are required");
+  check(values.size() == 1 || values.size() == count, op, what, " has ", values.size(), " values; 1 or ",
+        count, ", one for each parameter group, are required, not ", list);
   return values.size() == count ? values : std::vector<double>(count, values[0]);
 }
 
