@@ -28,7 +28,7 @@ fi
 
 "$bin/custom_op" >"$folder/custom_op" || failed=1
 expect ' 0 failed' "$folder/custom_op"
-expect 'a wrong gradient is noticed' "$folder/custom_op"
+expect '2 of 2 mutants are noticed' "$folder/custom_op"
 
 "$bin/decoder" "$folder/decoder.png" 3 >"$folder/decoder" || failed=1
 expect 'step 2, loss' "$folder/decoder"

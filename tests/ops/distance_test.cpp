@@ -70,6 +70,11 @@ TEST_CASE("distance_transform_edt is the definition's, for all densities, spacin
           distance_transform_edt(mask.permute({0, 1, 4, 3, 2}).clone().permute({0, 1, 4, 3, 2}), options)
               .to_vector<double>();
       for (std::size_t i = 0; i < expected.size(); ++i) {
+        if (std::isinf(expected[i])) {  // a volume without a 0
+          CHECK(found[i] == expected[i]);
+          CHECK(turned[i] == expected[i]);
+          continue;
+        }
         CHECK(found[i] == doctest::Approx(expected[i]).epsilon(1e-14));
         CHECK(turned[i] == doctest::Approx(expected[i]).epsilon(1e-6));
       }
