@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install_deps.sh [build|demo|parity]...: installs the Debian packages of these groups that are missing
+# install_deps.sh [build|demo|parity|coverage]...: installs the Debian packages of these groups that are missing
 # (default: build). Says nothing and touches nothing when all are there.
 set -euo pipefail
 
@@ -8,6 +8,7 @@ build=(g++ cmake ninja-build libdnnl-dev ocl-icd-opencl-dev libspdlog-dev doctes
   libcli11-dev libnifti2-dev libniftiio-dev libpng-dev zlib1g-dev)
 demo=(mricron-data)
 parity=(python3-torch python3-numpy)
+coverage=(gcovr)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -15,8 +16,9 @@ for group in "${@:-build}"; do
     build) wanted+=("${build[@]}") ;;
     demo) wanted+=("${demo[@]}") ;;
     parity) wanted+=("${parity[@]}") ;;
+    coverage) wanted+=("${coverage[@]}") ;;
     *)
-      echo "install_deps.sh: unknown group '$group', expected build, demo or parity" >&2
+      echo "install_deps.sh: unknown group '$group', expected build, demo, parity or coverage" >&2
       exit 2
       ;;
   esac
