@@ -1,20 +1,19 @@
 #include "ops/conv_algorithm.hpp"
 
+#include "ops/direct/few_channels.hpp"
+#include "ops/direct/single_voxel.hpp"
 #include "ops/onednn/conv.hpp"
 
 namespace lucid::ops {
 
 namespace {
 
-// The cost rule, in one place. Measured with oneDNN 2.6, AVX-512, one thread, channels-last:
-// - Depthwise: oneDNN is 3 to 4 times slower than a loop over channels.
-// - Kernel = stride (the usual decoder step), where patches don't overlap: the loops of our own, which touch
-//   each voxel once, beat oneDNN's deconvolution forward by a tenth and its weight gradient by 2 to 2.5
-//   times. They need whole vectors of channels and rows that are not too short, and the weight gradient a
-//   weight that fits in a core's cache.
-// Everything else runs on oneDNN, which is as fast or faster there.
+// The cost rule, in one place. Measured with oneDNN 2.6, AVX-512, channels-last.
+
+// Kernel = stride (the usual decoder step), where patches don't overlap: loops of our own, which touch each
+// voxel once, beat oneDNN's deconvolution forward, and its weight gradient. They need whole vectors of
+// channels and rows that are not too short, and the weight gradient a weight that fits in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
-  if (p.is_depthwise()) return true;
   const ConvGeometry& g = p.geometry;
   for (std::size_t i = 0; i < 3; ++i)
     if (g.kernel[i] != g.stride[i] || g.padding[i] != 0 || (g.dilation[i] != 1 && g.kernel[i] != 1))
@@ -27,12 +26,40 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   return pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
 }
 
+// What serves without oneDNN; `direct` serves everything.
+ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, bool has_row_major_weight) {
+  if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
+  if (p.is_depthwise() && pass != ConvPass::w) return ConvAlgorithm::depthwise;
+  if (pass == ConvPass::x && direct::has_few_channels(p)) return ConvAlgorithm::few_channels;
+  return ConvAlgorithm::direct;
+}
+
+// oneDNN is as fast or faster but for kernels that leave its vectors idle: one channel a group, few channels,
+// one voxel.
+bool own_is_faster(const ConvProblem& p, ConvPass pass, ConvAlgorithm own) {
+  if (own == ConvAlgorithm::direct) return p.is_depthwise() || direct_is_faster(p, pass);
+  return own != ConvAlgorithm::few_channels || (p.taps() > 1 && p.geometry.transposed);
+}
+
+std::string name_of(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::depthwise: return "lucid:depthwise";
+    case ConvAlgorithm::few_channels: return "lucid:few_channels";
+    case ConvAlgorithm::single_voxel: return "lucid:single_voxel";
+    default: return "lucid:direct";
+  }
+}
+
 }  // namespace
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
-                   bool has_bias)
-    : implementation("lucid:direct") {
-  if (dtype != f32 || direct_is_faster(problem, pass)) return;
+                   bool has_bias) {
+  const ConvGeometry& g = problem.geometry;
+  const Shape weight{problem.y_channels * g.groups, problem.x_channels, g.kernel[0], g.kernel[1],
+                     g.kernel[2]};
+  algorithm = own_algorithm(problem, pass, is_contiguous(weight, weight_strides));
+  implementation = name_of(algorithm);
+  if (dtype != f32 || own_is_faster(problem, pass, algorithm)) return;
   primitive = onednn::Convolution::make(problem, pass, weight_strides, has_bias);
   if (!primitive) return;
   if (primitive->is_reference()) {

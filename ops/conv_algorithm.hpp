@@ -13,8 +13,11 @@ class Convolution;
 namespace lucid::ops {
 
 enum class ConvAlgorithm : std::uint8_t {
-  onednn,  ///< a convolution or deconvolution primitive
-  direct   ///< loops of our own (ops/direct/conv.hpp)
+  onednn,        ///< a convolution or deconvolution primitive
+  direct,        ///< loops over rows of voxels (ops/direct/conv.hpp)
+  depthwise,     ///< ops/direct/depthwise.hpp
+  few_channels,  ///< ops/direct/few_channels.hpp
+  single_voxel   ///< ops/direct/single_voxel.hpp
 };
 
 /// Everything decided for one call at one shape.

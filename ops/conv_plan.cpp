@@ -9,6 +9,9 @@
 #include "lucid/parallel.hpp"
 #include "ops/conv_algorithm.hpp"
 #include "ops/direct/conv.hpp"
+#include "ops/direct/depthwise.hpp"
+#include "ops/direct/few_channels.hpp"
+#include "ops/direct/single_voxel.hpp"
 #include "ops/onednn/conv.hpp"
 #include "ops/plan_stats.hpp"
 
@@ -162,10 +165,15 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
     return fresh;
   });
   cache().count_run(plan, plan->primitive && plan->primitive->packs_weight());
-  if (plan->algorithm == ConvAlgorithm::onednn)
-    plan->primitive->run(x, weight, y, bias);
-  else
-    run_direct(problem, pass, x, weight, y, bias);
+  switch (plan->algorithm) {
+    case ConvAlgorithm::onednn: return plan->primitive->run(x, weight, y, bias);
+    case ConvAlgorithm::direct: return run_direct(problem, pass, x, weight, y, bias);
+    case ConvAlgorithm::few_channels: return direct::conv_transpose_few(problem, y, weight, bias, x);
+    case ConvAlgorithm::single_voxel: return direct::run_single_voxel(problem, pass, x, weight, y, bias);
+    case ConvAlgorithm::depthwise:
+      return pass == ConvPass::x ? direct::depthwise_transpose(problem, y, weight, bias, x)
+                                 : direct::depthwise_forward(problem, x, weight, bias, y);
+  }
 }
 
 void count_activation_reorder() { cache().count_activation_reorder(); }

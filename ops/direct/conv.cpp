@@ -8,7 +8,7 @@
 namespace lucid::direct {
 namespace {
 
-// [group][tap][contracted channel][produced channel, padded to whole vectors]; depthwise: [tap][channel].
+// [group][tap][contracted channel][produced channel, padded to whole vectors].
 template <class T>
 class PackedWeight {
  public:
@@ -48,21 +48,6 @@ class PackedWeight {
   std::int64_t depth_, columns_, taps_;
 };
 
-// [tap][channel] of a weight with one input and one output channel in each group.
-template <class T>
-std::vector<T> depthwise_weight(const ConvProblem& p, const Tensor& weight) {
-  const T* from = weight.data<T>();
-  const Strides& s = weight.strides();
-  std::vector<T> out;
-  out.reserve(static_cast<std::size_t>(p.taps() * p.geometry.groups));
-  for (std::int64_t kd = 0; kd < p.geometry.kernel[0]; ++kd)
-    for (std::int64_t kh = 0; kh < p.geometry.kernel[1]; ++kh)
-      for (std::int64_t kw = 0; kw < p.geometry.kernel[2]; ++kw)
-        for (std::int64_t c = 0; c < p.geometry.groups; ++c)
-          out.push_back(from[c * s[0] + kd * s[2] + kh * s[3] + kw * s[4]]);
-  return out;
-}
-
 template <class T>
 void fill_row(T* row, std::int64_t voxels, std::int64_t channels, const T* bias) {
   if (!bias) {
@@ -89,18 +74,13 @@ struct TapAdder {
   const ConvProblem& problem;
   bool transposed;
   PackedWeight<T> packed;
-  std::vector<T> depthwise;
 
   TapAdder(const ConvProblem& p, const Tensor& weight, bool is_transposed)
-      : problem(p), transposed(is_transposed), packed(p, weight, is_transposed) {
-    if (p.is_depthwise()) depthwise = depthwise_weight<T>(p, weight);
-  }
+      : problem(p), transposed(is_transposed), packed(p, weight, is_transposed) {}
 
   void add(const T* a, std::int64_t a_row, T* c, std::int64_t c_row, std::int64_t rows,
            std::int64_t tap) const {
     const std::int64_t groups = problem.geometry.groups;
-    if (!depthwise.empty())
-      return add_scaled_rows(a, a_row, depthwise.data() + tap * groups, c, c_row, rows, groups);
     const std::int64_t depth = transposed ? problem.y_channels : problem.x_channels;
     const std::int64_t columns = transposed ? problem.x_channels : problem.y_channels;
     for (std::int64_t group = 0; group < groups; ++group)

@@ -16,8 +16,9 @@ inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
   return (count + lanes - 1) / lanes * lanes;
 }
 
-/// c[m * c_row + j] += sum over k of a[m * a_row + k * a_step] * b[k * b_row + j], for m < rows, k < depth, j
-/// < columns. `b` must be readable up to columns rounded up to whole vectors.
+/// The product p[m][j] = sum over k of a[m * a_row + k * a_step] * b[k * b_row + j], for m < rows, k < depth,
+/// j < columns, that add_product() adds to c[m * c_row + j] and store_product() writes there. `b` must be
+/// readable up to columns rounded up to whole vectors.
 template <class T>
 struct RowsProduct {
   const T* a;
@@ -33,7 +34,7 @@ namespace detail {
 
 // R rows and V vectors of the product, held in registers; the last `tail` columns are partial when it is not
 // 0.
-template <class T, int R, int V>
+template <bool Add, class T, int R, int V>
 [[gnu::always_inline]] inline void block(const T* a, std::int64_t a_row, std::int64_t a_step, const T* b,
                                          std::int64_t b_row, T* c, std::int64_t c_row, std::int64_t depth,
                                          std::int64_t tail) {
@@ -54,10 +55,10 @@ template <class T, int R, int V>
       if (v + 1 == V && tail) {
         T rest[lanes];
         std::memcpy(rest, &sums[r][v], sizeof(Lanes));
-        for (std::int64_t j = 0; j < tail; ++j) at[j] += rest[j];
+        for (std::int64_t j = 0; j < tail; ++j) at[j] = Add ? at[j] + rest[j] : rest[j];
       } else {
-        Lanes before;
-        std::memcpy(&before, at, sizeof(Lanes));
+        Lanes before = {};
+        if constexpr (Add) std::memcpy(&before, at, sizeof(Lanes));
         before += sums[r][v];
         std::memcpy(at, &before, sizeof(Lanes));
       }
@@ -65,42 +66,43 @@ template <class T, int R, int V>
   }
 }
 
-template <class T, int V>
+template <bool Add, class T, int V>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, std::int64_t column,
                                                 std::int64_t tail) {
   constexpr int kRows = 8 / V;  // eight sums in flight hide the latency of a multiplication
   std::int64_t m = 0;
   for (; m + kRows <= p.rows; m += kRows)
-    block<T, kRows, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row,
-                       p.c + m * p.c_row + column, p.c_row, p.depth, tail);
+    block<Add, T, kRows, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row,
+                            p.c + m * p.c_row + column, p.c_row, p.depth, tail);
   for (; V == 1 && m + 4 <= p.rows; m += 4)
-    block<T, 4, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row, p.c + m * p.c_row + column,
-                   p.c_row, p.depth, tail);
+    block<Add, T, 4, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row,
+                        p.c + m * p.c_row + column, p.c_row, p.depth, tail);
   for (; m < p.rows; ++m)
-    block<T, 1, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row, p.c + m * p.c_row + column,
-                   p.c_row, p.depth, tail);
+    block<Add, T, 1, V>(p.a + m * p.a_row, p.a_row, p.a_step, p.b + column, p.b_row,
+                        p.c + m * p.c_row + column, p.c_row, p.depth, tail);
+}
+
+template <bool Add, class T>
+[[gnu::always_inline]] inline void product(const RowsProduct<T>& p) {
+  constexpr std::int64_t lanes = kLanes<T>;
+  std::int64_t column = 0;
+  for (; column + 2 * lanes <= p.columns; column += 2 * lanes) column_block<Add, T, 2>(p, column, 0);
+  const std::int64_t rest = p.columns - column;
+  if (rest > lanes)
+    column_block<Add, T, 2>(p, column, rest - lanes);
+  else if (rest > 0)
+    column_block<Add, T, 1>(p, column, rest == lanes ? 0 : rest);
 }
 
 }  // namespace detail
 
 template <class T>
 LUCID_VECTORIZED void add_product(const RowsProduct<T>& p) {
-  constexpr std::int64_t lanes = kLanes<T>;
-  std::int64_t column = 0;
-  for (; column + 2 * lanes <= p.columns; column += 2 * lanes) detail::column_block<T, 2>(p, column, 0);
-  const std::int64_t rest = p.columns - column;
-  if (rest > lanes)
-    detail::column_block<T, 2>(p, column, rest - lanes);
-  else if (rest > 0)
-    detail::column_block<T, 1>(p, column, rest == lanes ? 0 : rest);
+  detail::product<true>(p);
 }
-
-/// c[m * c_row + j] += a[m * a_row + j] * b[j]: one kernel tap of a depthwise convolution.
 template <class T>
-LUCID_VECTORIZED void add_scaled_rows(const T* a, std::int64_t a_row, const T* b, T* c, std::int64_t c_row,
-                                      std::int64_t rows, std::int64_t columns) {
-  for (std::int64_t m = 0; m < rows; ++m)
-    for (std::int64_t j = 0; j < columns; ++j) c[m * c_row + j] += a[m * a_row + j] * b[j];
+LUCID_VECTORIZED void store_product(const RowsProduct<T>& p) {
+  detail::product<false>(p);
 }
 
 /// sums[j] += sum over m of a[m * a_row + j] * b[m * b_row + j].
