@@ -29,7 +29,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
 // What serves without oneDNN; `direct` serves everything.
 ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, bool has_row_major_weight) {
   if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
-  if (p.is_depthwise() && pass != ConvPass::w) return ConvAlgorithm::depthwise;
+  if (p.is_depthwise()) return ConvAlgorithm::depthwise;
   if (pass == ConvPass::x && direct::has_few_channels(p)) return ConvAlgorithm::few_channels;
   return ConvAlgorithm::direct;
 }
@@ -37,7 +37,7 @@ ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, bool has_row_ma
 // oneDNN is as fast or faster but for kernels that leave its vectors idle: one channel a group, few channels,
 // one voxel.
 bool own_is_faster(const ConvProblem& p, ConvPass pass, ConvAlgorithm own) {
-  if (own == ConvAlgorithm::direct) return p.is_depthwise() || direct_is_faster(p, pass);
+  if (own == ConvAlgorithm::direct) return direct_is_faster(p, pass);
   return own != ConvAlgorithm::few_channels || (p.taps() > 1 && p.geometry.transposed);
 }
 

@@ -154,6 +154,15 @@ void run_direct(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tens
   }
 }
 
+void run_depthwise(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight,
+                   const Tensor& y, const Tensor& bias) {
+  switch (pass) {
+    case ConvPass::y: return direct::depthwise_forward(p, x, weight, bias, y);
+    case ConvPass::x: return direct::depthwise_transpose(p, y, weight, bias, x);
+    case ConvPass::w: return direct::depthwise_weight_grad(p, x, y, weight);
+  }
+}
+
 }  // namespace
 
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
@@ -170,9 +179,7 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
     case ConvAlgorithm::direct: return run_direct(problem, pass, x, weight, y, bias);
     case ConvAlgorithm::few_channels: return direct::conv_transpose_few(problem, y, weight, bias, x);
     case ConvAlgorithm::single_voxel: return direct::run_single_voxel(problem, pass, x, weight, y, bias);
-    case ConvAlgorithm::depthwise:
-      return pass == ConvPass::x ? direct::depthwise_transpose(problem, y, weight, bias, x)
-                                 : direct::depthwise_forward(problem, x, weight, bias, y);
+    case ConvAlgorithm::depthwise: return run_depthwise(problem, pass, x, weight, y, bias);
   }
 }
 

@@ -80,33 +80,6 @@ T* weight_at(T* weight, const Strides& s, const Dims3& kernel, std::int64_t y, s
          tap / kernel[2] % kernel[1] * s[3] + tap % kernel[2] * s[4];
 }
 
-template <class T>
-void depthwise_weight_grad(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
-  const Maps maps(p.geometry);
-  const std::int64_t channels = p.geometry.groups;
-  parallel_for(p.taps(), grain_of(p.work(), p.taps()), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double> sums(static_cast<std::size_t>(channels));
-    for (std::int64_t tap = begin; tap < end; ++tap) {
-      std::fill(sums.begin(), sums.end(), 0.0);
-      const std::int64_t kw = tap % maps.w.kernel, kh = tap / maps.w.kernel % maps.h.kernel,
-                         kd = tap / maps.w.kernel / maps.h.kernel;
-      const Range depth = maps.d.y_range(kd), height = maps.h.y_range(kh), width = maps.w.y_range(kw);
-      for (std::int64_t n = 0; n < p.batch && !width.empty(); ++n)
-        for (std::int64_t d = depth.begin; d < depth.end; ++d)
-          for (std::int64_t h = height.begin; h < height.end; ++h)
-            add_row_products(
-                x + (((n * maps.d.x + maps.d.x_of(d, kd)) * maps.h.x + maps.h.x_of(h, kh)) * maps.w.x +
-                     width.begin * maps.w.stride + maps.w.shift(kw)) *
-                        channels,
-                maps.w.stride * channels,
-                y + (((n * maps.d.y + d) * maps.h.y + h) * maps.w.y + width.begin) * channels, channels,
-                sums.data(), width.end - width.begin, channels);
-      for (std::int64_t c = 0; c < channels; ++c)
-        *weight_at(w, s, p.geometry.kernel, c, 0, tap) = static_cast<T>(sums[static_cast<std::size_t>(c)]);
-    }
-  });
-}
-
 // One thread's share of all of the weight's gradient, summed row by row of y, so that x and y are read from
 // memory once. Within one plane sums stay in T; planes are added in double.
 template <class T>
@@ -243,9 +216,7 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
   const T* x = input.data<T>();
   const T* y = grad.data<T>();
   T* w = out.mutable_data<T>();
-  if (p.is_depthwise())
-    depthwise_weight_grad(p, x, y, w, out.strides());
-  else if (WeightShare<T>::elements(p) <= kShareElements)
+  if (WeightShare<T>::elements(p) <= kShareElements)
     weight_grad_by_rows(p, x, y, w, out.strides());
   else
     weight_grad_by_taps(p, x, y, w, out.strides());

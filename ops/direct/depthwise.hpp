@@ -8,10 +8,11 @@ namespace lucid::direct {
 
 using ops::ConvProblem;
 
-/// y of x, and x of y. The arguments of conv_forward() and conv_transpose() (ops/direct/conv.hpp).
+/// The arguments of conv_forward(), conv_transpose() and conv_weight_grad() (ops/direct/conv.hpp).
 void depthwise_forward(const ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                        const Tensor& out);
 void depthwise_transpose(const ConvProblem& problem, const Tensor& y, const Tensor& weight,
                          const Tensor& bias, const Tensor& out);
+void depthwise_weight_grad(const ConvProblem& problem, const Tensor& x, const Tensor& y, const Tensor& out);
 
 }  // namespace lucid::direct

@@ -105,24 +105,4 @@ LUCID_VECTORIZED void store_product(const RowsProduct<T>& p) {
   detail::product<false>(p);
 }
 
-/// sums[j] += sum over m of a[m * a_row + j] * b[m * b_row + j].
-template <class T>
-LUCID_VECTORIZED void add_row_products(const T* a, std::int64_t a_row, const T* b, std::int64_t b_row,
-                                       double* sums, std::int64_t rows, std::int64_t columns) {
-  constexpr std::int64_t width = 2 * kLanes<T>;
-  for (std::int64_t first = 0; first < columns; first += width) {
-    const std::int64_t count = columns - first < width ? columns - first : width;
-    T row[width] = {};
-    for (std::int64_t m = 0; m < rows; ++m) {
-      const T* pa = a + m * a_row + first;
-      const T* pb = b + m * b_row + first;
-      if (count == width)
-        for (std::int64_t j = 0; j < width; ++j) row[j] += pa[j] * pb[j];
-      else
-        for (std::int64_t j = 0; j < count; ++j) row[j] += pa[j] * pb[j];
-    }
-    for (std::int64_t j = 0; j < count; ++j) sums[first + j] += static_cast<double>(row[j]);
-  }
-}
-
 }  // namespace lucid::direct
