@@ -22,7 +22,7 @@ using Tensors = std::vector<Tensor>;
 
 namespace autograd {
 class Node;
-struct Meta;  // what the graph knows of one tensor (autograd/meta.hpp)
+struct Meta;  // what the graph knows of one tensor (autograd/node.hpp)
 using Hook = std::function<Tensor(const Tensor& grad)>;
 }  // namespace autograd
 
