@@ -52,7 +52,7 @@ ConvCase parsed(const std::string& group, const nlohmann::json& entry) {
 }
 
 // The names between the commas, when all of them are groups.
-std::set<std::string> named_groups(const nlohmann::json& shapes, const std::string& filter) {
+std::set<std::string> named_groups(const nlohmann::ordered_json& shapes, const std::string& filter) {
   std::set<std::string> names;
   std::istringstream in(filter);
   for (std::string name; std::getline(in, name, ',');) {
@@ -80,11 +80,11 @@ const char* name_of(Pass pass) {
 }
 
 std::string ConvCase::name() const {
-  std::ostringstream out;
-  out << batch << ' ' << in << '>' << this->out << ", " << text(side) << ", k" << text(kernel) << " s"
-      << text(stride) << " p" << text(padding) << " op" << text(output_padding) << " g" << groups << " d"
-      << text(dilation);
-  return out.str();
+  std::ostringstream name;
+  name << batch << ' ' << in << '>' << out << ", " << text(side) << ", k" << text(kernel) << " s"
+       << text(stride) << " p" << text(padding) << " op" << text(output_padding) << " g" << groups << " d"
+       << text(dilation);
+  return name.str();
 }
 
 lucid::Shape ConvCase::input_shape() const { return {batch, in, side[0], side[1], side[2]}; }
@@ -135,7 +135,7 @@ nlohmann::json to_request(const ConvCase& c) {
 std::vector<ConvCase> read_cases(const std::string& path, const std::string& filter) {
   std::ifstream file(path);
   lucid::check(file.good(), "bench", "cannot read ", path);
-  const nlohmann::json shapes = nlohmann::json::parse(file);
+  const auto shapes = nlohmann::ordered_json::parse(file);
   const std::set<std::string> groups = named_groups(shapes, filter);
   const std::regex pattern = compiled(groups.empty() ? filter : "");
   std::vector<ConvCase> cases;

@@ -175,6 +175,10 @@ struct OnednnPeer::State {
   std::array<std::vector<Candidate>, kPasses.size()> candidates;
 
   std::vector<Candidate>& of(Pass pass) { return candidates[static_cast<std::size_t>(pass)]; }
+  /// Of the pass's result.
+  const memory::dims& dims(Pass pass) const {
+    return pass == Pass::forward ? sizes.output : pass == Pass::backward_data ? sizes.input : sizes.weight;
+  }
 };
 
 OnednnPeer::OnednnPeer(const ConvCase& shape) : state_(std::make_unique<State>()) {
@@ -208,18 +212,18 @@ std::optional<double> OnednnPeer::ms(Pass pass) const {
   return best;
 }
 
-std::optional<double> OnednnPeer::norm(Pass pass) const {
-  if (state_->of(pass).empty()) return std::nullopt;
-  Candidate& c = state_->of(pass).front();
-  c.run();
-  const memory::dims& dims = pass == Pass::forward         ? state_->sizes.output
-                             : pass == Pass::backward_data ? state_->sizes.input
-                                                           : state_->sizes.weight;
+std::vector<double> OnednnPeer::norms(Pass pass) const {
+  const memory::dims& dims = state_->dims(pass);
   std::vector<float> values(static_cast<std::size_t>(product(dims)));
-  memory target(plain(dims), engine(), values.data());
-  dnnl::reorder(c.result, target).execute(lucid::onednn::stream(), c.result, target);
-  lucid::onednn::stream().wait();
-  return bench::norm(values.data(), static_cast<std::int64_t>(values.size()));
+  std::vector<double> out;
+  for (Candidate& c : state_->of(pass)) {
+    c.run();
+    memory target(plain(dims), engine(), values.data());
+    dnnl::reorder(c.result, target).execute(lucid::onednn::stream(), c.result, target);
+    lucid::onednn::stream().wait();
+    out.push_back(bench::norm(values.data(), static_cast<std::int64_t>(values.size())));
+  }
+  return out;
 }
 
 }  // namespace bench

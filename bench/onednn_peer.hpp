@@ -21,8 +21,8 @@ class OnednnPeer {
   void measure(Pass pass, const RepeatRule& rule);
   /// Median over the rounds, of the fastest layout.
   std::optional<double> ms(Pass pass) const;
-  /// Of the pass's result.
-  std::optional<double> norm(Pass pass) const;
+  /// Of the pass's result, in each layout that has a primitive.
+  std::vector<double> norms(Pass pass) const;
 
  private:
   struct State;

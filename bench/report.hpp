@@ -15,8 +15,8 @@ struct Row {
   ConvCase shape;
   Pass pass = Pass::forward;
   double ms = 0, limit_ms = 0;
-  std::optional<double> torch_ms, onednn_ms;
-  std::string impl;
+  std::optional<double> torch_ms{}, onednn_ms{};
+  std::string impl{};
 };
 
 void print_table(std::FILE* out, const std::vector<Row>& rows);

@@ -50,7 +50,8 @@ TorchPeer::TorchPeer(const std::string& python, int threads) {
   requests_ = ::fdopen(requests.write, "w");
   answers_ = ::fdopen(answers.read, "r");
   try {
-    version_ = read_line().at("version").get<std::string>();
+    const nlohmann::json greeting = read_line();
+    version_ = greeting.at("version").get<std::string>() + " on " + greeting.at("blas").get<std::string>();
   } catch (...) {
     close();
     throw;

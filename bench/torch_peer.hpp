@@ -23,7 +23,7 @@ class TorchPeer {
   TorchPeer(const TorchPeer&) = delete;
   TorchPeer& operator=(const TorchPeer&) = delete;
 
-  /// "1.13.1"
+  /// "1.13.0 on openblas-openmp/libblas.so.3"
   const std::string& version() const { return version_; }
   /// One round. Throws lucid::Error when the child fails.
   Answer measure(const ConvCase& shape, Pass pass, const RepeatRule& rule);

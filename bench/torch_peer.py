@@ -1,11 +1,12 @@
 """torch_peer.py THREADS: PyTorch's half of bench_conv.
 
-Says {"version": ...}, then answers each line {"case": ..., "pass": ..., "rule": ...} on standard input with a line
+Says {"version": ..., "blas": the file of the BLAS it runs on}, then answers each line {"case": ..., "pass": ..., "rule": ...} on standard input with a line
 {"ms": mean of one round, "norm": of the result}. The rule is RepeatRule's of bench/timing.hpp.
 """
 
 import json
 import math
+import os
 import sys
 import time
 
@@ -50,6 +51,13 @@ class Case:
         return self.norms[name]
 
 
+def blas():
+    """The file that this process has loaded as libblas, and its folder, by which Debian tells the makes apart."""
+    with open("/proc/self/maps", encoding="utf-8") as file:
+        paths = {line.split(maxsplit=5)[5].strip() for line in file if "/libblas" in line}
+    return ", ".join(sorted("/".join(path.split(os.sep)[-2:]) for path in paths)) or "a BLAS of its own"
+
+
 def milliseconds(function, repeats):
     start = time.perf_counter()
     for _ in range(repeats):
@@ -66,7 +74,7 @@ def repeats_for(rule, ms):
 def main():
     torch.set_num_threads(int(sys.argv[1]))
     torch.set_grad_enabled(False)
-    print(json.dumps({"version": torch.__version__}), flush=True)
+    print(json.dumps({"version": torch.__version__, "blas": blas()}), flush=True)
     case = None
     for line in sys.stdin:
         request = json.loads(line)
