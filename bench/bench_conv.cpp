@@ -75,7 +75,8 @@ void run(const Settings& settings) {
   const std::vector<ConvCase> cases = read_cases(settings.shapes, settings.filter);
   if (settings.list) {
     for (const ConvCase& c : cases)
-      std::printf("%-8s %-16s %s\n", c.group.c_str(), c.op.c_str(), c.name().c_str());
+      std::printf("%-8s %-16s %-42s %8.3f GFLOP %8.2f MB\n", c.group.c_str(), c.op.c_str(), c.name().c_str(),
+                  c.flops() * 1e-9, c.bytes() * 1e-6);
     return;
   }
   if (settings.threads > 0) lucid::set_num_threads(settings.threads);
@@ -118,7 +119,7 @@ int main(int argc, char** argv) {
   app.add_option("--shapes", settings.shapes, "the list of shapes")->check(CLI::ExistingFile);
   app.add_option("--python", settings.python, "the interpreter that has PyTorch");
   app.add_flag("--no-torch", settings.no_torch, "leave PyTorch out");
-  app.add_flag("--list", settings.list, "print the shapes and stop");
+  app.add_flag("--list", settings.list, "print the shapes with the flops and bytes of one pass, and stop");
   CLI11_PARSE(app, argc, argv);
   try {
     run(settings);

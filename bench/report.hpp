@@ -22,7 +22,8 @@ struct Row {
 void print_table(std::FILE* out, const std::vector<Row>& rows);
 
 /// For each group and op: the geometric means over its shapes of PyTorch's, oneDNN's and the limit's time
-/// over lucid's, each summed over the three passes.
+/// over lucid's, each summed over the three passes, and the
+/// number of passes in which lucid has less than 0.97 times the speed of the better peer.
 void print_means(std::FILE* out, const std::vector<Row>& rows);
 
 /// A list of objects {op, shape, pass, ms, torch_ms, onednn_ms, limit_ms, impl}; a missing time is null.
