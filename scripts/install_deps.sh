@@ -9,7 +9,7 @@ build=(g++ cmake ninja-build libdnnl-dev ocl-icd-opencl-dev libspdlog-dev doctes
 demo=(mricron-data)
 parity=(python3-torch python3-numpy)
 coverage=(gcovr)
-# PyTorch depends on any BLAS; on the reference one its convolutions take 10 to 20 times as long as on OpenBLAS.
+# PyTorch depends on any BLAS; on the reference one its convolutions take several times as long as on OpenBLAS.
 bench=(libbenchmark-dev python3-torch python3-numpy python3-matplotlib libopenblas0-openmp)
 
 wanted=()
