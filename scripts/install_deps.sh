@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install_deps.sh [build|demo|parity|coverage]...: installs the Debian packages of these groups that are missing
+# install_deps.sh [build|demo|parity|coverage|bench]...: installs the Debian packages of these groups that are missing
 # (default: build). Says nothing and touches nothing when all are there.
 set -euo pipefail
 
@@ -9,6 +9,8 @@ build=(g++ cmake ninja-build libdnnl-dev ocl-icd-opencl-dev libspdlog-dev doctes
 demo=(mricron-data)
 parity=(python3-torch python3-numpy)
 coverage=(gcovr)
+# PyTorch depends on any BLAS; on the reference one its convolutions take several times as long as on OpenBLAS.
+bench=(libbenchmark-dev python3-torch python3-numpy python3-matplotlib libopenblas0-openmp)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -17,8 +19,9 @@ for group in "${@:-build}"; do
     demo) wanted+=("${demo[@]}") ;;
     parity) wanted+=("${parity[@]}") ;;
     coverage) wanted+=("${coverage[@]}") ;;
+    bench) wanted+=("${bench[@]}") ;;
     *)
-      echo "install_deps.sh: unknown group '$group', expected build, demo, parity or coverage" >&2
+      echo "install_deps.sh: unknown group '$group', expected build, demo, parity, coverage or bench" >&2
       exit 2
       ;;
   esac

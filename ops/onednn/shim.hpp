@@ -1,6 +1,6 @@
 #pragma once
 // The only place that knows which oneDNN it is compiled against: 2.6 and 3.x differ in how a primitive is
-// described. Included by ops/onednn/ alone.
+// described. Included by ops/onednn/ and by bench/, which measures the raw primitives.
 
 #include <dnnl.hpp>
 

@@ -1,0 +1,130 @@
+// bench_conv [FILTER]: times lucid's conv3d and conv_transpose3d beside raw oneDNN and PyTorch, round by
+// round, and prints a table. docs/performance.md describes the method.
+
+#include <unistd.h>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+
+#include "bench/lucid_side.hpp"
+#include "bench/machine.hpp"
+#include "bench/onednn_peer.hpp"
+#include "bench/report.hpp"
+#include "bench/torch_peer.hpp"
+#include "lucid/parallel.hpp"
+
+namespace {
+
+using namespace bench;
+
+struct Settings {
+  std::string filter, shapes = LUCID_BENCH_DIR "/shapes.json", json, python = "/usr/bin/python3";
+  int rounds = 5, threads = 0;
+  bool list = false, no_torch = false;
+};
+
+// Float32 sums of products of small numbers differ by their order alone.
+constexpr double kSameNorm = 1e-3;
+
+void check_same(const ConvCase& shape, Pass pass, const char* peer, double ours, double theirs) {
+  lucid::check(std::abs(ours - theirs) <= kSameNorm * std::abs(theirs), "bench", shape.op, " ", shape.name(),
+               " ", name_of(pass), ": lucid's result has the norm ", ours, ", ", peer, "'s has ", theirs);
+}
+
+// The threads of the side that ran last spin for a moment before they sleep; the next one waits for that.
+void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
+
+std::vector<Row> measured(const ConvCase& shape, Machine& machine, TorchPeer* torch, int rounds) {
+  const RepeatRule rule;
+  const LucidSide ours(shape);
+  OnednnPeer onednn(shape);
+  std::array<std::vector<double>, kPasses.size()> our_ms, torch_ms;
+  for (int round = 0; round < rounds; ++round) {
+    machine.measure();
+    for (Pass pass : kPasses) {
+      const auto at = static_cast<std::size_t>(pass);
+      settle();
+      our_ms[at].push_back(ours.time(pass, rule));
+      onednn.measure(pass, rule);
+      settle();
+      TorchPeer::Answer answer;
+      if (torch) torch_ms[at].push_back((answer = torch->measure(shape, pass, rule)).ms);
+      if (round > 0) continue;
+      const double norm = ours.norm(pass);
+      if (torch) check_same(shape, pass, "PyTorch", norm, answer.norm);
+      for (double theirs : onednn.norms(pass)) check_same(shape, pass, "oneDNN", norm, theirs);
+    }
+  }
+  std::vector<Row> rows;
+  for (Pass pass : kPasses) {
+    const auto at = static_cast<std::size_t>(pass);
+    rows.push_back({.shape = shape,
+                    .pass = pass,
+                    .ms = median(our_ms[at]),
+                    .onednn_ms = onednn.ms(pass),
+                    .impl = ours.implementation(pass)});
+    if (torch) rows.back().torch_ms = median(torch_ms[at]);
+  }
+  return rows;
+}
+
+void run(const Settings& settings) {
+  const std::vector<ConvCase> cases = read_cases(settings.shapes, settings.filter);
+  if (settings.list) {
+    for (const ConvCase& c : cases)
+      std::printf("%-8s %-16s %-42s %8.3f GFLOP %8.2f MB\n", c.group.c_str(), c.op.c_str(), c.name().c_str(),
+                  c.flops() * 1e-9, c.bytes() * 1e-6);
+    return;
+  }
+  if (settings.threads > 0) lucid::set_num_threads(settings.threads);
+  std::optional<TorchPeer> torch;
+  if (!settings.no_torch) torch.emplace(settings.python, lucid::num_threads());
+  Machine machine;
+  const bool terminal = ::isatty(fileno(stderr)) == 1;
+  std::vector<Row> rows;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    if (terminal)
+      std::fprintf(stderr, "\r\033[K%zu/%zu %s %s", i + 1, cases.size(), cases[i].op.c_str(),
+                   cases[i].name().c_str());
+    for (Row& row : measured(cases[i], machine, torch ? &*torch : nullptr, settings.rounds))
+      rows.push_back(std::move(row));
+  }
+  if (terminal) std::fprintf(stderr, "\r\033[K");
+  // The machine's rates are those of the whole run.
+  for (Row& row : rows) row.limit_ms = machine.limit_ms(row.shape);
+
+  std::printf("%d threads, %d rounds; this machine: %.1f GFLOP/s, %.1f GB/s; PyTorch %s\n\n",
+              lucid::num_threads(), settings.rounds, machine.flops() * 1e-9, machine.bandwidth() * 1e-9,
+              torch ? torch->version().c_str() : "not measured");
+  print_table(stdout, rows);
+  print_means(stdout, rows);
+  if (!settings.json.empty()) write_json(settings.json, rows);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  CLI::App app("lucid's convolutions beside PyTorch's and oneDNN's");
+  app.add_option("filter", settings.filter,
+                 "groups (table,sweep,conv3d) or a regular expression; default: all");
+  app.add_option("--rounds", settings.rounds, "rounds, of which the median counts")
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--threads", settings.threads, "default: OMP_NUM_THREADS or one a core")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--json", settings.json, "write the rows to this file");
+  app.add_option("--shapes", settings.shapes, "the list of shapes")->check(CLI::ExistingFile);
+  app.add_option("--python", settings.python, "the interpreter that has PyTorch");
+  app.add_flag("--no-torch", settings.no_torch, "leave PyTorch out");
+  app.add_flag("--list", settings.list, "print the shapes with the flops and bytes of one pass, and stop");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    run(settings);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_conv: %s\n", error.what());
+    return 1;
+  }
+}

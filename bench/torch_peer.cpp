@@ -1,0 +1,93 @@
+#include "bench/torch_peer.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include <nlohmann/json.hpp>
+
+extern char** environ;
+
+namespace bench {
+namespace {
+
+struct Pipe {
+  int read = -1, write = -1;
+  Pipe() {
+    int ends[2];
+    lucid::check(::pipe2(ends, O_CLOEXEC) == 0, "bench", "no pipe to PyTorch: ", std::strerror(errno));
+    read = ends[0], write = ends[1];
+  }
+};
+
+pid_t spawned(const std::string& python, int threads, const Pipe& requests, const Pipe& answers) {
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, requests.read, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, answers.write, 1);
+  std::string program = python, script = LUCID_BENCH_DIR "/torch_peer.py", count = std::to_string(threads);
+  char* arguments[] = {program.data(), script.data(), count.data(), nullptr};
+  pid_t child = -1;
+  const int error = ::posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments, environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  lucid::check(error == 0, "bench", "cannot start ", python, ": ", std::strerror(error));
+  return child;
+}
+
+}  // namespace
+
+TorchPeer::TorchPeer(const std::string& python, int threads) {
+  // A child that is gone is told by the answer that does not come.
+  std::signal(SIGPIPE, SIG_IGN);
+  const Pipe requests, answers;
+  child_ = spawned(python, threads, requests, answers);
+  ::close(requests.read);
+  ::close(answers.write);
+  requests_ = ::fdopen(requests.write, "w");
+  answers_ = ::fdopen(answers.read, "r");
+  try {
+    const nlohmann::json greeting = read_line();
+    version_ = greeting.at("version").get<std::string>() + " on " + greeting.at("blas").get<std::string>();
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+
+TorchPeer::~TorchPeer() { close(); }
+
+void TorchPeer::close() {
+  std::fclose(requests_);  // the child ends with its input
+  std::fclose(answers_);
+  ::waitpid(child_, nullptr, 0);
+}
+
+nlohmann::json TorchPeer::read_line() {
+  char* line = nullptr;
+  std::size_t capacity = 0;
+  const ssize_t length = ::getline(&line, &capacity, answers_);
+  const std::string text = length > 0 ? std::string(line, static_cast<std::size_t>(length)) : std::string();
+  std::free(line);
+  lucid::check(!text.empty(), "bench",
+               "PyTorch's process ended without an answer; scripts/install_deps.sh bench installs PyTorch, "
+               "--no-torch goes without");
+  return nlohmann::json::parse(text);
+}
+
+TorchPeer::Answer TorchPeer::measure(const ConvCase& shape, Pass pass, const RepeatRule& rule) {
+  const nlohmann::json request = {
+      {"case", to_request(shape)},
+      {"pass", name_of(pass)},
+      {"rule",
+       {{"least_ms", rule.least_ms}, {"most_ms", rule.most_ms}, {"least", rule.least}, {"most", rule.most}}}};
+  std::fprintf(requests_, "%s\n", request.dump().c_str());
+  std::fflush(requests_);
+  const nlohmann::json answer = read_line();
+  return {answer.at("ms").get<double>(), answer.at("norm").get<double>()};
+}
+
+}  // namespace bench
