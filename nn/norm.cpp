@@ -31,12 +31,12 @@ void check_momentum(std::string_view layer, double momentum) {
   check(momentum >= 0 && momentum <= 1, layer, "momentum is ", momentum, "; it must lie in [0, 1]");
 }
 
-// `least` to `most`: the ranks that the layer takes.
+// `least` and `most`: the ranks that the layer takes, one or two.
 void check_input(std::string_view layer, const Tensor& input, std::int64_t least, std::int64_t most,
                  std::int64_t channel_axis, std::int64_t channels) {
   check(input.defined(), layer, "the input is undefined");
   check(input.dim() >= least && input.dim() <= most, layer, "input has shape ", input.shape(), "; rank ",
-        least, " to ", most, " is required");
+        least == most ? lucid::str(least) : lucid::str(least, " or ", most), " is required");
   check(input.size(channel_axis) == channels, layer, "input has shape ", input.shape(),
         "; num_features = ", channels, " channels are required on axis ", channel_axis);
 }

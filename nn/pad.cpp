@@ -30,18 +30,29 @@ void check_rank(std::string_view layer, const Tensor& input) {
         N + 2, ", or ", N + 1, " without a batch axis, is required");
 }
 
+template <std::size_t N>
+void check_amounts(std::string_view layer, const PadAmounts<N>& padding) {
+  check(padding.given == 2 * N, layer, "padding has ", padding.given, " amounts; one, or ", 2 * N,
+        " (before and after each of ", N, " axes, the last axis first), are required");
+}
+
 }  // namespace
 
 template <std::size_t N>
-PadAmounts<N>::PadAmounts(std::initializer_list<std::int64_t> amounts) {
-  check(amounts.size() == 2 * N, "padding", amounts.size(), " amounts given; one, or ", 2 * N,
-        " (before and after each of ", N, " axes, the last axis first), are required");
-  std::copy(amounts.begin(), amounts.end(), this->begin());
+PadAmounts<N>::PadAmounts(std::initializer_list<std::int64_t> amounts) : given(amounts.size()) {
+  this->fill(0);
+  std::copy_n(amounts.begin(), std::min(amounts.size(), 2 * N), this->begin());
+}
+
+template <std::size_t N, PadMode mode>
+PadLayer<N, mode>::PadLayer(const PadAmounts<N>& padding_) : padding(padding_) {
+  check_amounts(type_name(), padding);
 }
 
 template <std::size_t N, PadMode mode>
 Tensor PadLayer<N, mode>::operator()(const Tensor& input) const {
   const ErrorScope scope(path());
+  check_amounts(type_name(), padding);
   if constexpr (mode != PadMode::constant) check_rank<N>(type_name(), input);
   return pad(input, listed(padding), mode);
 }
@@ -57,8 +68,14 @@ std::string PadLayer<N, mode>::extra_repr() const {
 }
 
 template <std::size_t N>
+ConstantPad<N>::ConstantPad(const PadAmounts<N>& padding_, double value_) : padding(padding_), value(value_) {
+  check_amounts(type_name(), padding);
+}
+
+template <std::size_t N>
 Tensor ConstantPad<N>::operator()(const Tensor& input) const {
   const ErrorScope scope(path());
+  check_amounts(type_name(), padding);
   return pad(input, listed(padding), PadMode::constant, value);
 }
 

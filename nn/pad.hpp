@@ -12,20 +12,21 @@
 
 namespace lucid::nn {
 
-/// (before, after) pairs for N axes, the last axis first. An int stands for 2 N equal amounts; a list of
-/// another length throws Error.
+/// (before, after) pairs for N axes, the last axis first. An int stands for 2 N equal amounts; a list
+/// of another length makes the layer throw Error.
 template <std::size_t N>
 struct PadAmounts : std::array<std::int64_t, 2 * N> {
   PadAmounts(std::int64_t amount) { this->fill(amount); }
   PadAmounts(int amount) { this->fill(amount); }
   PadAmounts(std::initializer_list<std::int64_t> amounts);
+  std::size_t given = 2 * N;  ///< how many the list had
 };
 
 /// What the padding layers share: input (batch, channels, N axes), or without the batch axis, grown as `mode`
 /// says.
 template <std::size_t N, PadMode mode>
 struct PadLayer : Module {
-  explicit PadLayer(const PadAmounts<N>& padding_) : padding(padding_) {}
+  explicit PadLayer(const PadAmounts<N>& padding_);
   Tensor operator()(const Tensor& input) const;
   std::string type_name() const override;
   std::string extra_repr() const override;
@@ -35,7 +36,7 @@ struct PadLayer : Module {
 /// Filled with `value`; any number of axes in front.
 template <std::size_t N>
 struct ConstantPad : Module {
-  ConstantPad(const PadAmounts<N>& padding_, double value_) : padding(padding_), value(value_) {}
+  ConstantPad(const PadAmounts<N>& padding_, double value_);
   Tensor operator()(const Tensor& input) const;
   std::string type_name() const override;
   std::string extra_repr() const override;

@@ -6,6 +6,7 @@
 #include "ops/compare.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/pointwise.hpp"
+#include "ops/sech_squared.hpp"
 #include "ops/select.hpp"
 #include "ops/unary.hpp"
 
@@ -153,24 +154,31 @@ struct Silu : Smooth<Keep::input> {
   }
 };
 
-// With n = e^x, tanh(log(1 + n)) = w / (w + 2) for w = n (n + 2); beyond x = 20 it is 1 to double precision.
+// With n = e^x, tanh(log(1 + n)) = w / (w + 2) for w = n (n + 2); beyond x = 22 it is 1 to double precision,
+// and so is the derivative.
 struct Mish : Smooth<Keep::input> {
   static constexpr std::string_view kName = "mish";
+  // At 22 (w + 2)^2 still fits into a float.
+  template <class T>
+  static T bounded(T x) {
+    return x > T(22) ? T(22) : x;
+  }
   template <class T>
   static T value(Options, T x) {
-    const T n = math::exp(x > T(20) ? T(20) : x), w = n * (n + T(2));
+    const T n = math::exp(bounded(x)), w = n * (n + T(2));
     return x * (w / (w + T(2)));
   }
   template <class T>
   static T slope(Options, T x) {
-    const T n = math::exp(x > T(20) ? T(20) : x), w = n * (n + T(2));
+    const T near = bounded(x), n = math::exp(near), w = n * (n + T(2));
     const T t = w / (w + T(2));
     const T falloff = T(4) * (w + T(1)) / ((w + T(2)) * (w + T(2)));  // 1 - t^2
-    return t + x * (n / (n + T(1))) * falloff;
+    return t + near * (n / (n + T(1))) * falloff;
   }
+  // From 400 on 1 - t^2 is 0 in all types; infinity must not meet it. The threshold leaves softplus exact.
   static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
-    const Tensor t = tanh(softplus(x));
-    return grad * (t + x * sigmoid(x) * (1.0 - square(t)));
+    const Tensor near = clamp(x, std::nullopt, 400.0), z = softplus(near, 1.0, 400.0);
+    return grad * (tanh(z) + near * sigmoid(near) * ops::sech_squared(z));
   }
 };
 
@@ -201,31 +209,38 @@ struct Softplus : Smooth<Keep::input, SoftplusOptions> {
   }
 };
 
-struct Softsign : Smooth<Keep::result> {
+// Its result y tells the derivative (1 - |y|)^2 too, but without digits where y is near 1.
+struct Softsign : Smooth<Keep::input> {
   static constexpr std::string_view kName = "softsign";
   template <class T>
   static T value(Options, T x) {
     return x / (T(1) + std::fabs(x));
   }
   template <class T>
-  static T slope(Options, T y) {
-    const T rest = T(1) - std::fabs(y);  // 1 / (1 + |x|)
-    return rest * rest;
+  static T slope(Options, T x) {
+    const T root = T(1) / (T(1) + std::fabs(x));
+    return root * root;
   }
-  static Tensor gradient(Options, const Tensor& grad, const Tensor& y) { return grad * square(1.0 - abs(y)); }
+  static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
+    return grad * square(1.0 / (abs(x) + 1.0));
+  }
 };
 
-struct LogSigmoid : Smooth<Keep::result> {
+// The result y tells the derivative -expm1(y) too; but expm1 differentiates to its own result + 1, which is 0
+// for x far below 0, where it should be e^x.
+struct LogSigmoid : Smooth<Keep::input> {
   static constexpr std::string_view kName = "logsigmoid";
   template <class T>
   static T value(Options, T x) {
     return -math::softplus(-x);
   }
+  // By e^-|x|, which does not overflow.
   template <class T>
-  static T slope(Options, T y) {
-    return -math::expm1(y);  // 1 - sigmoid(x)
+  static T slope(Options, T x) {
+    const T e = math::exp(-std::fabs(x));
+    return (x > T(0) ? e : T(1)) / (T(1) + e);
   }
-  static Tensor gradient(Options, const Tensor& grad, const Tensor& y) { return -(grad * expm1(y)); }
+  static Tensor gradient(Options, const Tensor& grad, const Tensor& x) { return grad * sigmoid(-x); }
 };
 
 Tensor gelu_with(const Tensor& input, const GeluOptions& options) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 
 #include "autograd/record.hpp"
 #include "ops/kernels/max_pool.hpp"
@@ -35,40 +36,57 @@ struct Node : MaxUnpoolOptions<N> {
   Shape input_shape;
 };
 
-// (in - 1) stride - 2 padding + kernel on each axis.
+void require_at_least(std::string_view op, const char* name, std::span<const std::int64_t> values,
+                      std::int64_t least) {
+  for (const std::int64_t value : values)
+    check(value >= least, op, name, " is ", value, "; at least ", least, " is required on every axis");
+}
+
 template <std::size_t N>
-Shape default_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
+void require_windows(const MaxUnpoolOptions<N>& options) {
+  require_at_least(Names<N>::op, "kernel_size", options.kernel_size, 1);
+  if (options.stride.has_value()) require_at_least(Names<N>::op, "stride", *options.stride, 1);
+  require_at_least(Names<N>::op, "padding", options.padding, 0);
+}
+
+// (in - 1) stride - 2 padding + kernel on each axis, which may be less than 1.
+template <std::size_t N>
+Dims<N> default_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options, const Dims<N>& stride) {
   constexpr std::string_view op = Names<N>::op;
-  const Dims<N> stride = options.stride.value_or(options.kernel_size);
-  Shape sizes;
+  Dims<N> sizes;
   for (std::size_t axis = 0; axis < N; ++axis) {
     const std::int64_t steps = checked_mul(op, "stride", volume.shape()[5 - N + axis] - 1, stride[axis]);
     const std::int64_t padded = checked_add(op, "kernel_size", steps, options.kernel_size[axis]);
-    const std::int64_t size =
-        checked_add(op, "padding", padded, checked_mul(op, "padding", -2, options.padding[axis]));
-    check(size >= 1, op, "kernel_size ", options.kernel_size, ", stride ", stride, " and padding ",
-          options.padding, " make the result of size ", size, "; at least 1 is required");
-    sizes.push_back(size);
+    sizes[axis] = checked_add(op, "padding", padded, checked_mul(op, "padding", -2, options.padding[axis]));
   }
   return sizes;
 }
 
-// The N spatial sizes of the result.
+// The N spatial sizes of the result: the default, or on each axis less than a stride more or less.
 template <std::size_t N>
 Shape unpooled_sizes(const Tensor& volume, const MaxUnpoolOptions<N>& options) {
   constexpr std::string_view op = Names<N>::op;
-  const Shape least = default_sizes(volume, options);
-  if (!options.output_size.has_value()) return least;
+  const bool chosen = options.output_size.has_value();
+  const Dims<N> stride = options.stride.value_or(options.kernel_size);
+  const Dims<N> usual = default_sizes(volume, options, stride);
+  Dims<N> least = usual, most = usual;
+  for (std::size_t axis = 0; axis < N; ++axis) {
+    if (chosen) {
+      least[axis] = std::max<std::int64_t>(checked_add(op, "stride", usual[axis], 1 - stride[axis]), 1);
+      most[axis] = checked_add(op, "stride", usual[axis], stride[axis] - 1);
+    }
+    check(most[axis] >= 1, op, "kernel_size ", options.kernel_size, ", stride ", stride, " and padding ",
+          options.padding, " make the result of size ", most[axis], chosen ? " at most" : "",
+          "; at least 1 is required");
+  }
+  if (!chosen) return Shape(std::span<const std::int64_t>(usual));
   const Shape& given = *options.output_size;
   check(given.size() >= N && given.size() <= N + 2, op, "output_size is ", given, "; ", N,
         " spatial sizes, or all sizes, are required");
   const Shape sizes(std::span(given.end() - N, N));
-  const Dims<N> stride = options.stride.value_or(options.kernel_size);
   for (std::size_t axis = 0; axis < N; ++axis)
-    check(sizes[axis] > least[axis] - stride[axis] && sizes[axis] < least[axis] + stride[axis], op,
-          "output_size is ", given, "; on axis ", axis, " ",
-          std::max<std::int64_t>(least[axis] - stride[axis] + 1, 0), " to ", least[axis] + stride[axis] - 1,
-          " can be reached");
+    check(sizes[axis] >= least[axis] && sizes[axis] <= most[axis], op, "output_size is ", given, "; on axis ",
+          axis, ": ", least[axis], " to ", most[axis], " can be reached");
   return sizes;
 }
 
@@ -123,6 +141,7 @@ Tensor max_unpool(const Tensor& input, const Tensor& indices, const MaxUnpoolOpt
         "; int64 is required");
   check(indices.shape() == input.shape(), op, "indices have shape ", indices.shape(), ", input ",
         input.shape(), "; the same is required");
+  require_windows(options);
   const Shape sizes = unpooled_sizes(volume, options);
   require_inside(op, indices, checked_numel(op, sizes));
   Node<N> node{options, input.shape()};
@@ -190,7 +209,15 @@ Op max_unpool_op(const char* shapes) {
         return {{{x, full(one, 8, i64)}, {{"kernel_size", 2}}, "indices hold 8"},
                 {{x, full(one, -1, i64)}, {{"kernel_size", 2}}, "indices hold -1"},
                 {{x, zeros(two, i64)}, {{"kernel_size", 2}}, two.str()},
-                {{x, zeros(one, f64)}, {{"kernel_size", 2}}, "float64"}};
+                {{x, zeros(one, f64)}, {{"kernel_size", 2}}, "float64"},
+                {{x, zeros(one, i64)}, {{"kernel_size", -1}}, "kernel_size is -1"},
+                {{x, zeros(one, i64)}, {{"kernel_size", 2}, {"stride", 0}}, "stride is 0"},
+                {{x, zeros(one, i64)}, {{"kernel_size", 2}, {"stride", -2}}, "stride is -2"},
+                {{x, zeros(one, i64)}, {{"kernel_size", 2}, {"padding", -1}}, "padding is -1"},
+                {{x, zeros(one, i64)}, {{"kernel_size", 2}, {"padding", 1}}, "size 0; at least 1"},
+                {{x, zeros(one, i64)},
+                 {{"kernel_size", 2}, {"output_size", shape_of<N>({}, {4, 4, 4})}},
+                 "on axis 0: 1 to 3 can be reached"}};
       },
       .linear_in = {0}};
 }

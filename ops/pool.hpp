@@ -95,7 +95,7 @@ using MaxUnpool2dOptions = MaxUnpoolOptions<2>;
 using MaxUnpool1dOptions = MaxUnpoolOptions<1>;
 
 /// Zeros with input's values at `indices` (int64, of input's shape), which max_pool3d_with_indices gave.
-/// Throws Error on an index outside the result.
+/// Throws Error on an index outside the result, and on windows and sizes that are out of range.
 Tensor max_unpool3d(const Tensor& input, const Tensor& indices, const MaxUnpool3dOptions& options);
 Tensor max_unpool2d(const Tensor& input, const Tensor& indices, const MaxUnpool2dOptions& options);
 Tensor max_unpool1d(const Tensor& input, const Tensor& indices, const MaxUnpool1dOptions& options);

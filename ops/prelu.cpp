@@ -62,8 +62,8 @@ Tensor prelu(const Tensor& input, const Tensor& weight) {
   check(weight.defined(), "prelu", "the weight is undefined");
   const std::int64_t channels = input.dim() > 1 ? input.size(1) : 1;
   check(weight.dim() <= 1 && (weight.numel() == 1 || weight.numel() == channels), "prelu",
-        "weight has shape ", weight.shape(), ", input ", input.shape(), "; a weight of 1 or ", channels,
-        " values is required");
+        "weight has shape ", weight.shape(), ", input ", input.shape(), "; a weight of ",
+        channels == 1 ? std::string("1 value") : str("1 or ", channels, " values"), " is required");
   check(weight.dtype() == input.dtype(), "prelu", "weight has dtype ", weight.dtype(), ", input ",
         input.dtype(), "; the same is required");
   const Tensor slopes = along_channels(input, weight);

@@ -4,6 +4,7 @@
 
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/pointwise.hpp"
+#include "ops/sech_squared.hpp"
 
 namespace lucid {
 namespace {
@@ -187,7 +188,8 @@ struct Erf : Plain<Keep::input> {
   }
 };
 
-// s (1 - s) and 1 - t^2 lose all digits where s and t are 1 but for rounding, so the input is kept.
+// s (1 - s) and 1 - t^2 lose all digits where s and t are 1 but for rounding, so the input is kept. The forms
+// for recorded passes are one function, not a product whose derivative would be a difference.
 struct Sigmoid : Plain<Keep::input> {
   static constexpr std::string_view kName = "sigmoid";
   template <class T>
@@ -200,7 +202,7 @@ struct Sigmoid : Plain<Keep::input> {
     return e / (rest * rest);
   }
   static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
-    return grad * sigmoid(x) * sigmoid(-x);
+    return grad * ops::sech_squared(x * 0.5) * 0.25;
   }
 };
 
@@ -215,9 +217,7 @@ struct Tanh : Plain<Keep::input> {
     const T e = math::exp(T(-2) * std::fabs(x)), rest = T(1) + e;
     return T(4) * e / (rest * rest);
   }
-  static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
-    return grad * sigmoid(x * 2.0) * sigmoid(x * -2.0) * 4.0;
-  }
+  static Tensor gradient(Options, const Tensor& grad, const Tensor& x) { return grad * ops::sech_squared(x); }
 };
 
 }  // namespace

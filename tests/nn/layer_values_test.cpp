@@ -138,7 +138,15 @@ TEST_CASE("padding layers are pad()") {
   same(nn::CircularPad1d(2)(x1), F::pad(x1, {2, 2}, PadMode::circular));
   same(nn::CircularPad2d(2)(x2), F::pad(x2, {2, 2, 2, 2}, PadMode::circular));
   same(nn::CircularPad3d({1, 2, 0, 1, 2, 0})(x3), F::pad(x3, {1, 2, 0, 1, 2, 0}, PadMode::circular));
-  refused([] { nn::ZeroPad2d({1, 2, 3}); }, "3 amounts given; one, or 4");
+  refused([] { nn::ZeroPad2d({1, 2, 3}); }, "ZeroPad2d: padding has 3 amounts; one, or 4");
+  refused([] { nn::ConstantPad1d({1, 2, 3}, 0.5); }, "ConstantPad1d: padding has 3 amounts; one, or 2");
+  refused(
+      [&] {
+        nn::ReflectionPad1d changed(1);
+        changed.padding = {1};
+        changed(x1);
+      },
+      "ReflectionPad1d: padding has 1 amounts");
   refused([&] { nn::ReflectionPad3d(1)(x2[0]); }, "ReflectionPad3d: input has shape (3, 4, 5)");
 }
 

@@ -57,6 +57,11 @@ TEST_CASE("norms refuse inputs and arguments that do not fit") {
   CHECK_THROWS_WITH_AS(norm(randn({2, 3, 2, 2, 2})), doctest::Contains("num_features = 4"), Error);
   CHECK_THROWS_AS(norm(randn({1, 4, 1, 1, 1})), Error);  // one value a channel has no variance
   CHECK(norm.num_batches_tracked.item<std::int64_t>() == 1);
+  CHECK_THROWS_WITH_AS(nn::BatchNorm3d(3)(ones({2, 3, 4})),
+                       doctest::Contains("input has shape (2, 3, 4); rank 5 is required"), Error);
+  CHECK_THROWS_WITH_AS(nn::BatchNorm1d(3)(ones({3})), doctest::Contains("rank 2 or 3 is required"), Error);
+  CHECK_THROWS_WITH_AS(nn::PReLU(3)(ones({3})), doctest::Contains("a weight of 1 value is required"), Error);
+  CHECK_THROWS_WITH_AS(nn::PReLU(3)(ones({1, 2})), doctest::Contains("1 or 2 values is required"), Error);
   CHECK_THROWS_WITH_AS(nn::BatchNorm3d(0), doctest::Contains("num_features is 0"), Error);
   CHECK_THROWS_WITH_AS(nn::InstanceNorm3d(3, {.momentum = 2}), doctest::Contains("momentum is 2"), Error);
   CHECK_THROWS_WITH_AS(nn::GroupNorm(3, 4), doctest::Contains("num_groups is 3"), Error);

@@ -164,6 +164,29 @@ TEST_CASE("max_unpool3d puts maxima back where they were") {
         Shape{2, 3, 5, 5, 7});
 }
 
+TEST_CASE("max_unpool: a chosen size may be reached from a default that is none") {
+  const Tensor x = full({1, 1, 1}, 3.0).requires_grad_();
+  const auto [y, at] = max_pool1d_with_indices(x, {.kernel_size = 2, .stride = 2, .padding = 1});
+  const Tensor back =
+      max_unpool1d(y, at, {.kernel_size = 2, .stride = 2, .padding = 1, .output_size = Shape{1}});
+  CHECK(back.shape() == Shape{1, 1, 1});
+  CHECK(back.item<float>() == 3);
+  const auto text = [&](const MaxUnpool1dOptions& options) {
+    return refusal([&] { max_unpool1d(y, at, options); });
+  };
+  CHECK(text({.kernel_size = 2, .stride = 2, .padding = 1}) ==
+        "max_unpool1d: kernel_size (2), stride (2) and padding (1) make the result of size 0; at least 1 is "
+        "required");
+  CHECK(text({.kernel_size = 2, .stride = 2, .padding = 1, .output_size = Shape{0}}) ==
+        "max_unpool1d: output_size is (0); on axis 0: 1 to 1 can be reached");
+  CHECK(text({.kernel_size = 2, .stride = std::numeric_limits<std::int64_t>::max()}) != "");
+  CHECK(text({.kernel_size = 2, .padding = std::numeric_limits<std::int64_t>::max()}) != "");
+  CHECK(text({.kernel_size = 2, .stride = 1, .padding = 1, .output_size = Shape{1}}) ==
+        "max_unpool1d: kernel_size (2), stride (1) and padding (1) make the result of size 0 at most; at "
+        "least 1 is "
+        "required");
+}
+
 TEST_CASE("pooling refuses what it cannot do, with the value in the message") {
   const Tensor x = ones({1, 2, 4, 4, 4});
   const auto names = [](const std::string& text, const char* part) {
