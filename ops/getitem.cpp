@@ -7,6 +7,7 @@
 #include "ops/kernels/layout.hpp"
 #include "ops/options.hpp"
 #include "ops/picked_index.hpp"
+#include "ops/quote.hpp"
 #include "ops/region.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
@@ -34,7 +35,6 @@ nlohmann::json entry_json(const TensorIndex& entry) {
     case TensorIndex::Kind::integer: return entry.integer;
     case TensorIndex::Kind::none: return nullptr;
     case TensorIndex::Kind::ellipsis: return {{"ellipsis", true}};
-    case TensorIndex::Kind::tensor: return ops::nested_list(entry.tensor);
     default:
       return {{"slice",
                {bound_json(entry.slice.start), bound_json(entry.slice.stop), bound_json(entry.slice.step)}}};
@@ -47,7 +47,7 @@ TensorIndex read_entry(const nlohmann::json& in) {
   if (in.is_object() && in.size() == 1 && in.contains("slice")) {
     const nlohmann::json& bounds = in["slice"];
     if (!bounds.is_array() || bounds.size() != 3)
-      throw Error("a slice is a list of start, stop and step, got " + bounds.dump());
+      throw Error("a slice is a list of start, stop and step, got " + ops::quote(bounds));
     Slice slice;
     if (!bounds[0].is_null()) slice.start = ops::read_integer(bounds[0]);
     if (!bounds[1].is_null()) slice.stop = ops::read_integer(bounds[1]);
@@ -57,7 +57,7 @@ TensorIndex read_entry(const nlohmann::json& in) {
   if (in.is_array()) return ops::read_nested_list(in);
   if (!in.is_number_integer())
     throw Error("integers, slices, ellipsis, null, and lists of positions or of booleans are required, got " +
-                in.dump());
+                ops::quote(in));
   return ops::read_integer(in);
 }
 
@@ -150,6 +150,8 @@ Plan plan_index(const Tensor& input, const std::vector<TensorIndex>& indices) {
     }
   }
   keep(rank - axis);
+  check(plan.axes.size() <= Shape::kMaxRank, "getitem", "the result would have ", plan.axes.size(),
+        " axes; at most ", Shape::kMaxRank, " are supported");
   return plan;
 }
 
@@ -182,6 +184,21 @@ Tensor scatter_region(const Tensor& grad, const Shape& sizes, const Region& regi
                           slice_backward_backward);
 }
 
+namespace {
+
+// A list within a list within a list...
+nlohmann::json nested(int depth) {
+  nlohmann::json out = nlohmann::json::array({0});
+  for (; depth > 1; --depth) {
+    nlohmann::json outer = nlohmann::json::array();
+    outer.push_back(std::move(out));
+    out = std::move(outer);
+  }
+  return out;
+}
+
+}  // namespace
+
 Op getitem_op() {
   return {.name = "getitem",
           .doc =
@@ -213,6 +230,14 @@ Op getitem_op() {
                     {{ones({2, 3}, f64)}, {{"index", {0, 0, 0}}}, "3 indices"},
                     {{ones({2, 3}, f64)}, {{"index", {{{"slice", {nullptr, nullptr, -1}}}}}}, "step -1"},
                     {{ones({2, 3}, f64)}, {{"index", {{0, 2}}}}, "position 2"},
+                    {{ones({2, 3}, f64)}, {{"index", {{0, 1}, {0, 1}, {0, 1}}}}, "3 indices"},
+                    {{ones({2, 3}, f64)},
+                     {{"index", {{{"ellipsis", true}}, {{"ellipsis", true}}, {0, 1}}}},
+                     "2 ellipses"},
+                    {{ones({2, 3}, f64)}, {{"index", {{std::uint64_t{1} << 63}}}}, "9223372036854775808"},
+                    {{ones({2, 3}, f64)}, {{"index", nested(14)}}, "12 deep"},
+                    {{ones({2, 3}, f64)}, {{"index", nested(13)}}, "13 axes"},
+                    {{ones({2, 3}, f64)}, {{"index", std::vector<nlohmann::json>(11)}}, "13 axes"},
                     {{ones({2, 3}, f64)}, {{"index", {{true, false, true}}}}, "(3)"},
                     {{ones({2, 3}, f64)}, {{"index", {"all"}}}, "all"}};
           },

@@ -22,7 +22,9 @@ Tensor as_positions(std::string_view op, std::string_view what, const Tensor& in
 
 kernels::Picks read_picks(std::string_view op, std::string_view what, const Tensor& index,
                           std::int64_t size) {
-  kernels::Picks picks = as_positions(op, what, index).to_vector<std::int64_t>();
+  const Tensor positions = as_positions(op, what, index).contiguous();
+  const auto* first = positions.data<std::int64_t>();
+  kernels::Picks picks(first, first + positions.numel());
   for (const std::int64_t pick : picks)
     check(pick >= 0 && pick < size, op, what, " holds ", pick, ", which is out of range for size ", size);
   return picks;

@@ -1,5 +1,7 @@
 #include "ops/options.hpp"
 
+#include "ops/quote.hpp"
+
 #include <cmath>
 #include <limits>
 
@@ -17,7 +19,7 @@ void adl_serializer<lucid::Scalar>::to_json(json& out, const lucid::Scalar& valu
 lucid::Scalar adl_serializer<lucid::Scalar>::from_json(const json& in) {
   if (in.is_boolean()) return in.get<bool>();
   if (in.is_number_float()) return in.get<double>();
-  if (!in.is_number()) throw lucid::Error("a number is required, got " + in.dump());
+  if (!in.is_number()) throw lucid::Error("a number is required, got " + lucid::ops::quote(in));
   return lucid::ops::read_integer(in);
 }
 
@@ -63,7 +65,7 @@ std::int64_t read_integer(const nlohmann::json& in) {
       throw Error(in.dump() + " does not fit in 64 signed bits");
     return static_cast<std::int64_t>(value);
   }
-  if (!in.is_number_integer()) throw Error("an integer is required, got " + in.dump());
+  if (!in.is_number_integer()) throw Error("an integer is required, got " + quote(in));
   return in.get<std::int64_t>();
 }
 
@@ -77,7 +79,7 @@ std::vector<std::int64_t> read_integers(const nlohmann::json& in) {
 namespace detail {
 
 void raise_option(const char* key, const nlohmann::json& value, const char* why) {
-  throw Error(str("option \"", key, "\" is ", value.dump(), ": ", why));
+  throw Error(str("option \"", key, "\" is ", quote(value), ": ", why));
 }
 
 void require_known_keys(const nlohmann::json& given, const nlohmann::json& known) {

@@ -7,6 +7,9 @@
 
 #include "lucid/error.hpp"
 #include "ops/gather.hpp"
+#include "ops/kernels/binary.hpp"
+#include "ops/kernels/elementwise.hpp"
+#include "ops/options.hpp"
 #include "ops/view.hpp"
 
 namespace lucid::ops {
@@ -14,31 +17,31 @@ namespace {
 
 using nlohmann::json;
 
-// Positions (int64) along one axis of the part that basic indexing leaves.
+// Positions (int64, any shape) along one axis, whose number is `given` in the input and `axis` in the part
+// that basic indexing leaves.
 struct Picked {
-  std::size_t axis;
-  Shape shape;
-  std::vector<std::int64_t> positions;
+  std::size_t given, axis;
+  Tensor positions;
 };
 
 // The coordinates of a mask's true elements, one list for each of its axes.
-std::vector<Picked> coordinates(const Tensor& mask, std::size_t axis) {
+std::vector<Picked> coordinates(const Tensor& mask, std::size_t given, std::size_t axis) {
   const Shape& shape = mask.shape();
-  std::vector<Picked> out(shape.size());
+  std::vector<std::vector<std::int64_t>> lists(shape.size());
   const auto values = mask.to_vector<std::uint8_t>();
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!values[i]) continue;
     std::size_t rest = i;
     for (std::size_t d = shape.size(); d-- > 0;) {
       const auto size = static_cast<std::size_t>(shape[d]);
-      out[d].positions.push_back(static_cast<std::int64_t>(rest % size));
+      lists[d].push_back(static_cast<std::int64_t>(rest % size));
       rest /= size;
     }
   }
-  for (std::size_t d = 0; d < out.size(); ++d) {
-    out[d].axis = axis + d;
-    out[d].shape = Shape{static_cast<std::int64_t>(out[d].positions.size())};
-  }
+  std::vector<Picked> out;
+  for (std::size_t d = 0; d < lists.size(); ++d)
+    out.push_back(
+        {given + d, axis + d, Tensor::from(lists[d], {static_cast<std::int64_t>(lists[d].size())})});
   return out;
 }
 
@@ -58,18 +61,11 @@ std::vector<Picked> read_tensor(const Tensor& tensor, const Tensor& input, std::
     for (std::size_t d = 0; d < tensor.shape().size(); ++d)
       check(tensor.shape()[d] == input.shape()[axis + d], "getitem", "a mask of shape ", tensor.shape(),
             " does not fit axis ", axis + d, " of size ", input.shape()[axis + d]);
-    return coordinates(tensor, axis_of_part);
+    return coordinates(tensor, axis, axis_of_part);
   }
   check(tensor.dtype() == i64 || tensor.dtype() == i32, "getitem", "an index tensor has dtype ",
         tensor.dtype(), "; int64, int32 or bool is required");
-  Picked out{axis_of_part, tensor.shape(), tensor.to_vector<std::int64_t>()};
-  const std::int64_t size = input.shape()[axis];
-  for (std::int64_t& position : out.positions) {
-    check(position >= -size && position < size, "getitem", "position ", position,
-          " is out of range for axis ", axis, " of size ", size);
-    if (position < 0) position += size;
-  }
-  return {out};
+  return {{axis, axis_of_part, kernels::converted(tensor, i64)}};
 }
 
 struct Parts {
@@ -79,8 +75,12 @@ struct Parts {
 
 Parts separate(const Tensor& input, const std::vector<TensorIndex>& indices) {
   const std::size_t rank = input.shape().size();
-  std::size_t named = 0;
-  for (const TensorIndex& entry : indices) named += axes_of(entry);
+  std::size_t named = 0, ellipses = 0;
+  for (const TensorIndex& entry : indices) {
+    named += axes_of(entry);
+    ellipses += entry.kind == TensorIndex::Kind::ellipsis;
+  }
+  check(ellipses <= 1, "getitem", "the index has ", ellipses, " ellipses; at most one has a meaning");
   check(named <= rank, "getitem", named, " indices for a tensor of shape ", input.shape());
   Parts parts;
   std::size_t axis = 0, kept = 0;  // of the input, of the part
@@ -105,10 +105,22 @@ Parts separate(const Tensor& input, const std::vector<TensorIndex>& indices) {
   return parts;
 }
 
-// Element (row-major) of a tensor of shape `from` at each place of `shape`, to which it broadcasts.
-std::vector<std::int64_t> broadcast(const std::vector<std::int64_t>& values, const Shape& from,
-                                    const Shape& shape) {
-  return Tensor::from(values, from).expand(shape).to_vector<std::int64_t>();
+// flat = flat * size + position: one more axis of `size` in row-major positions. Broadcasts the positions.
+void append_axis(const Tensor& flat, const Picked& picked, std::int64_t size) {
+  const Tensor positions = picked.positions.expand(flat.shape());
+  const auto plan = kernels::plan_loop<2>(flat.shape(), {flat.strides(), positions.strides()});
+  auto* to = flat.mutable_data<std::int64_t>();
+  const auto* from = positions.data<std::int64_t>();
+  kernels::parallel_rows(plan, [&](const auto& at, std::int64_t count) {
+    const std::int64_t step = plan.strides[0][plan.rank - 1], stride = plan.strides[1][plan.rank - 1];
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t position = from[at[1] + i * stride];
+      check(position >= -size && position < size, "getitem", "position ", position,
+            " is out of range for axis ", picked.given, " of size ", size);
+      std::int64_t& sum = to[at[0] + i * step];
+      sum = sum * size + (position < 0 ? position + size : position);
+    }
+  });
 }
 
 bool adjacent(const std::vector<Picked>& picked) {
@@ -117,94 +129,91 @@ bool adjacent(const std::vector<Picked>& picked) {
   return true;
 }
 
+// The order of axes that brings the picked ones to the front.
+std::vector<std::int64_t> picked_first(const std::vector<Picked>& picked, std::size_t rank) {
+  std::vector<std::int64_t> order;
+  for (const Picked& p : picked) order.push_back(static_cast<std::int64_t>(p.axis));
+  for (std::size_t axis = 0; axis < rank; ++axis)
+    if (std::none_of(picked.begin(), picked.end(), [&](const Picked& p) { return p.axis == axis; }))
+      order.push_back(static_cast<std::int64_t>(axis));
+  return order;
+}
+
 }  // namespace
 
 Tensor index_by_tensors(const Tensor& input, const std::vector<TensorIndex>& indices) {
   const Parts parts = separate(input, indices);
   const std::vector<Picked>& picked = parts.picked;
-  const Tensor part = index(input, parts.basic);
+  Tensor part = index(input, parts.basic);
 
   Shape shape;
-  for (const Picked& p : picked) shape = broadcast_shapes("getitem", shape, p.shape);
-  const auto count = static_cast<std::size_t>(checked_numel("getitem", shape));
-  std::vector<std::int64_t> flat(count, 0), order;
-  std::int64_t size = 1;
+  Shape along;  // the picked axes
   for (const Picked& p : picked) {
-    const std::int64_t length = part.shape()[p.axis];
-    const auto positions = broadcast(p.positions, p.shape, shape);
-    for (std::size_t i = 0; i < count; ++i) flat[i] = flat[i] * length + positions[i];
-    size *= length;
-    order.push_back(static_cast<std::int64_t>(p.axis));
+    shape = broadcast_shapes("getitem", shape, p.positions.shape());
+    along.push_back(part.shape()[p.axis]);
   }
+  const std::int64_t size = checked_numel("getitem", along);
+  const std::size_t axes = shape.size() + part.shape().size() - along.size();
+  check(axes <= Shape::kMaxRank, "getitem", "the result would have ", axes, " axes; at most ",
+        Shape::kMaxRank, " are supported");
+  const Tensor flat = zeros(shape, i64);
+  for (const Picked& p : picked) append_axis(flat, p, part.shape()[p.axis]);
 
-  // Bring the picked axes to the front, merge them, pick, and put the picks' axes in their place.
-  Shape merged{size}, result = shape;
-  for (std::size_t axis = 0; axis < part.shape().size(); ++axis) {
-    if (std::any_of(picked.begin(), picked.end(), [&](const Picked& p) { return p.axis == axis; })) continue;
-    order.push_back(static_cast<std::int64_t>(axis));
-    merged.push_back(part.shape()[axis]);
-    result.push_back(part.shape()[axis]);
+  // Bring the picked axes side by side, at the front unless they are, merge them to one and pick along it.
+  std::size_t first = picked.front().axis;
+  if (!adjacent(picked)) {
+    part = permute(part, picked_first(picked, part.shape().size()));
+    first = 0;
   }
-  const Tensor rows = reshape(permute(part, order), merged);
-  const Tensor picks = Tensor::from(flat, {static_cast<std::int64_t>(count)});
-  const Tensor out = reshape(index_select(rows, 0, picks), result);
-  if (!adjacent(picked) || picked.front().axis == 0) return out;
-  std::vector<std::int64_t> places;
-  const auto first = static_cast<std::int64_t>(picked.front().axis);
-  const auto width = static_cast<std::int64_t>(shape.size());
-  for (std::int64_t axis = 0; axis < out.dim(); ++axis)
-    places.push_back(axis < first ? axis + width : axis < first + width ? axis - first : axis);
-  return permute(out, places);
+  const Shape& sizes = part.shape();
+  Shape merged, result;
+  for (std::size_t axis = 0; axis < first; ++axis) merged.push_back(sizes[axis]);
+  result = merged;
+  merged.push_back(size);
+  for (const std::int64_t picks : shape) result.push_back(picks);
+  for (std::size_t axis = first + picked.size(); axis < sizes.size(); ++axis) {
+    merged.push_back(sizes[axis]);
+    result.push_back(sizes[axis]);
+  }
+  const auto dim = static_cast<std::int64_t>(first);
+  return reshape(index_select(reshape(part, merged), dim, reshape(flat, {-1})), result);
 }
 
 namespace {
 
 // Appends the leaves of `in` to `values` and checks that lists of one depth have one length.
-void collect(const json& in, std::size_t depth, Shape& shape, std::vector<json>& values) {
+void collect(const json& in, std::size_t depth, Shape& shape, std::vector<const json*>& values) {
   if (!in.is_array()) {
     if (depth != shape.size()) throw Error("lists of positions must have one depth");
-    values.push_back(in);
+    values.push_back(&in);
     return;
   }
   const auto length = static_cast<std::int64_t>(in.size());
-  const bool seen = !values.empty();
   if (depth == shape.size()) {
-    if (seen) throw Error("lists of positions must have one depth");
+    if (!values.empty()) throw Error("lists of positions must have one depth");
+    if (depth == Shape::kMaxRank)
+      throw Error(str("lists of positions lie at most ", Shape::kMaxRank, " deep in each other"));
     shape.push_back(length);
   }
-  if (shape[depth] != length) throw Error("lists of positions must have one length, got " + in.dump());
+  if (shape[depth] != length)
+    throw Error(str("lists of positions must have one length, got ", shape[depth], " and ", length));
   for (const json& element : in) collect(element, depth + 1, shape, values);
-}
-
-json nest(const std::vector<json>& values, const Shape& shape, std::size_t depth, std::size_t& at) {
-  if (depth == shape.size()) return values.at(at++);
-  json out = json::array();
-  for (std::int64_t i = 0; i < shape[depth]; ++i) out.push_back(nest(values, shape, depth + 1, at));
-  return out;
 }
 
 }  // namespace
 
 Tensor read_nested_list(const json& in) {
   Shape shape;
-  std::vector<json> values;
+  std::vector<const json*> values;
   collect(in, 0, shape, values);
-  const bool mask = !values.empty() && values.front().is_boolean();
+  const bool mask = !values.empty() && values.front()->is_boolean();
   std::vector<std::int64_t> numbers;
-  for (const json& value : values) {
-    if (mask != value.is_boolean() || (!mask && !value.is_number_integer()))
-      throw Error("a list of positions or of booleans is required, got " + in.dump());
-    numbers.push_back(mask ? static_cast<std::int64_t>(value.get<bool>()) : value.get<std::int64_t>());
+  for (const json* value : values) {
+    if (mask != value->is_boolean() || (!mask && !value->is_number_integer()))
+      throw Error("a list of positions or of booleans is required");
+    numbers.push_back(mask ? static_cast<std::int64_t>(value->get<bool>()) : read_integer(*value));
   }
   return Tensor::from(numbers, shape).to(mask ? boolean : i64);
-}
-
-json nested_list(const Tensor& tensor) {
-  std::vector<json> values;
-  for (const std::int64_t value : tensor.to_vector<std::int64_t>())
-    values.push_back(tensor.dtype() == boolean ? json(value != 0) : json(value));
-  std::size_t at = 0;
-  return nest(values, tensor.shape(), 0, at);
 }
 
 }  // namespace lucid::ops

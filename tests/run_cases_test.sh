@@ -62,6 +62,21 @@ one_case '{"id": "a", "op": "optim.SGD", "kind": "quadratic", "kwargs": {"lr": 0
 expect 'a/A is not in the group'
 one_case '{"id": "a", "op": "lr_scheduler.LambdaLR", "kind": "schedule", "base_lr": 0.1, "lrs": [0.1], "kwargs": {"lr_lambda": "s +"}}'
 expect 'not understood'
+# schedule LAMBDA: a case whose rate that expression scales.
+schedule() {
+  one_case "{\"id\": \"a\", \"op\": \"lr_scheduler.LambdaLR\", \"kind\": \"schedule\", \"base_lr\": 0.1, \"lrs\": [0.1], \"kwargs\": {\"lr_lambda\": \"$1\"}}"
+}
+repeated() { printf -- "$1%.0s" $(seq 20000); }
+for deep in 'not ' 's if s else ' '(' '-' 's**'; do
+  schedule "$(repeated "$deep")s"
+  expect 'too deep'
+done
+schedule 'lambda epoch: 0.95**other'
+expect 'a second variable'
+schedule 'lambda : 0.95'
+expect 'name is missing'
+schedule "lambda epoch: $(repeated '(')"
+expect 'too deep'
 one_case '{"id": "a", "op": "lr_scheduler.StepLR", "kind": "schedule", "base_lr": 0.1, "lrs": "no", "kwargs": {"step_size": 1}}'
 expect 'FAILED'
 one_case '{"id": "a", "op": "train", "kind": "network", "graph": [["y", "relu", ["z"]]], "optimizer": ["SGD", {"lr": 0.1}], "steps": 1, "tensors": {}}'

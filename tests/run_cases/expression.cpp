@@ -27,11 +27,23 @@ class Reader {
   }
 
  private:
-  static constexpr int kDeepest = 100;
+  static constexpr int kDeepest = 300;         // of the three functions that can meet themselves
+  static constexpr std::size_t kQuoted = 100;  // characters of the text that an error shows
 
   [[noreturn]] void fail(const char* why) const {
-    lucid::raise("run_cases", "the lambda \"", text_, "\" is not understood at character ", at_, ": ", why);
+    lucid::raise("run_cases", "the lambda \"", text_.substr(0, kQuoted),
+                 text_.size() > kQuoted ? "...\"" : "\"", " is not understood at character ", at_, ": ", why);
   }
+  // Counts the calls under way of the functions through which every recursion passes.
+  struct Level {
+    explicit Level(Reader& in) : reader(in) {
+      if (++reader.depth_ > kDeepest) reader.fail("too deep");
+    }
+    ~Level() { --reader.depth_; }
+    Level(const Level&) = delete;
+    Level& operator=(const Level&) = delete;
+    Reader& reader;
+  };
   void skip_space() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
   }
@@ -50,12 +62,14 @@ class Reader {
 
   void skip_lambda() {
     if (!take("lambda")) return;
-    name();
+    variable_name_ = name();
+    if (variable_name_.empty()) fail("the parameter's name is missing");
     expect(":");
   }
 
   // value [if condition else other]
   double choice() {
+    const Level level(*this);
     const double value = either();
     if (!take("if")) return value;
     const bool holds = either() != 0;
@@ -80,6 +94,7 @@ class Reader {
     return value;
   }
   double negation() {
+    const Level level(*this);
     if (take("not")) return negation() == 0;
     const double left = sum();
     if (take("<=")) return left <= sum();
@@ -123,10 +138,8 @@ class Reader {
     return text_.compare(at_, token.size(), token) == 0;
   }
   double sign() {
-    if (++depth_ > kDeepest) fail("too deep");
-    const double value = take("-") ? -sign() : take("+") ? sign() : power();
-    --depth_;
-    return value;
+    const Level level(*this);
+    return take("-") ? -sign() : take("+") ? sign() : power();
   }
   double power() {
     const double base = atom();
@@ -170,10 +183,11 @@ class Reader {
   }
   double named(const std::string& name) {
     if (take("(")) return function(name);
+    if (name == variable_name_) return variable_;
     if (name == "pi") return std::numbers::pi;
     if (name == "inf") return INFINITY;
-    if (variable_name_.empty()) variable_name_ = name;
-    if (name != variable_name_) fail("a second variable");
+    if (!variable_name_.empty()) fail("a second variable");
+    variable_name_ = name;
     return variable_;
   }
   double function(const std::string& name) {
