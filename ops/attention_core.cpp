@@ -1,7 +1,5 @@
 #include "ops/attention_core.hpp"
 
-#include <limits>
-
 #include "autograd/grad_mode.hpp"
 #include "ops/compare.hpp"
 #include "ops/kernels/softmax.hpp"
@@ -14,8 +12,6 @@ namespace lucid::ops {
 namespace {
 
 using Index = std::int64_t;
-
-constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 // An axis of size 1 stands for all indices.
 Tensor cut_axis(const Tensor& tensor, Index axis, const Range& range) {
@@ -36,11 +32,11 @@ Tensor later_keys(Index n, Index m, Index first_row) {
 }
 
 Tensor masked_scores(const Tensor& scores, const WeightInputs& in) {
-  if (in.first_row)
-    return masked_fill(scores, later_keys(scores.size(-2), scores.size(-1), *in.first_row), kMinusInfinity);
-  if (!in.mask.defined()) return scores;
-  return in.mask.dtype() == boolean ? masked_fill(scores, logical_not(in.mask), kMinusInfinity)
-                                    : scores + in.mask;
+  Tensor out = scores;
+  if (in.mask.defined())
+    out = in.mask.dtype() == boolean ? masked_fill(out, logical_not(in.mask), kMinusInfinity) : out + in.mask;
+  if (!in.first_row) return out;
+  return masked_fill(out, later_keys(out.size(-2), out.size(-1), *in.first_row), kMinusInfinity);
 }
 
 // As softmax(scores, -1), but 0 in rows of nothing but -inf, where that is NaN.

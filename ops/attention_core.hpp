@@ -2,11 +2,14 @@
 // The arithmetic of attention on all of the scores or on a block of them, and the walk over the blocks.
 
 #include <functional>
+#include <limits>
 #include <optional>
 
 #include "lucid/tensor.hpp"
 
 namespace lucid::ops {
+
+inline constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 /// Elements of the scores that are worked on at a time: a few arrays of 4 MB in float32.
 inline constexpr std::int64_t kAttentionBlock = std::int64_t{1} << 20;
