@@ -17,7 +17,7 @@ WeightInputs part_of(const WeightInputs& whole, const ScoreBlock& block) {
   part.query = rows_of(whole.query, block);
   part.key = columns_of(whole.key, block);
   part.mask = scores_of(whole.mask, block);
-  if (whole.first_row) part.first_row = block.rows.start;
+  if (whole.first_row) part.first_row = block.rows.begin;
   return part;
 }
 
@@ -31,10 +31,10 @@ class Noise {
   Tensor next(const ScoreBlock& block, DType dtype) {
     if (p_ == 0) return {};
     Shape shape;
-    for (const Range& range : block.batch) shape.push_back(range.length);
-    shape.push_back(block.rows.length);
-    shape.push_back(block.columns.length);
-    const Index columns = block.columns.length;
+    for (const Range& range : block.batch) shape.push_back(range.size());
+    shape.push_back(block.rows.size());
+    shape.push_back(block.columns.size());
+    const Index columns = block.columns.size();
     return dropout(ones({checked_numel(kOp, shape) / columns, columns}, dtype), p_, true, &generator_)
         .reshape(shape);
   }

@@ -16,7 +16,7 @@ using Index = std::int64_t;
 // An axis of size 1 stands for all indices.
 Tensor cut_axis(const Tensor& tensor, Index axis, const Range& range) {
   const Index size = tensor.size(axis);
-  return size == 1 || size == range.length ? tensor : tensor.narrow(axis, range.start, range.length);
+  return size == 1 || size == range.size() ? tensor : tensor.narrow(axis, range.begin, range.size());
 }
 
 Tensor cut_batch(Tensor tensor, const ScoreBlock& block) {
@@ -69,17 +69,20 @@ void for_each_score_block(const Shape& scores, bool causal, const std::function<
   while (split > 0 && behind <= kAttentionBlock / scores[split]) behind *= scores[split--];
   const Index step = std::clamp<Index>(kAttentionBlock / behind, 1, scores[split]);
 
-  std::vector<Range> at(rows + 1);
-  for (std::size_t i = 0; i <= rows; ++i) at[i].length = i < split ? 1 : i == split ? step : scores[i];
+  Shape at = Shape::filled(rows + 1, 0);
+  const auto range = [&](std::size_t i) -> Range {
+    const Index most = i < split ? 1 : i == split ? step : scores[i];
+    return {at[i], std::min(at[i] + most, scores[i])};
+  };
   while (true) {
-    ScoreBlock block{{at.begin(), at.end() - 1}, at[rows], {0, scores.back()}};
-    if (causal) block.columns.length = std::min(scores.back(), block.rows.start + block.rows.length);
+    ScoreBlock block{{}, range(rows), {0, scores.back()}};
+    for (std::size_t i = 0; i < rows; ++i) block.batch.push_back(range(i));
+    if (causal) block.columns.end = std::min(scores.back(), block.rows.end);
     f(block);
     std::size_t axis = split;
-    at[axis].start += at[axis].length;
-    while (axis > 0 && at[axis].start == scores[axis]) at[axis--].start = 0, ++at[axis].start;
-    if (at[0].start == scores[0]) return;
-    at[split].length = std::min(step, scores[split] - at[split].start);
+    at[axis] += step;
+    while (axis > 0 && at[axis] >= scores[axis]) at[axis--] = 0, ++at[axis];
+    if (at[0] >= scores[0]) return;
   }
 }
 
