@@ -1,5 +1,6 @@
 #include "nn/attention.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "nn/init.hpp"
@@ -92,8 +93,6 @@ Tensor score_mask(const Tensor& mask, const Sizes& n, Index heads, const Tensor&
   return mask.dim() == 2 ? mask : mask.reshape({n.batch, heads, n.queries, n.keys});
 }
 
-Tensor later_keys(const Sizes& n) { return arange(n.keys).unsqueeze(0) > arange(n.queries).unsqueeze(1); }
-
 Tensor as_added(const Tensor& mask, DType dtype) {
   if (mask.dtype() != boolean) return mask.to(dtype);
   return masked_fill(zeros(mask.shape(), dtype), mask, -std::numeric_limits<double>::infinity());
@@ -107,10 +106,19 @@ Tensor joined(const Tensor& a, const Tensor& b, DType dtype) {
   return as_added(a, dtype) + as_added(b, dtype);
 }
 
-// As scaled_dot_product_attention takes it, with `added` keys that every query sees.
-Tensor op_mask(const Tensor& mask, Index added) {
+// Keys and queries that are added to those given. Every query sees the added keys: they stand behind the
+// others, as PyTorch's do. A causal call, where query i sees keys 0 to i, has them in front instead, and as
+// many queries, whose results are left out again: so no mask need say it, and none takes (L, S).
+struct Added {
+  Index count;
+  bool in_front;
+};
+
+// As scaled_dot_product_attention takes it.
+Tensor op_mask(const Tensor& mask, Added added) {
   if (!mask.defined()) return {};
-  const Tensor wide = added == 0 ? mask : pad(mask, {0, added});
+  const Index front = added.in_front ? added.count : 0;
+  const Tensor wide = added.count == 0 ? mask : pad(mask, {front, added.count - front});
   return wide.dtype() == boolean ? logical_not(wide) : wide;
 }
 
@@ -131,14 +139,37 @@ Tensor merge_heads(const Tensor& heads, const Sizes& n) {
   return n.batched ? merged : merged.squeeze(n.batch_axis);
 }
 
-// `tensor` (N, heads, S, depth) with the learned `row` (1, 1, E), unless undefined, and a row of zeros
-// behind.
-Tensor with_added_keys(const Tensor& tensor, const Tensor& row, bool zero) {
+// `tensor` (N, heads, S, depth) with the learned `row` (1, 1, E), unless undefined, and a row of zeros.
+Tensor with_added_keys(const Tensor& tensor, const Tensor& row, bool zero, Added added) {
   const Shape shape{tensor.size(0), tensor.size(1), 1, tensor.size(3)};
   Tensors parts{tensor};
   if (row.defined()) parts.push_back(row.reshape({1, shape[1], 1, shape[3]}).expand(shape));
   if (zero) parts.push_back(zeros(shape, tensor.dtype()));
+  if (added.in_front) std::rotate(parts.begin(), parts.begin() + 1, parts.end());
   return parts.size() == 1 ? tensor : cat(parts, 2);
+}
+
+Tensor with_added_queries(const Tensor& tensor, Added added) {
+  return added.in_front ? pad(tensor, {0, 0, added.count, 0}) : tensor;
+}
+
+// Of an output (N, heads, L, depth) or weights (N, heads, L, S).
+Tensor given_queries(const Tensor& tensor, Added added) {
+  return added.in_front ? tensor.narrow(2, added.count, tensor.size(2) - added.count) : tensor;
+}
+
+// Of weights (N, heads, L, S).
+Tensor added_keys_last(const Tensor& weights, Added added) {
+  if (!added.in_front) return weights;
+  const Index given = weights.size(3) - added.count;
+  return cat({weights.narrow(3, added.count, given), weights.narrow(3, 0, added.count)}, 3);
+}
+
+// Made with errors that name the layer.
+Linear output_projection(Index embed_dim, bool bias) {
+  const std::string name(kName);
+  const ErrorScope scope(name);
+  return Linear(embed_dim, embed_dim, {.bias = bias});
 }
 
 }  // namespace
@@ -148,7 +179,9 @@ MultiheadAttention::MultiheadAttention(Index embed_dim_, Index num_heads_,
     : embed_dim(checked_embed_dim(embed_dim_, num_heads_, options_)),
       num_heads(num_heads_),
       options(options_),
-      out_proj(embed_dim, embed_dim, {.bias = options.bias}) {
+      out_proj(output_projection(embed_dim, options.bias)) {
+  const std::string name(kName);
+  const ErrorScope scope(name);
   const Index kdim = options.kdim.value_or(embed_dim), vdim = options.vdim.value_or(embed_dim);
   const Index three = checked_mul(kName, "3 embed_dim", 3, embed_dim);
   if (kdim == embed_dim && vdim == embed_dim) {
@@ -174,12 +207,10 @@ std::pair<Tensor, Tensor> MultiheadAttention::operator()(const Tensor& query, co
   const Sizes n = sizes_of(*this, query, key, value);
   const Tensor padding = padding_mask(call.key_padding_mask, n, query);
   const Tensor given = score_mask(call.attn_mask, n, num_heads, query);
-  const Index added = options.add_bias_kv + options.add_zero_attn;
   const bool causal = call.is_causal && !given.defined();
-  // Only without other masks and keys does the op's own rule say the same.
-  const bool causal_alone = causal && !padding.defined() && added == 0 && !call.need_weights;
-  const Tensor mask =
-      op_mask(joined(causal && !causal_alone ? later_keys(n) : given, padding, query.dtype()), added);
+  const Index count = options.add_bias_kv + options.add_zero_attn;
+  const Added added{count, causal && count > 0};
+  const Tensor mask = op_mask(joined(given, padding, query.dtype()), added);
 
   const Tensors weights = in_proj_weight.defined() ? split(in_proj_weight, embed_dim)
                                                    : Tensors{q_proj_weight, k_proj_weight, v_proj_weight};
@@ -187,15 +218,18 @@ std::pair<Tensor, Tensor> MultiheadAttention::operator()(const Tensor& query, co
   const auto project = [&](const Tensor& input, std::size_t i) {
     return split_heads(linear(input, weights[i], biases[i]), n, num_heads);
   };
-  const Tensor q = project(query, 0);
-  const Tensor k = with_added_keys(project(key, 1), bias_k, options.add_zero_attn);
-  const Tensor v = with_added_keys(project(value, 2), bias_v, options.add_zero_attn);
+  const Tensor q = with_added_queries(project(query, 0), added);
+  const Tensor k = with_added_keys(project(key, 1), bias_k, options.add_zero_attn, added);
+  const Tensor v = with_added_keys(project(value, 2), bias_v, options.add_zero_attn, added);
 
-  const AttentionOptions how{.dropout_p = training() ? options.dropout : 0, .is_causal = causal_alone};
-  if (!call.need_weights)
-    return {out_proj(merge_heads(scaled_dot_product_attention(q, k, v, mask, how), n)), Tensor()};
-  Tensor shown = attention_weights(q, k, mask, how);  // (N, heads, L, S)
+  const AttentionOptions how{.dropout_p = training() ? options.dropout : 0, .is_causal = causal};
+  if (!call.need_weights) {
+    const Tensor heads = given_queries(scaled_dot_product_attention(q, k, v, mask, how), added);
+    return {out_proj(merge_heads(heads, n)), Tensor()};
+  }
+  Tensor shown = given_queries(attention_weights(q, k, mask, how), added);  // (N, heads, L, S)
   const Tensor output = out_proj(merge_heads(matmul(shown, v), n));
+  shown = added_keys_last(shown, added);
   if (call.average_attn_weights) shown = shown.mean({1});
   return {output, n.batched ? shown : shown.squeeze(0)};
 }

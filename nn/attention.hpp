@@ -19,8 +19,10 @@ struct MultiheadAttentionOptions {
 
 struct MultiheadAttentionCall {
   Tensor key_padding_mask = {};  ///< (N, S), or (S) for unbatched input
-  bool need_weights = true;      ///< false is faster on long sequences, and holds no (L, S) matrix
-  Tensor attn_mask = {};         ///< (L, S), or (N * num_heads, L, S): number n * num_heads + h
+  /// false is faster on long sequences, and holds no (L, S) matrix beside attn_mask; that one and a
+  /// key_padding_mask are joined to one for each of the N.
+  bool need_weights = true;
+  Tensor attn_mask = {};  ///< (L, S), or (N * num_heads, L, S): number n * num_heads + h
   bool average_attn_weights = true;
   /// Query i sees keys 0 to i alone. Beside an attn_mask it is a hint, and the mask rules; without one, where
   /// PyTorch asks for the mask, it is applied.

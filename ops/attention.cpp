@@ -1,13 +1,10 @@
 #include "ops/attention.hpp"
 
 #include <cmath>
-#include <limits>
 
 #include "autograd/record.hpp"
 #include "lucid/random.hpp"
-#include "ops/attention_core.hpp"
-#include "ops/dropout.hpp"
-#include "ops/matmul.hpp"
+#include "ops/attention_blocks.hpp"
 #include "ops/options.hpp"
 #include "ops/samples.hpp"
 #include "ops/view.hpp"
@@ -19,7 +16,6 @@ LUCID_OPTIONS(AttentionOptions, dropout_p, is_causal, scale, enable_gqa, seed)
 namespace {
 
 using autograd::Backward;
-using ops::ScoreBlock;
 using ops::WeightInputs;
 using Index = std::int64_t;
 
@@ -34,13 +30,11 @@ void check_operand(std::string_view op, const Tensor& tensor, const char* name, 
   check(tensor.dim() >= 2, op, name, " has shape ", tensor.shape(), "; (..., length, features) is required");
 }
 
-void check_options(std::string_view op, const AttentionOptions& o, bool masked) {
+void check_options(std::string_view op, const AttentionOptions& o) {
   check(o.dropout_p >= 0 && o.dropout_p <= 1, op, "dropout_p is ", o.dropout_p,
         "; a probability between 0 and 1 is required");
   check(!o.scale || std::isfinite(*o.scale), op, "scale is ", o.scale.value_or(0),
         "; a finite number is required");
-  check(!(o.is_causal && masked), op,
-        "both attn_mask and is_causal are given; leave one out, or mask the later keys in attn_mask");
 }
 
 Shape batch_of(const Tensor& tensor) {
@@ -55,8 +49,8 @@ Shape batch_beside(const Tensor& tensor, const char* name, const Tensor& query, 
         "enable_gqa needs (..., heads, length, features); query has shape ", query.shape(), ", ", name, " ",
         tensor.shape());
   const Index heads = query.size(-3), own = tensor.size(-3);
-  check(own > 0 && heads % own == 0, kName, "query has ", heads, " heads, which the ", own, " of ", name,
-        " do not divide");
+  check(own > 0 && heads % own == 0, kName, "query has ", heads, " heads, ", name, " ", own,
+        "; enable_gqa needs ", "at least 1 head of ", name, ", and a number that divides query's");
   batch[batch.size() - 1] = heads;
   return batch;
 }
@@ -95,91 +89,6 @@ WeightInputs weight_inputs(const Tensor& query, const Tensor& key, const Tensor&
   return in;
 }
 
-WeightInputs part_of(const WeightInputs& whole, const ScoreBlock& block) {
-  WeightInputs part = whole;
-  part.query = ops::rows_of(whole.query, block);
-  part.key = ops::columns_of(whole.key, block);
-  part.mask = ops::scores_of(whole.mask, block);
-  if (whole.first_row) part.first_row = block.rows.start;
-  return part;
-}
-
-// What dropout multiplies the weights with, block after block: 0 or 1 / (1 - p). The same seed and shape give
-// the same noise again, so that it need not be kept.
-class Noise {
- public:
-  explicit Noise(const AttentionOptions& o)
-      : p_(o.dropout_p), generator_(static_cast<std::uint64_t>(o.seed.value_or(0))) {}
-  /// Undefined when nothing is dropped.
-  Tensor next(const ScoreBlock& block, DType dtype) {
-    if (p_ == 0) return {};
-    Shape shape;
-    for (const ops::Range& range : block.batch) shape.push_back(range.length);
-    shape.push_back(block.rows.length);
-    shape.push_back(block.columns.length);
-    const Index columns = block.columns.length;
-    return dropout(ones({checked_numel(kName, shape) / columns, columns}, dtype), p_, true, &generator_)
-        .reshape(shape);
-  }
-
- private:
-  double p_;
-  Generator generator_;
-};
-
-Tensor whole_noise(const Shape& scores, const AttentionOptions& o, DType dtype) {
-  if (o.dropout_p == 0) return {};
-  const no_grad guard;
-  const Tensor out = zeros(scores, dtype);
-  Noise noise(o);
-  ops::for_each_score_block(scores, o.is_causal, [&](const ScoreBlock& block) {
-    ops::scores_of(out, block).copy_(noise.next(block, dtype));
-  });
-  return out;
-}
-
-Tensor attend(const WeightInputs& in, const Tensor& value, const Shape& scores, const AttentionOptions& o) {
-  const no_grad guard;
-  Shape shape = scores;
-  shape[shape.size() - 1] = value.size(-1);
-  const Tensor out = zeros(shape, value.dtype());
-  Noise noise(o);
-  ops::for_each_score_block(scores, o.is_causal, [&](const ScoreBlock& block) {
-    Tensor weights = ops::attention_weights_of(part_of(in, block));
-    if (const Tensor factors = noise.next(block, weights.dtype()); factors.defined())
-      weights = weights * factors;
-    ops::rows_of(out, block).copy_(matmul(weights, ops::columns_of(value, block)));
-  });
-  return out;
-}
-
-// The sums over all blocks; not recorded.
-Tensors gradients_by_blocks(const WeightInputs& in, const Tensor& value, const Tensor& grad,
-                            const Shape& scores, const AttentionOptions& o,
-                            const ops::AttentionWants& wants) {
-  const auto start = [](bool wanted, const Tensor& tensor) {
-    return wanted ? zeros(tensor.shape(), tensor.dtype()) : Tensor();
-  };
-  const Tensors out{start(wants.query, in.query), start(wants.key, in.key), start(wants.value, value),
-                    start(wants.mask, in.mask)};
-  Noise noise(o);
-  ops::for_each_score_block(scores, o.is_causal, [&](const ScoreBlock& block) {
-    const Tensors parts =
-        ops::attention_gradients(part_of(in, block), ops::columns_of(value, block),
-                                 noise.next(block, value.dtype()), ops::rows_of(grad, block), wants);
-    const auto add = [&](std::size_t i, Tensor (*part)(const Tensor&, const ScoreBlock&)) {
-      if (!parts[i].defined()) return;
-      const Tensor target = part(out[i], block);
-      target.add_(parts[i].sum_to(target.shape()));
-    };
-    add(0, ops::rows_of);
-    add(1, ops::columns_of);
-    add(2, ops::columns_of);
-    add(3, ops::scores_of);
-  });
-  return out;
-}
-
 // saved: query, key, value, mask
 Tensors attention_backward(const Backward<AttentionOptions>& b) {
   const Tensor &query = b.saved[0], &key = b.saved[1];
@@ -189,8 +98,17 @@ Tensors attention_backward(const Backward<AttentionOptions>& b) {
   scores.push_back(query.size(-2));
   scores.push_back(key.size(-2));
   const ops::AttentionWants wants{b.wants[0], b.wants[1], b.wants[2], b.wants[3]};
-  if (!autograd::is_recording()) return gradients_by_blocks(in, value, grad, scores, b.options, wants);
-  return ops::attention_gradients(in, value, whole_noise(scores, b.options, value.dtype()), grad, wants);
+  if (!autograd::is_recording())
+    return ops::attention_gradients_by_blocks(in, value, grad, scores, b.options, wants);
+  return ops::attention_gradients(in, value, ops::whole_attention_noise(scores, b.options, value.dtype()),
+                                  grad, wants);
+}
+
+// The default generator moves on only where there is something to drop.
+AttentionOptions with_seed(AttentionOptions options) {
+  if (options.dropout_p > 0 && !options.seed)
+    options.seed = static_cast<Index>(default_generator().next_u64());
+  return options;
 }
 
 // Query's heads (..., Hq, L, E) as (..., H, Hq / H, L, E), beside which key and value repeat an axis of 1.
@@ -220,7 +138,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   check_operand(kName, query, "query", query);
   check_operand(kName, key, "key", query);
   check_operand(kName, value, "value", query);
-  check_options(kName, options, attn_mask.defined());
+  check_options(kName, options);
   check(key.size(-2) == value.size(-2), kName, "key has shape ", key.shape(), ", value ", value.shape(),
         "; axis -2 must agree");
   const bool grouped = options.enable_gqa;
@@ -237,12 +155,12 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
           "; they must agree");
     return grouped_attention(query, key, value, attn_mask, options);
   }
-  AttentionOptions used = options;
-  if (used.dropout_p > 0 && !used.seed) used.seed = static_cast<Index>(default_generator().next_u64());
+  const AttentionOptions used = with_seed(options);
   Tensor out;
   {
     const no_grad guard;
-    out = attend(weight_inputs(query, key, attn_mask, used), widened(value, value.dtype()), scores, used)
+    out = ops::attend_by_blocks(weight_inputs(query, key, attn_mask, used), widened(value, value.dtype()),
+                                scores, used)
               .to(query.dtype());
   }
   return autograd::record(kName, out, {query, key, value, attn_mask}, {query, key, value, attn_mask}, used,
@@ -255,20 +173,19 @@ Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& a
   check(query.defined(), op, "query is undefined");
   check_operand(op, query, "query", query);
   check_operand(op, key, "key", query);
-  check_options(op, options, attn_mask.defined());
+  check_options(op, options);
   check(!options.enable_gqa, op, "enable_gqa is not supported; repeat key's heads");
-  check_mask(op, attn_mask, query, scores_shape(op, query, key, batch_of(key)));
-  const Tensor weights =
-      ops::attention_weights_of(weight_inputs(query, key, attn_mask, options)).to(query.dtype());
-  if (options.dropout_p == 0) return weights;
-  Generator own(static_cast<std::uint64_t>(options.seed.value_or(0)));
-  return dropout(weights, options.dropout_p, true, options.seed ? &own : nullptr);
+  const Shape scores = scores_shape(op, query, key, batch_of(key));
+  check_mask(op, attn_mask, query, scores);
+  Tensor weights = ops::attention_weights_of(weight_inputs(query, key, attn_mask, options));
+  if (const Tensor noise = ops::whole_attention_noise(scores, with_seed(options), weights.dtype());
+      noise.defined())
+    weights = weights * noise;
+  return weights.to(query.dtype());
 }
 
 namespace ops {
 namespace {
-
-constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 
 std::vector<Sample> attention_samples(Generator& g) {
   const auto qkv = [&](const Shape& q, const Shape& k, const Shape& v) -> Tensors {
@@ -295,27 +212,30 @@ std::vector<Sample> attention_samples(Generator& g) {
       {qkv({4, 3}, {2, 3}, {2, 2}), {{"is_causal", true}}},
       {masked(qkv({2, 4, 2, 3}, {2, 2, 3, 3}, {2, 2, 3, 2}), normal({4, 2, 3}, g)), {{"enable_gqa", true}}},
       {qkv({2, 3, 4}, {2, 5, 4}, {2, 5, 2}), {{"dropout_p", 0.4}, {"seed", 3}}},
-      {qkv({2, 3, 4}, {2, 5, 4}, {2, 5, 2}), {{"dropout_p", 0.4}, {"seed", 4}, {"is_causal", true}}}};
+      {qkv({2, 3, 4}, {2, 5, 4}, {2, 5, 2}), {{"dropout_p", 0.4}, {"seed", 4}, {"is_causal", true}}},
+      {masked(qkv({2, 3, 2}, {2, 3, 2}, {2, 3, 1}), no_first[0]), {{"is_causal", true}}},
+      {masked(qkv({2, 3, 2}, {2, 3, 2}, {2, 3, 1}), normal({2, 1, 3}, g)), {{"is_causal", true}}}};
 }
 
 std::vector<ErrorCase> attention_errors() {
   const Tensor q = ones({2, 3, 4}, f64), k = ones({2, 5, 4}, f64), v = ones({2, 5, 6}, f64);
   const Tensor heads = ones({3, 2, 4}, f64);
   const auto none = nlohmann::json::object();
-  return {{{q, ones({2, 5, 3}, f64), v, Tensor()}, none, "(2, 5, 3)"},
-          {{q, k, ones({2, 4, 6}, f64), Tensor()}, none, "(2, 4, 6)"},
-          {{q, ones({3, 5, 4}, f64), v, Tensor()}, none, "(3)"},
-          {{q, k, ones({3, 5, 6}, f64), Tensor()}, none, "(3, 1, 1)"},
-          {{ones({4}, f64), k, v, Tensor()}, none, "(4)"},
-          {{q, k.to(f32), v, Tensor()}, none, "float32"},
-          {{q.to(i64), k, v, Tensor()}, none, "int64"},
-          {{q, k, v, ones({3, 4}, f64)}, none, "(3, 4)"},
-          {{q, k, v, ones({4, 2, 3, 5}, f64)}, none, "(4, 2, 3, 5)"},
-          {{q, k, v, ones({3, 5}, i64)}, none, "int64"},
-          {{q, k, v, ones({3, 5}, f64)}, {{"is_causal", true}}, "is_causal"},
-          {{q, k, v, Tensor()}, {{"dropout_p", 1.5}}, "1.5"},
-          {{heads, k, v, Tensor()}, {{"enable_gqa", true}}, "3 heads"},
-          {{q[0], k, v, Tensor()}, {{"enable_gqa", true}}, "(3, 4)"}};
+  return {
+      {{q, ones({2, 5, 3}, f64), v, Tensor()}, none, "(2, 5, 3)"},
+      {{q, k, ones({2, 4, 6}, f64), Tensor()}, none, "(2, 4, 6)"},
+      {{q, ones({3, 5, 4}, f64), v, Tensor()}, none, "(3)"},
+      {{q, k, ones({3, 5, 6}, f64), Tensor()}, none, "(3, 1, 1)"},
+      {{ones({4}, f64), k, v, Tensor()}, none, "(4)"},
+      {{q, k.to(f32), v, Tensor()}, none, "float32"},
+      {{q.to(i64), k, v, Tensor()}, none, "int64"},
+      {{q, k, v, ones({3, 4}, f64)}, none, "(3, 4)"},
+      {{q, k, v, ones({4, 2, 3, 5}, f64)}, none, "(4, 2, 3, 5)"},
+      {{q, k, v, ones({3, 5}, i64)}, none, "int64"},
+      {{q, k, v, Tensor()}, {{"dropout_p", 1.5}}, "1.5"},
+      {{heads, k, v, Tensor()}, {{"enable_gqa", true}}, "3 heads"},
+      {{heads, ones({0, 5, 4}, f64), ones({0, 5, 6}, f64), Tensor()}, {{"enable_gqa", true}}, "at least 1"},
+      {{q[0], k, v, Tensor()}, {{"enable_gqa", true}}, "(3, 4)"}};
 }
 
 // Two products of each score; the operands and the result touched once.

@@ -1,7 +1,5 @@
 #include "ops/attention_core.hpp"
 
-#include <limits>
-
 #include "autograd/grad_mode.hpp"
 #include "ops/compare.hpp"
 #include "ops/kernels/softmax.hpp"
@@ -15,12 +13,10 @@ namespace {
 
 using Index = std::int64_t;
 
-constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
-
 // An axis of size 1 stands for all indices.
 Tensor cut_axis(const Tensor& tensor, Index axis, const Range& range) {
   const Index size = tensor.size(axis);
-  return size == 1 || size == range.length ? tensor : tensor.narrow(axis, range.start, range.length);
+  return size == 1 || size == range.size() ? tensor : tensor.narrow(axis, range.begin, range.size());
 }
 
 Tensor cut_batch(Tensor tensor, const ScoreBlock& block) {
@@ -36,11 +32,11 @@ Tensor later_keys(Index n, Index m, Index first_row) {
 }
 
 Tensor masked_scores(const Tensor& scores, const WeightInputs& in) {
-  if (in.first_row)
-    return masked_fill(scores, later_keys(scores.size(-2), scores.size(-1), *in.first_row), kMinusInfinity);
-  if (!in.mask.defined()) return scores;
-  return in.mask.dtype() == boolean ? masked_fill(scores, logical_not(in.mask), kMinusInfinity)
-                                    : scores + in.mask;
+  Tensor out = scores;
+  if (in.mask.defined())
+    out = in.mask.dtype() == boolean ? masked_fill(out, logical_not(in.mask), kMinusInfinity) : out + in.mask;
+  if (!in.first_row) return out;
+  return masked_fill(out, later_keys(out.size(-2), out.size(-1), *in.first_row), kMinusInfinity);
 }
 
 // As softmax(scores, -1), but 0 in rows of nothing but -inf, where that is NaN.
@@ -73,17 +69,20 @@ void for_each_score_block(const Shape& scores, bool causal, const std::function<
   while (split > 0 && behind <= kAttentionBlock / scores[split]) behind *= scores[split--];
   const Index step = std::clamp<Index>(kAttentionBlock / behind, 1, scores[split]);
 
-  std::vector<Range> at(rows + 1);
-  for (std::size_t i = 0; i <= rows; ++i) at[i].length = i < split ? 1 : i == split ? step : scores[i];
+  Shape at = Shape::filled(rows + 1, 0);
+  const auto range = [&](std::size_t i) -> Range {
+    const Index most = i < split ? 1 : i == split ? step : scores[i];
+    return {at[i], std::min(at[i] + most, scores[i])};
+  };
   while (true) {
-    ScoreBlock block{{at.begin(), at.end() - 1}, at[rows], {0, scores.back()}};
-    if (causal) block.columns.length = std::min(scores.back(), block.rows.start + block.rows.length);
+    ScoreBlock block{{}, range(rows), {0, scores.back()}};
+    for (std::size_t i = 0; i < rows; ++i) block.batch.push_back(range(i));
+    if (causal) block.columns.end = std::min(scores.back(), block.rows.end);
     f(block);
     std::size_t axis = split;
-    at[axis].start += at[axis].length;
-    while (axis > 0 && at[axis].start == scores[axis]) at[axis--].start = 0, ++at[axis].start;
-    if (at[0].start == scores[0]) return;
-    at[split].length = std::min(step, scores[split] - at[split].start);
+    at[axis] += step;
+    while (axis > 0 && at[axis] >= scores[axis]) at[axis--] = 0, ++at[axis];
+    if (at[0] >= scores[0]) return;
   }
 }
 

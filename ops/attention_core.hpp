@@ -2,19 +2,18 @@
 // The arithmetic of attention on all of the scores or on a block of them, and the walk over the blocks.
 
 #include <functional>
+#include <limits>
 #include <optional>
 
 #include "lucid/tensor.hpp"
+#include "ops/range.hpp"
 
 namespace lucid::ops {
 
+inline constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
+
 /// Elements of the scores that are worked on at a time: a few arrays of 4 MB in float32.
 inline constexpr std::int64_t kAttentionBlock = std::int64_t{1} << 20;
-
-/// Indices start to start + length - 1 of an axis.
-struct Range {
-  std::int64_t start = 0, length = 0;
-};
 
 /// A block of scores (batch..., L, S): ranges of the batch axes, of rows (queries) and of columns (keys).
 struct ScoreBlock {

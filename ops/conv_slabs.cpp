@@ -5,14 +5,10 @@
 
 #include "ops/conv_plan.hpp"
 #include "ops/kernels/binary.hpp"
+#include "ops/range.hpp"
 
 namespace lucid::ops {
 namespace {
-
-struct Range {
-  std::int64_t begin, end;
-  std::int64_t size() const { return end - begin; }
-};
 
 // The part of an activation (N, C, D, H, W) along an axis; a view.
 Tensor part(const Tensor& tensor, std::size_t axis, Range range) {

@@ -67,7 +67,7 @@ int degree(GridSampleMode mode) {
 
 // The gradient of <at_places, sample(on_input)> with respect to the grid.
 Tensor slope(const Tensor& at_places, const Tensor& on_input, const Tensor& grid, const GridNode& node) {
-  if (degree(node.options.mode) == 0) return {};
+  if (degree(node.options.mode) == 0) return zeros(grid.shape(), grid.dtype());
   if (!autograd::is_recording()) {
     const Tensor out = kernels::grid_sample_slope(volume_of(at_places), volume_of(on_input), places_of(grid),
                                                   sampling_of(node));

@@ -8,7 +8,8 @@
 namespace lucid {
 
 /// bilinear: linear along each axis, trilinear for a volume; nearest: the element at the place rounded to
-/// integers, halves to even; bicubic: cubic convolution with a = -0.75, images only.
+/// integers, halves to even in images and away from 0 in volumes, as PyTorch does; bicubic: cubic convolution
+/// with a = -0.75, images only.
 enum class GridSampleMode : std::uint8_t { bilinear, nearest, bicubic };
 
 /// What lies outside: zeros; the nearest element of the edge; the input mirrored at its corners (the centres
@@ -25,7 +26,7 @@ struct GridSampleOptions {
 /// input (N, C, H, W) read at the places grid (N, H', W', 2) holds as (x, y): (N, C, H', W'); or input
 /// (N, C, D, H, W) at grid (N, D', H', W', 3) of (x, y, z): (N, C, D', H', W'). Coordinates run from -1 to 1
 /// along W, H, D. The result has input's type and layout. Differentiable to any order with respect to both;
-/// `nearest` has no slope along the grid. The gradient of input is the same for any number of threads.
+/// under `nearest` the grid's gradient is 0. The gradient of input is the same for any number of threads.
 ///
 /// Any coordinate is safe. One that is NaN or infinite lies outside under zeros; under border NaN is read as
 /// -1 and an infinite one at its end; under reflection both are read as -1. Throws Error on shapes that don't

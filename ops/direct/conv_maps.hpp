@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/conv_problem.hpp"
+#include "ops/range.hpp"
 
 namespace lucid::direct {
 
@@ -13,10 +14,7 @@ inline std::int64_t grain_of(double work, std::int64_t items) {
   return static_cast<std::int64_t>(kWorthAThread * static_cast<double>(items) / (work + 1.0)) + 1;
 }
 
-struct Range {
-  std::int64_t begin, end;
-  bool empty() const { return begin >= end; }
-};
+using ops::Range;
 
 // The i in [0, count) for which 0 <= i * stride + shift < size.
 inline Range positions(std::int64_t count, std::int64_t stride, std::int64_t shift, std::int64_t size) {

@@ -77,6 +77,7 @@ struct Problem {
       if (static_cast<Index>(a) >= coordinates.components) continue;
       frame.axes[a].padding = sampling.padding;
       frame.axes[a].align_corners = sampling.align_corners;
+      frame.axes[a].halves_away = coordinates.components == 3;
     }
     rows = input[2] * input[3];
     elements = rows * input[4] * channels;

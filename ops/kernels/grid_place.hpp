@@ -60,6 +60,8 @@ struct GridAxis {
   std::int64_t size = 1;
   GridPaddingMode padding = GridPaddingMode::zeros;
   bool align_corners = false;
+  /// nearest: halves are rounded away from 0, as PyTorch does for volumes; else to even, as for images.
+  bool halves_away = false;
 
   template <GridSampleMode kMode>
   [[gnu::always_inline]] Place<kMode> locate(double coordinate) const {
@@ -112,8 +114,10 @@ struct GridAxis {
   }
 
   [[gnu::always_inline]] void read(Place<GridSampleMode::nearest>& place, double position) const {
-    place.index[0] =
-        enter(place, position) ? within(static_cast<std::int64_t>(std::nearbyint(position))) : -1;
+    place.index[0] = -1;
+    if (!enter(place, position)) return;
+    const double rounded = halves_away ? std::round(position) : std::nearbyint(position);
+    place.index[0] = within(static_cast<std::int64_t>(rounded));
   }
 
   [[gnu::always_inline]] void read(Place<GridSampleMode::bilinear>& place, double position) const {

@@ -41,10 +41,11 @@ struct Sampler {
   }
 
   // What one axis reads: (element, weight).
-  std::vector<std::pair<std::int64_t, double>> taps(double coordinate, std::int64_t size) const {
+  std::vector<std::pair<std::int64_t, double>> taps(double coordinate, std::int64_t size, bool volume) const {
     double at = position(coordinate, size);
     if (mode != "bicubic") at = padded(at, size);
-    if (mode == "nearest") return {{static_cast<std::int64_t>(std::nearbyint(at)), 1.0}};
+    if (mode == "nearest")  // halves go away from 0 in volumes, to even in images
+      return {{static_cast<std::int64_t>(volume ? std::round(at) : std::nearbyint(at)), 1.0}};
     std::vector<std::pair<std::int64_t, double>> out;
     for (double i = std::floor(at) - 2; i <= std::floor(at) + 3; ++i)
       if (const double w = weight(at - i); w != 0)
@@ -66,7 +67,7 @@ double sampled(const Sampler& sampler, const Array& input, const Array& grid, co
     const std::int64_t size = input.shape[axis + 2];
     std::vector<std::pair<Index, double>> longer;
     for (const auto& [index, weight] : reads)
-      for (const auto& [i, w] : sampler.taps(grid.at(where), size)) {
+      for (const auto& [i, w] : sampler.taps(grid.at(where), size, axes == 3)) {
         if (i < 0 || i >= size) continue;
         longer.emplace_back(index, weight * w);
         longer.back().first.push_back(i);

@@ -8,6 +8,8 @@
 #include <map>
 
 #include "autograd/backward.hpp"
+#include "autograd/grad_mode.hpp"
+#include "lucid/allocator.hpp"
 #include "lucid/random.hpp"
 #include "nn/optim/sgd.hpp"
 #include "ops/loss.hpp"
@@ -281,6 +283,58 @@ TEST_CASE("dropout acts on the weights in train() alone") {
   check_near(layer(x, x, x).first, run(false), 1e-5);
 }
 
+TEST_CASE("a causal call's weights are those of the mask written out, and of its output") {
+  const Tensor padding = every_nth({kBatch, kKeys}, 3, 4);
+  for (const bool bias_kv : {false, true})
+    for (const bool zero : {false, true})
+      for (const Tensor& mask : {Tensor(), padding}) {
+        const nn::MultiheadAttention layer =
+            made_by_formula({.add_bias_kv = bias_kv, .add_zero_attn = zero, .kdim = 3});
+        const Tensors in = inputs_for(layer.options, true);
+        const auto [expected, weights] =
+            layer(in[0], in[1], in[2], {.key_padding_mask = mask, .attn_mask = later_keys()});
+        const auto [output, causal] =
+            layer(in[0], in[1], in[2], {.key_padding_mask = mask, .is_causal = true});
+        check_near(output.flatten(), expected.to_vector<double>());
+        check_near(causal.flatten(), weights.to_vector<double>());
+        const Tensor narrow =
+            layer(in[0], in[1], in[2], {.key_padding_mask = mask, .need_weights = false, .is_causal = true})
+                .first;
+        check_near(narrow.flatten(), expected.to_vector<double>());
+      }
+}
+
+TEST_CASE("one seed drops the same weights with need_weights and without") {
+  const Tensor padding = every_nth({kBatch, kKeys}, 3, 4);
+  for (const bool causal : {false, true})
+    for (const bool added : {false, true}) {
+      nn::MultiheadAttention layer =
+          made_by_formula({.dropout = 0.5, .add_bias_kv = added, .add_zero_attn = added});
+      const Tensors in = inputs_for({}, true);
+      const auto run = [&](bool need) {
+        manual_seed(6);
+        return layer(in[0], in[1], in[2],
+                     {.key_padding_mask = padding, .need_weights = need, .is_causal = causal})
+            .first;
+      };
+      const Tensor with = run(true);
+      check_near(run(false).flatten(), with.to_vector<double>());
+      layer.eval();
+      CHECK((run(true) - with).abs().amax().item<double>() > 1e-3);
+    }
+}
+
+TEST_CASE("a long causal call with padding and added keys holds no matrix of scores") {
+  constexpr std::int64_t length = 6000;  // 36 MB as a bool mask, 144 MB of scores
+  nn::MultiheadAttention layer(4, 2, {.add_bias_kv = true, .add_zero_attn = true});
+  const Tensor x = randn({length, 1, 4}), padding = zeros({1, length}, boolean);
+  const no_grad guard;
+  const std::int64_t before = memory_stats().current_bytes;
+  reset_peak_memory();
+  layer(x, x, x, {.key_padding_mask = padding, .need_weights = false, .is_causal = true});
+  CHECK(memory_stats().peak_bytes - before < 30 << 20);
+}
+
 TEST_CASE("arguments that do not fit are refused") {
   CHECK_THROWS_WITH_AS(nn::MultiheadAttention(0, 1), doctest::Contains("MultiheadAttention: embed_dim is 0"),
                        Error);
@@ -288,7 +342,9 @@ TEST_CASE("arguments that do not fit are refused") {
   CHECK_THROWS_WITH_AS(nn::MultiheadAttention(6, 0), doctest::Contains("num_heads is 0"), Error);
   CHECK_THROWS_WITH_AS(nn::MultiheadAttention(6, 2, {.dropout = 1.5}), doctest::Contains("1.5"), Error);
   CHECK_THROWS_WITH_AS(nn::MultiheadAttention(6, 2, {.kdim = -3}), doctest::Contains("kdim is -3"), Error);
-  CHECK_THROWS_AS(nn::MultiheadAttention(std::int64_t{1} << 62, 2), Error);
+  for (const int bits : {40, 62})
+    CHECK_THROWS_WITH_AS(nn::MultiheadAttention(std::int64_t{1} << bits, 2),
+                         doctest::Contains("(MultiheadAttention): shape"), Error);
 }
 
 TEST_CASE("inputs and masks that do not fit are refused, naming the layer's path") {

@@ -11,8 +11,10 @@
 #include "lucid/allocator.hpp"
 #include "lucid/random.hpp"
 #include "ops/attention_core.hpp"
+#include "ops/compare.hpp"
 #include "ops/matmul.hpp"
 #include "ops/reduce.hpp"
+#include "ops/select.hpp"
 #include "tests/ops/shape_test_support.hpp"
 
 using namespace lucid;
@@ -192,6 +194,48 @@ TEST_CASE("dropped weights are the same in result, gradient and recorded gradien
   }
 }
 
+TEST_CASE("attention_weights are those of the op, dropped as there") {
+  Generator generator(13);
+  const Sizes ranks[] = {{{5, 3}, {7, 3}, {7, 2}},
+                         {{2, 5, 3}, {2, 7, 3}, {2, 7, 2}},
+                         {{2, 3, 5, 3}, {2, 3, 7, 3}, {2, 3, 7, 2}},
+                         {{2, 1050, 2}, {2, 600, 2}, {2, 600, 1}}};  // the last in two blocks
+  REQUIRE(blocks_of({2, 1050, 600}) == 2);
+  for (const Sizes& sizes : ranks)
+    for (const bool causal : {false, true}) {
+      CAPTURE(sizes.query.str());
+      const Tensors in = operands(sizes, generator);
+      const AttentionOptions options{.dropout_p = 0.5, .is_causal = causal, .seed = 3};
+      const Tensor found = scaled_dot_product_attention(in[0], in[1], in[2], {}, options);
+      CHECK(largest_difference(found, at_once(in, {}, options)) < 1e-12);
+      const auto drawn = [&] { return AttentionOptions{.dropout_p = 0.5, .is_causal = causal}; };
+      manual_seed(8);
+      const Tensor unseeded = scaled_dot_product_attention(in[0], in[1], in[2], {}, drawn());
+      manual_seed(8);
+      CHECK(largest_difference(unseeded, at_once(in, {}, drawn())) < 1e-12);
+    }
+}
+
+TEST_CASE("a causal call beside a mask sees what both let it see") {
+  Generator generator(14);
+  for (const Sizes& sizes :
+       {Sizes{{2, 4, 3}, {2, 6, 3}, {2, 6, 2}}, Sizes{{1100, 2}, {1000, 2}, {1000, 1}}}) {
+    const Tensors in = operands(sizes, generator);
+    const std::int64_t rows = in[0].size(-2), columns = in[1].size(-2);
+    const Tensor later = arange(columns).unsqueeze(0) > arange(rows).unsqueeze(1);
+    const Tensor keys = rand({1, columns}, f64, &generator) < 0.5, added = randn({columns}, f64, &generator);
+    const Tensor both = logical_and(keys, logical_not(later));
+    const auto run = [&](const Tensor& mask, bool causal) {
+      return scaled_dot_product_attention(in[0], in[1], in[2], mask, {.is_causal = causal});
+    };
+    CHECK(largest_difference(run(keys, true), run(both, false)) < 1e-13);
+    CHECK(largest_difference(run(added, true), run(masked_fill(added, later, kMinusInfinity), false)) <
+          1e-13);
+  }
+  check_blocks(operands({{1100, 3}, {1000, 3}, {1000, 2}}, generator), randn({1000}, f64, &generator),
+               {.is_causal = true});
+}
+
 TEST_CASE("dropout keeps the mean, follows its seed and the default generator") {
   const Tensor q = zeros({2000, 1}), v = ones({50, 1});
   const auto run = [&](std::optional<std::int64_t> seed, double p = 0.5) {
@@ -243,6 +287,15 @@ TEST_CASE("grouped heads repeat key and value") {
     CHECK(largest_difference(found.select(1, head), one) < 1e-14);
   }
   CHECK(contains(message_of([&] { scaled_dot_product_attention(in[0], in[1], in[2]); }), "(2, 4)"));
+}
+
+TEST_CASE("grouped heads that fit are required") {
+  const Tensor q = ones({4, 5, 3}), none = ones({0, 6, 3}), three = ones({3, 6, 3});
+  const auto message = [&](const Tensor& key) {
+    return message_of([&] { scaled_dot_product_attention(q, key, key, {}, {.enable_gqa = true}); });
+  };
+  CHECK(contains(message(none), "query has 4 heads, key 0; enable_gqa needs at least 1 head of key"));
+  CHECK(contains(message(three), "query has 4 heads, key 3; enable_gqa needs at least 1 head of key"));
 }
 
 TEST_CASE("a scale that is not finite is refused") {

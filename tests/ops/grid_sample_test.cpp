@@ -95,12 +95,44 @@ TEST_CASE("places moved by whole elements read the neighbour, and what lies outs
     }
 }
 
-TEST_CASE("nearest rounds halves to even, as PyTorch does") {
+TEST_CASE("nearest rounds halves to even in images, as PyTorch does") {
   // positions -0.5, 0.5, 1.5, 2.5
   CHECK(read_row(-1.5, {Mode::nearest, Padding::zeros, true}) == 1);
   CHECK(read_row(-0.5, {Mode::nearest, Padding::zeros, true}) == 1);
   CHECK(read_row(0.5, {Mode::nearest, Padding::zeros, true}) == 3);
   CHECK(read_row(1.5, {Mode::nearest, Padding::zeros, true}) == 3);
+}
+
+TEST_CASE("nearest rounds halves away from 0 in volumes, as PyTorch does") {
+  const Values places{-0.75, -0.5, -0.25, 0.5, 1.5, 2.5, 3.5, 4.25, 4.5};  // in elements of a row of five
+  const auto count = static_cast<std::int64_t>(places.size());
+  const auto read = [&](std::int64_t axis, Padding padding) {
+    Shape shape{1, 1, 1, 1, 1};
+    shape[static_cast<std::size_t>(4 - axis)] = 5;
+    const Tensor grid = zeros({1, 1, 1, count, 3}, f64);
+    grid.select(4, axis).copy_(Tensor::from(places, {1, 1, 1, count}) / 2 - 1);
+    return values(grid_sample(arange(1, 6, 1, f64).reshape(shape), grid, {Mode::nearest, padding, true}));
+  };
+  // PyTorch 1.13.1's numbers
+  for (const std::int64_t axis : {0, 1, 2}) {
+    CHECK(read(axis, Padding::zeros) == Values{0, 0, 1, 2, 3, 4, 5, 5, 0});
+    CHECK(read(axis, Padding::border) == Values{1, 1, 1, 2, 3, 4, 5, 5, 5});
+    CHECK(read(axis, Padding::reflection) == Values{2, 2, 1, 2, 3, 4, 5, 5, 5});
+  }
+}
+
+TEST_CASE("the gradient of a grid under nearest is 0, also recorded") {
+  Generator generator(11);
+  for (const Shape& shape : {Shape{2, 3, 4, 5}, Shape{2, 3, 2, 4, 5}})
+    for (const bool create_graph : {false, true}) {
+      Pair pair = random_pair(shape, Shape(std::span(shape).subspan(2)), generator);
+      pair.grid.requires_grad_();
+      const Tensor y = grid_sample(pair.input, pair.grid, {.mode = Mode::nearest});
+      const Tensors grads = autograd::grad({y.sum()}, {pair.grid}, {}, {.create_graph = create_graph});
+      REQUIRE(grads[0].defined());
+      CHECK(grads[0].shape() == pair.grid.shape());
+      CHECK(values(grads[0]) == Values(static_cast<std::size_t>(pair.grid.numel()), 0.0));
+    }
 }
 
 TEST_CASE("a grid of a volume's corners resizes as interpolate does") {
