@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # coverage.sh: builds with counters, runs the suites, the proofs and the golden cases, and prints which lines of ops/
-# and autograd/ ran: a row per file with the lines that did not. Fails below 95 %. Takes about half an hour.
+# and autograd/ ran: a row per file with the lines that did not. Fails below 95 %. Unoptimised, the proofs alone take many minutes.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
