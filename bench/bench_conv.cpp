@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include "bench/lucid_side.hpp"
 #include "bench/machine.hpp"
@@ -37,6 +38,21 @@ void check_same(const ConvCase& shape, Pass pass, const char* peer, double ours,
 // The threads of the side that ran last spin for a moment before they sleep; the next one waits for that.
 void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
 
+struct TorchAnswer {
+  double ms = 0, norm = 0;
+};
+
+TorchAnswer torch_round(TorchPeer& torch, const ConvCase& shape, Pass pass, const RepeatRule& rule) {
+  const nlohmann::json answer = torch.ask({{"case", to_request(shape)},
+                                           {"pass", name_of(pass)},
+                                           {"rule",
+                                            {{"least_ms", rule.least_ms},
+                                             {"most_ms", rule.most_ms},
+                                             {"least", rule.least},
+                                             {"most", rule.most}}}});
+  return {answer.at("ms").get<double>(), answer.at("norm").get<double>()};
+}
+
 std::vector<Row> measured(const ConvCase& shape, Machine& machine, TorchPeer* torch, int rounds) {
   const RepeatRule rule;
   const LucidSide ours(shape);
@@ -50,8 +66,8 @@ std::vector<Row> measured(const ConvCase& shape, Machine& machine, TorchPeer* to
       our_ms[at].push_back(ours.time(pass, rule));
       onednn.measure(pass, rule);
       settle();
-      TorchPeer::Answer answer;
-      if (torch) torch_ms[at].push_back((answer = torch->measure(shape, pass, rule)).ms);
+      TorchAnswer answer;
+      if (torch) torch_ms[at].push_back((answer = torch_round(*torch, shape, pass, rule)).ms);
       if (round > 0) continue;
       const double norm = ours.norm(pass);
       if (torch) check_same(shape, pass, "PyTorch", norm, answer.norm);
@@ -81,7 +97,7 @@ void run(const Settings& settings) {
   }
   if (settings.threads > 0) lucid::set_num_threads(settings.threads);
   std::optional<TorchPeer> torch;
-  if (!settings.no_torch) torch.emplace(settings.python, lucid::num_threads());
+  if (!settings.no_torch) torch.emplace(settings.python, "torch_conv.py", lucid::num_threads());
   Machine machine;
   const bool terminal = ::isatty(fileno(stderr)) == 1;
   std::vector<Row> rows;

@@ -37,7 +37,7 @@ struct ConvCase {
   double bytes() const;
 };
 
-/// As torch_peer.py reads it.
+/// As torch_conv.py reads it.
 nlohmann::json to_request(const ConvCase& shape);
 
 /// The cases of bench/shapes.json that `filter` names: empty for all, names of groups with commas between

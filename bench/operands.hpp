@@ -8,7 +8,7 @@
 
 namespace bench {
 
-/// Element i, counted in row-major order: within [-1, 1], never denormal. torch_peer.py has the twin.
+/// Element i, counted in row-major order: within [-1, 1], never denormal. torch_conv.py has the twin.
 inline float pattern_value(std::int64_t i) { return static_cast<float>((i * 37) % 101 - 50) / 50.0f; }
 
 /// Contiguous.

@@ -10,6 +10,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "lucid/error.hpp"
+
 extern char** environ;
 
 namespace bench {
@@ -24,12 +26,13 @@ struct Pipe {
   }
 };
 
-pid_t spawned(const std::string& python, int threads, const Pipe& requests, const Pipe& answers) {
+pid_t spawned(const std::string& python, const std::string& name, int threads, const Pipe& requests,
+              const Pipe& answers) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, requests.read, 0);
   ::posix_spawn_file_actions_adddup2(&actions, answers.write, 1);
-  std::string program = python, script = LUCID_BENCH_DIR "/torch_peer.py", count = std::to_string(threads);
+  std::string program = python, script = LUCID_BENCH_DIR "/" + name, count = std::to_string(threads);
   char* arguments[] = {program.data(), script.data(), count.data(), nullptr};
   pid_t child = -1;
   const int error = ::posix_spawnp(&child, program.c_str(), &actions, nullptr, arguments, environ);
@@ -40,11 +43,11 @@ pid_t spawned(const std::string& python, int threads, const Pipe& requests, cons
 
 }  // namespace
 
-TorchPeer::TorchPeer(const std::string& python, int threads) {
+TorchPeer::TorchPeer(const std::string& python, const std::string& script, int threads) {
   // A child that is gone is told by the answer that does not come.
   std::signal(SIGPIPE, SIG_IGN);
   const Pipe requests, answers;
-  child_ = spawned(python, threads, requests, answers);
+  child_ = spawned(python, script, threads, requests, answers);
   ::close(requests.read);
   ::close(answers.write);
   requests_ = ::fdopen(requests.write, "w");
@@ -78,16 +81,10 @@ nlohmann::json TorchPeer::read_line() {
   return nlohmann::json::parse(text);
 }
 
-TorchPeer::Answer TorchPeer::measure(const ConvCase& shape, Pass pass, const RepeatRule& rule) {
-  const nlohmann::json request = {
-      {"case", to_request(shape)},
-      {"pass", name_of(pass)},
-      {"rule",
-       {{"least_ms", rule.least_ms}, {"most_ms", rule.most_ms}, {"least", rule.least}, {"most", rule.most}}}};
+nlohmann::json TorchPeer::ask(const nlohmann::json& request) {
   std::fprintf(requests_, "%s\n", request.dump().c_str());
   std::fflush(requests_);
-  const nlohmann::json answer = read_line();
-  return {answer.at("ms").get<double>(), answer.at("norm").get<double>()};
+  return read_line();
 }
 
 }  // namespace bench

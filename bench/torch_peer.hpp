@@ -1,32 +1,26 @@
 #pragma once
-// Debian's PyTorch in a child process: bench/torch_peer.py.
+// PyTorch in a child process: a script of this folder that answers each line of JSON with one.
 
 #include <sys/types.h>
 #include <cstdio>
 #include <string>
 
-#include "bench/case.hpp"
-#include "bench/timing.hpp"
+#include <nlohmann/json_fwd.hpp>
 
 namespace bench {
 
 class TorchPeer {
  public:
-  struct Answer {
-    double ms = 0;    ///< mean of a round
-    double norm = 0;  ///< of the pass's result
-  };
-
-  /// Starts `python` on torch_peer.py. Throws lucid::Error when it does not come up.
-  TorchPeer(const std::string& python, int threads);
+  /// Starts `python` on bench/<script>. Throws lucid::Error when it does not come up.
+  TorchPeer(const std::string& python, const std::string& script, int threads);
   ~TorchPeer();
   TorchPeer(const TorchPeer&) = delete;
   TorchPeer& operator=(const TorchPeer&) = delete;
 
   /// "1.13.0 on openblas-openmp/libblas.so.3"
   const std::string& version() const { return version_; }
-  /// One round. Throws lucid::Error when the child fails.
-  Answer measure(const ConvCase& shape, Pass pass, const RepeatRule& rule);
+  /// What the script says to `request`. Throws lucid::Error when the child fails.
+  nlohmann::json ask(const nlohmann::json& request);
 
  private:
   nlohmann::json read_line();

@@ -1,4 +1,4 @@
-"""torch_peer.py THREADS: PyTorch's half of bench_conv.
+"""torch_conv.py THREADS: PyTorch's half of bench_conv.
 
 Says {"version": ..., "blas": the file of the BLAS it runs on}, then answers each line {"case": ..., "pass": ..., "rule": ...} on standard input with a line
 {"ms": mean of one round, "norm": of the result}. The rule is RepeatRule's of bench/timing.hpp.

@@ -1,0 +1,186 @@
+// bench_unet: the reference U-Net (nn/models/unet3d.hpp; channels 16-32-64-128, 4 classes) in lucid and in
+// PyTorch, round by round: a training step (cross-entropy, AdamW) with each norm, and inference. Prints
+// medians and the most memory that was resident. docs/performance.md describes the method.
+
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "autograd/grad_mode.hpp"
+#include "bench/operands.hpp"
+#include "bench/timing.hpp"
+#include "bench/torch_peer.hpp"
+#include "lucid/allocator.hpp"
+#include "lucid/parallel.hpp"
+#include "nn/models/unet3d.hpp"
+#include "nn/optim/adam.hpp"
+#include "ops/loss.hpp"
+#include "ops/plan_stats.hpp"
+#include "ops/unary.hpp"
+
+namespace {
+
+using namespace bench;
+using lucid::Tensor;
+
+constexpr std::int64_t kClasses = 4;
+
+struct Task {
+  std::string name, norm, what;  // what: "train" or "infer"
+  std::int64_t batch, side;
+  int repeats;
+
+  nlohmann::json request() const {
+    return {{"norm", norm}, {"task", what}, {"batch", batch}, {"side", side}, {"repeats", repeats}};
+  }
+};
+
+const std::vector<Task> kTasks = {
+    {"training step, instance norm, 64^3", "instance", "train", 1, 64, 2},
+    {"training step, batch norm, 64^3", "batch", "train", 1, 64, 2},
+    {"inference, instance norm, 128^3", "instance", "infer", 1, 128, 1},
+    {"inference, batch norm, 128^3", "batch", "infer", 1, 128, 1},
+};
+
+// Weights by formula and no bias, as fill() of torch_unet.py; the norms' factors stay 1.
+void fill(lucid::nn::Module& net) {
+  const lucid::no_grad guard;
+  for (const auto& [name, parameter] : net.named_parameters()) {
+    if (parameter.dim() > 1) {
+      const double fan = static_cast<double>(parameter.numel() / parameter.size(0));
+      parameter.copy_(pattern(parameter.shape()) * std::sqrt(3 / fan));
+    } else if (name.ends_with("bias")) {
+      parameter.fill_(0);
+    }
+  }
+}
+
+class LucidSide {
+ public:
+  explicit LucidSide(const Task& task)
+      : trains_(task.what == "train"), net_({.out_channels = kClasses, .norm = norm_of(task)}) {
+    fill(net_);
+    const std::int64_t n = task.side;
+    image_ = pattern({task.batch, 1, n, n, n});
+    classes_ = lucid::empty({task.batch, n, n, n}, lucid::i64);
+    auto* classes = classes_.mutable_data<std::int64_t>();
+    for (std::int64_t i = 0; i < classes_.numel(); ++i) classes[i] = i / 5 % kClasses;
+    net_.train(trains_);
+    optimizer_.emplace(net_.parameters(), lucid::optim::AdamWOptions{.lr = 1e-3});
+  }
+
+  /// The loss, or the norm of the result.
+  double step() {
+    if (!trains_) {
+      const lucid::no_grad guard;
+      return norm(net_(image_).contiguous());
+    }
+    const Tensor loss = lucid::cross_entropy(net_(image_), classes_);
+    optimizer_->zero_grad();
+    loss.backward();
+    optimizer_->step();
+    return loss.item<double>();
+  }
+
+ private:
+  static lucid::nn::models::Norm norm_of(const Task& task) {
+    return task.norm == "batch" ? lucid::nn::models::Norm::batch : lucid::nn::models::Norm::instance;
+  }
+  static double norm(const Tensor& t) { return bench::norm(t.data<float>(), t.numel()); }
+
+  bool trains_;
+  lucid::nn::models::UNet3d net_;
+  Tensor image_, classes_;
+  std::optional<lucid::optim::AdamW> optimizer_;
+};
+
+// The most that was resident since reset_resident().
+double resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  double kilobytes = 0;
+  while (status >> word)
+    if (word == "VmHWM:") status >> kilobytes;
+  return kilobytes * 1024;
+}
+void reset_resident() {
+  lucid::empty_cache();
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
+
+struct Side {
+  std::vector<double> ms;
+  double bytes = 0, value = 0;
+};
+
+void measure(const Task& task, TorchPeer* torch, int rounds) {
+  reset_resident();
+  std::optional<LucidSide> ours(task);
+  Side lucid_side, torch_side;
+  lucid_side.value = ours->step();
+  lucid::reset_plan_stats();
+  for (int round = 0; round < rounds; ++round) {
+    ours->step();
+    lucid_side.ms.push_back(milliseconds([&] {
+                              for (int i = 0; i < task.repeats; ++i) ours->step();
+                            }) /
+                            task.repeats);
+    if (!torch) continue;
+    const nlohmann::json answer = torch->ask(task.request());
+    torch_side.ms.push_back(answer.at("ms"));
+    torch_side.bytes = answer.at("peak_bytes");
+    torch_side.value = answer.at("value");
+  }
+  lucid_side.bytes = resident_bytes();
+  const lucid::PlanStats stats = lucid::plan_stats();
+  std::printf("| %s | %.0f | %.2f |", task.name.c_str(), median(lucid_side.ms), lucid_side.bytes * 1e-9);
+  if (torch) {
+    lucid::check(std::abs(lucid_side.value - torch_side.value) <= 1e-3 * std::abs(torch_side.value), "bench",
+                 task.name, ": lucid's first loss or norm is ", lucid_side.value, ", PyTorch's ",
+                 torch_side.value);
+    std::printf(" %.0f | %.2f | %.2f | %.2f |", median(torch_side.ms), torch_side.bytes * 1e-9,
+                median(torch_side.ms) / median(lucid_side.ms), lucid_side.bytes / torch_side.bytes);
+  } else {
+    std::printf(" | | | |");
+  }
+  std::printf(" %lld | %lld |\n", static_cast<long long>(stats.activation_reorders),
+              static_cast<long long>(stats.plans_created));
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int rounds = 5, threads = 0;
+  bool no_torch = false;
+  std::string python = "/usr/bin/python3", filter;
+  CLI::App app("the reference U-Net in lucid and in PyTorch");
+  app.add_option("filter", filter, "a part of the rows' names; default: all");
+  app.add_option("--rounds", rounds, "rounds, of which the median counts")->check(CLI::Range(1, 1000));
+  app.add_option("--threads", threads, "default: OMP_NUM_THREADS or one a core")->check(CLI::Range(1, 4096));
+  app.add_option("--python", python, "the interpreter that has PyTorch");
+  app.add_flag("--no-torch", no_torch, "leave PyTorch out");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (threads > 0) lucid::set_num_threads(threads);
+    std::optional<TorchPeer> torch;
+    if (!no_torch) torch.emplace(python, "torch_unet.py", lucid::num_threads());
+    std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), rounds,
+                torch ? torch->version().c_str() : "not measured");
+    std::printf(
+        "| | ms | GB | PyTorch ms | GB | PyTorch / lucid, time | lucid / PyTorch, memory | activations "
+        "reordered "
+        "| plans made |\n|---|---|---|---|---|---|---|---|---|\n");
+    for (const Task& task : kTasks)
+      if (task.name.find(filter) != std::string::npos) measure(task, torch ? &*torch : nullptr, rounds);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_unet: %s\n", error.what());
+    return 1;
+  }
+}
