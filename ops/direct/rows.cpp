@@ -21,7 +21,7 @@ template <class T, std::int64_t Step = kLanes<T> / 2>
 // when that is not 0.
 template <bool Add, class T, int R, int V>
 [[gnu::always_inline]] inline void block(const RowsProduct<T>& p, const T* a, const T* b, const T* start,
-                                         T* c, std::int64_t tail) {
+                                         T* c, std::int64_t tail, std::int64_t ahead) {
   typedef T Lanes __attribute__((vector_size(64)));
   constexpr std::int64_t lanes = kLanes<T>;
   Lanes sums[R][V] = {};
@@ -36,6 +36,7 @@ template <bool Add, class T, int R, int V>
       for (int r = R; r < 2 * R; ++r)
         for (std::int64_t k = 0; k < depth; k += lanes) __builtin_prefetch(at + r * a_row + k);
     for (std::int64_t k = 0; k < depth; ++k, at += a_step, from += b_row) {
+      if (ahead) __builtin_prefetch(at + ahead);
       Lanes row[V];
       for (int v = 0; v < V; ++v) std::memcpy(&row[v], from + v * lanes, sizeof(Lanes));
       for (int r = 0; r < R; ++r) {
@@ -67,17 +68,20 @@ template <bool Add, class T, int R, int V>
 // All rows and lines of V vectors of columns.
 template <bool Add, class T, int V>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, const T* b, const T* start, T* c,
-                                                std::int64_t tail) {
+                                                std::int64_t tail, std::int64_t a_ahead) {
   constexpr int kRows = 8 / V;  // eight sums in flight hide the latency of a multiplication
   for (std::int64_t l = 0; l < p.lines; ++l) {
     const T* a = p.a + l * p.a_line;
     T* to = c + l * p.c_line;
     std::int64_t m = 0;
+    // Rows that lie side by side share what is fetched.
+    const auto ahead = [&] { return m % kLanes<T> == 0 ? a_ahead : 0; };
     for (; m + kRows <= p.rows; m += kRows)
-      block<Add, T, kRows, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail);
+      block<Add, T, kRows, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail, ahead());
     for (; V == 1 && m + 4 <= p.rows; m += 4)
-      block<Add, T, 4, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail);
-    for (; m < p.rows; ++m) block<Add, T, 1, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail);
+      block<Add, T, 4, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail, ahead());
+    for (; m < p.rows; ++m)
+      block<Add, T, 1, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail, ahead());
   }
 }
 
@@ -86,11 +90,11 @@ template <bool Add, class T>
   constexpr std::int64_t lanes = kLanes<T>;
   const T *b = p.b, *start = p.start;
   for (std::int64_t column = 0; column < p.columns; column += kPanel<T>, b += p.b_panel) {
-    const std::int64_t rest = p.columns - column;
+    const std::int64_t rest = p.columns - column, ahead = column == 0 ? p.a_ahead : 0;
     if (rest > lanes)
-      column_block<Add, T, 2>(p, b, start, p.c + column, rest >= kPanel<T> ? 0 : rest - lanes);
+      column_block<Add, T, 2>(p, b, start, p.c + column, rest >= kPanel<T> ? 0 : rest - lanes, ahead);
     else
-      column_block<Add, T, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest);
+      column_block<Add, T, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest, ahead);
     if (start) start += kPanel<T>;
   }
 }

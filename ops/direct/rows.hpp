@@ -37,6 +37,7 @@ struct RowsProduct {
   std::int64_t outer = 1, a_outer = 0, b_outer = 0;
   std::int64_t lines = 1, a_line = 0, c_line = 0;
   const T* start = nullptr;
+  std::int64_t a_ahead = 0;  ///< what lies there from a is fetched from memory meanwhile
 };
 
 void add_product(const RowsProduct<float>& product);

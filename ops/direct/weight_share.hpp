@@ -93,11 +93,11 @@ class WeightShare {
       const Range met = lines_met(lines, line);
       const T* const x = x_line(n, d, line, met.begin);
       if (!x || met.empty()) continue;
-      prefetch(n, d, lines, tap_lines, line + 1);
+      const std::int64_t fetched = ahead(x, n, d, lines, tap_lines, line + 1);
       const auto add = [&](Range voxels, std::int64_t kw, std::int64_t taps) {
         if (!voxels.empty())
           add_taps(x, (met.begin - lines.begin) * maps_.w.y + voxels.begin, met.size(), voxels,
-                   line - tap_lines_.begin, kw, taps);
+                   line - tap_lines_.begin, kw, taps, fetched);
       };
       add(inner_, 0, maps_.w.kernel);
       for (std::int64_t kw = 0; kw < maps_.w.kernel; ++kw) {
@@ -120,18 +120,16 @@ class WeightShare {
     if (xd < 0 || xh < 0) return nullptr;
     return x_ + ((n * maps_.d.x + xd) * maps_.h.x + xh) * maps_.w.x * p_.x_row();
   }
-  // What comes next is fetched from memory while other lines are multiplied: of one tap line, or the next
-  // lines' first.
-  void prefetch(std::int64_t n, std::int64_t d, Range lines, Range tap_lines, std::int64_t tap_line) const {
+  // How far behind x lie the lines that are multiplied next, those of one tap line, or the next lines' first.
+  std::int64_t ahead(const T* x, std::int64_t n, std::int64_t d, Range lines, Range tap_lines,
+                     std::int64_t tap_line) const {
     if (tap_line == tap_lines.end) {
       tap_line = tap_lines.begin;
       lines = {lines.end, std::min(lines.end + lines.size(), maps_.h.y)};
     }
     const Range met = lines_met(lines, tap_line);
-    for (std::int64_t h = met.begin; h < met.end; ++h)
-      if (const T* const line = x_line(n, d, tap_line, h))
-        for (std::int64_t i = 0; i < maps_.w.x * p_.x_row(); i += kLanes<T>)
-          __builtin_prefetch(line + i, 0, 2);
+    const T* const next = met.empty() ? nullptr : x_line(n, d, tap_line, met.begin);
+    return next ? next - x : 0;
   }
 
   std::int64_t panel_size() const { return lines_at_once_ * maps_.w.y * kPanel<T>; }
@@ -152,7 +150,7 @@ class WeightShare {
   // Voxels of y in `lines` lines meet `taps` neighbours from kw: with one group their channels are one run of
   // x.
   void add_taps(const T* x, std::int64_t y_voxel, std::int64_t lines, Range voxels, std::int64_t tap_line,
-                std::int64_t kw, std::int64_t taps) {
+                std::int64_t kw, std::int64_t taps, std::int64_t fetched) {
     const std::int64_t first = voxels.begin * maps_.w.stride + maps_.w.shift(kw);
     for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
       add_product(RowsProduct<T>{.a = x + first * p_.x_row() + group * p_.x_channels,
@@ -168,7 +166,8 @@ class WeightShare {
                                  .b_panel = panel_size(),
                                  .outer = lines,
                                  .a_outer = maps_.h.stride * maps_.w.x * p_.x_row(),
-                                 .b_outer = maps_.w.y * kPanel<T>});
+                                 .b_outer = maps_.w.y * kPanel<T>,
+                                 .a_ahead = fetched});
   }
 
   const ConvProblem& p_;
