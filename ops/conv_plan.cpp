@@ -12,6 +12,7 @@
 #include "ops/direct/depthwise.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/single_voxel.hpp"
+#include "ops/kernels/binary.hpp"
 #include "ops/onednn/conv.hpp"
 #include "ops/plan_stats.hpp"
 
@@ -177,16 +178,43 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
     return fresh;
   });
   cache().count_run(plan, pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight());
+  ConvProblem p = problem;
+  Tensor input = x;
+  if (plan->algorithm == ConvAlgorithm::direct && direct::takes_gaps(p, pass))
+    p.x_gap = voxel_gap(x).value();
+  else if (pass != ConvPass::x)
+    input = in_channels_last(x);
   switch (plan->algorithm) {
-    case ConvAlgorithm::onednn: return plan->primitive->run(x, weight, y, bias, plan->weights);
-    case ConvAlgorithm::direct: return run_direct(problem, pass, x, weight, y, bias, plan->weights);
-    case ConvAlgorithm::few_channels: return direct::conv_transpose_few(problem, y, weight, bias, x);
-    case ConvAlgorithm::single_voxel: return direct::run_single_voxel(problem, pass, x, weight, y, bias);
-    case ConvAlgorithm::depthwise: return run_depthwise(problem, pass, x, weight, y, bias);
+    case ConvAlgorithm::onednn: return plan->primitive->run(input, weight, y, bias, plan->weights);
+    case ConvAlgorithm::direct: return run_direct(p, pass, input, weight, y, bias, plan->weights);
+    case ConvAlgorithm::few_channels: return direct::conv_transpose_few(p, y, weight, bias, input);
+    case ConvAlgorithm::single_voxel: return direct::run_single_voxel(p, pass, input, weight, y, bias);
+    case ConvAlgorithm::depthwise: return run_depthwise(p, pass, input, weight, y, bias);
   }
 }
 
-void count_activation_reorder() { cache().count_activation_reorder(); }
+Tensor in_channels_last(const Tensor& tensor) {
+  if (tensor.is_channels_last()) return tensor;
+  cache().count_activation_reorder();
+  const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
+  kernels::copy(out, tensor);
+  return out;
+}
+
+std::optional<std::int64_t> voxel_gap(const Tensor& tensor) {
+  const Shape &shape = tensor.shape(), &strides = tensor.strides();
+  const std::int64_t channels = shape[1];
+  if (channels > 1 && strides[1] != 1) return std::nullopt;
+  std::int64_t step = 0, voxels = 1;  // the innermost axis with more than one voxel tells the step
+  for (const std::size_t axis : {4, 3, 2, 0}) {
+    if (shape[axis] > 1) {
+      if (step == 0) step = strides[axis] / voxels;
+      if (step < channels || strides[axis] != step * voxels) return std::nullopt;
+    }
+    voxels *= shape[axis];
+  }
+  return step == 0 ? 0 : step - channels;
+}
 
 }  // namespace lucid::ops
 
