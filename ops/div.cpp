@@ -82,8 +82,8 @@ Tensor rounded(const Tensor& input, const Tensor& other, bool floor) {
 }  // namespace
 
 Tensor div(const Tensor& input, const Tensor& other) {
-  const Operands types("div", input, other);
-  const DType dtype = is_floating(types.dtype) ? types.dtype : f32;
+  const DType common = kernels::operand_dtype("div", input, other);
+  const DType dtype = is_floating(common) ? common : f32;
   const Operands operands("div", input, other, dtype);
   const Tensor out = operands.empty(dtype);
   dispatch_floating("div", dtype, [&](auto tag) {
