@@ -8,13 +8,6 @@ constinit thread_local SmallLists small_lists{};
 
 namespace {
 
-// The sanitizer is to see every free.
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kKeeps = false;
-#else
-constexpr bool kKeeps = true;
-#endif
-
 // Empties the lists at the thread's end.
 struct Closer {
   ~Closer() {
@@ -27,7 +20,7 @@ struct Closer {
 }  // namespace
 
 bool open_small(std::size_t bytes) noexcept {
-  if (!kKeeps || small_lists.opened || small_lists.closed) return false;
+  if (!kSmallKeeps || small_lists.opened || small_lists.closed) return false;
   static thread_local Closer closer;
   (void)closer;
   small_lists.opened = true;

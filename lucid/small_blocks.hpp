@@ -15,6 +15,13 @@ inline constexpr std::size_t kSmallStep = 64;    // bytes between two sizes of b
 inline constexpr std::size_t kSmallLimit = 512;  // bytes of the largest block that is kept in a list
 inline constexpr std::size_t kSmallKept = std::size_t{1} << 20;  // bytes that one thread keeps at the most
 
+/// Whether freed blocks are kept; under AddressSanitizer they are not, so that it sees every free.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool kSmallKeeps = false;
+#else
+inline constexpr bool kSmallKeeps = true;
+#endif
+
 // A free block holds the link to the next one.
 struct FreeBlock {
   FreeBlock* next;
