@@ -19,8 +19,8 @@ struct MemoryStats {
 MemoryStats memory_stats();
 /// Sets peak_bytes to current_bytes.
 void reset_peak_memory();
-/// Gives all cached blocks back to the system. Of those of at most 512 bytes, of which each thread keeps up to
-/// 1 MiB for itself whatever the limit, the calling thread's.
+/// Gives all cached blocks back to the system. Of those of at most 512 bytes, of which each thread keeps up
+/// to 16 MiB for itself whatever the limit, the calling thread's.
 void empty_cache();
 /// Blocks are cached while the cache holds less than `bytes` (default: a quarter of the machine's memory).
 void set_cache_limit(std::int64_t bytes);

@@ -13,7 +13,7 @@ namespace lucid::detail {
 
 inline constexpr std::size_t kSmallStep = 64;    // bytes between two sizes of block, and their alignment
 inline constexpr std::size_t kSmallLimit = 512;  // bytes of the largest block that is kept in a list
-inline constexpr std::size_t kSmallKept = std::size_t{1} << 20;  // bytes that one thread keeps at the most
+inline constexpr std::size_t kSmallKept = std::size_t{16} << 20;  // bytes that one thread keeps at the most
 
 /// Whether freed blocks are kept; under AddressSanitizer they are not, so that it sees every free.
 #ifdef __SANITIZE_ADDRESS__
