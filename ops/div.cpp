@@ -19,7 +19,7 @@ struct DivOptions {
 };
 LUCID_OPTIONS(DivOptions, rounding_mode)
 
-// saved: the divisor and the quotient; d(a/b)/db = -(a/b)/b
+// saved: the divisor and, where it wants a gradient, the quotient; d(a/b)/db = -(a/b)/b
 Tensors div_backward(const Backward<DivOptions>& b) {
   const Tensor scaled = b.grad() / b.saved[0];
   return {scaled, b.wants[1] ? -(scaled * b.saved[1]) : Tensor()};
@@ -92,7 +92,9 @@ Tensor div(const Tensor& input, const Tensor& other) {
     kernels::map<T, T, T>(out, operands.a, operands.b,
                           [](T a, T b) { return static_cast<T>(static_cast<C>(a) / static_cast<C>(b)); });
   });
-  return autograd::record("div", out, {input, other}, {other, out}, DivOptions{}, div_backward);
+  const Tensor none;
+  return autograd::record("div", out, {input, other}, {other, other.requires_grad() ? out : none},
+                          DivOptions{}, div_backward);
 }
 
 Tensor div(const Tensor& input, const Tensor& other, std::string_view rounding_mode) {
