@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "lucid/small_blocks.hpp"
 #include "lucid/tensor.hpp"
 
 namespace lucid::autograd {
@@ -23,7 +26,7 @@ struct Edge {
 class SavedTensor {
  public:
   SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result);
-  /// The tensor as it was saved, connected to `node` again if it is a result of it.
+  /// The tensor as it was saved; while recording, connected to `node` again if it is a result of it.
   Tensor unpack(Node& node) const;
 
  private:
@@ -63,13 +66,15 @@ class Node : public std::enable_shared_from_this<Node> {
 
   /// Later nodes have larger numbers, so descending order is a topological one.
   std::uint64_t sequence() const { return sequence_; }
-  const std::vector<Edge>& edges() const { return edges_; }
+  std::span<const Edge> edges() const { return edges_; }
 
   struct Result {
     Shape shape;
     DType dtype;
   };
-  const std::vector<Result>& results() const { return results_; }
+  std::span<const Result> results() const { return results_; }
+  /// Room for that many, so that adding them allocates once.
+  void reserve(std::size_t edges, std::size_t saved, std::size_t results);
   /// Adds a result and returns its number.
   std::uint32_t add_result(const Tensor& tensor);
   void add_edge(const Tensor& input);
@@ -83,9 +88,9 @@ class Node : public std::enable_shared_from_this<Node> {
 
  private:
   std::uint64_t sequence_;
-  std::vector<Edge> edges_;
-  std::vector<SavedTensor> saved_;
-  std::vector<Result> results_;
+  detail::SmallVector<Edge> edges_;
+  detail::SmallVector<SavedTensor> saved_;
+  detail::SmallVector<Result> results_;
   bool released_ = false;
 };
 
@@ -96,6 +101,9 @@ struct Meta {
   Tensor grad;
   std::weak_ptr<Node> accumulator;  // of a leaf: the node that adds to `grad`
   std::shared_ptr<HookList> hooks;
+
+  static void* operator new(std::size_t bytes) { return detail::allocate_small(bytes); }
+  static void operator delete(void* block, std::size_t bytes) { detail::deallocate_small(block, bytes); }
 };
 
 Meta& meta_of(const Tensor& tensor);  ///< made on first use

@@ -82,7 +82,10 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     const no_grad guard;
     kernels::matmul(ops::as_rows(out), ops::as_rows(input), flipped(weight), 1.0, bias.defined() ? 1.0 : 0.0);
   }
-  return record("linear", out, {input, weight, bias}, {input, weight}, NoOptions{}, linear_backward);
+  const Tensor none;  // each operand is kept for the other's gradient alone
+  return record("linear", out, {input, weight, bias},
+                {weight.requires_grad() ? input : none, input.requires_grad() ? weight : none}, NoOptions{},
+                linear_backward);
 }
 
 namespace ops {

@@ -147,8 +147,7 @@ Normalized forward(const Tensor& input, const Grouping& grouping, const Running&
 template <class Options>
 Tensor recorded(std::string_view op, const Normalized& normalized, autograd::TensorList inputs,
                 const Options& options, autograd::Rule<Options> rule) {
-  autograd::record_all(op, std::span(&normalized.result, 1), std::span(inputs.begin(), inputs.size()),
-                       normalized.saved, options, rule);
+  autograd::record_all(op, std::span(&normalized.result, 1), inputs, normalized.saved, options, rule);
   return normalized.result;
 }
 
