@@ -7,6 +7,7 @@
 
 #include "autograd/accumulate.hpp"
 #include "autograd/grad_mode.hpp"
+#include "autograd/op_timer.hpp"
 
 namespace lucid::autograd {
 namespace {
@@ -126,7 +127,11 @@ Tensors Walk::step(Pending& pending) {
   Mask mask(node.edges().size());
   for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = wanted(node.edges()[i]);
   if (restricted_ && std::none_of(mask.begin(), mask.end(), [](bool b) { return b; })) return {};
-  Tensors grads = node.backward(pending.grads, mask);
+  Tensors grads;
+  {
+    const OpTimer timer(node.name(), true);
+    grads = node.backward(pending.grads, mask);
+  }
   if (grads.size() < mask.size() && !grads.empty())
     throw AutogradError(str(node.name(), ".backward: the rule gave ", grads.size(), " gradients for ",
                             mask.size(), " inputs"));

@@ -14,6 +14,7 @@
 #include "autograd/grad_mode.hpp"
 #include "autograd/node.hpp"
 #include "autograd/observer.hpp"
+#include "autograd/op_timer.hpp"
 
 namespace lucid::autograd {
 
@@ -70,7 +71,7 @@ void record_all(std::string_view op, std::span<const Tensor> results, std::span<
                 std::span<const Tensor> saved, Options options, Rule<Options> rule) {
   bool recorded = should_record(inputs);
   if (detail::observer) [[unlikely]]
-    recorded = detail::observe(op, inputs, results, saved, OpOptions(options), recorded);
+    recorded = detail::observe_call(op, inputs, results, saved, options, recorded);
   if (!recorded) return;
   connect(std::make_shared<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
 }

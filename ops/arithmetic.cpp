@@ -51,6 +51,7 @@ Tensors mul_backward(const Backward<NoOptions>& b) {
 }  // namespace
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
+  const autograd::OpTimer timer("add");
   Tensor out = alpha == 1.0 ? binary("add", input, other, [](auto a, auto b) { return a + b; })
                             : binary("add", input, other, [alpha](auto a, auto b) {
                                 return a + static_cast<decltype(a)>(alpha) * b;
@@ -59,6 +60,7 @@ Tensor add(const Tensor& input, const Tensor& other, double alpha) {
 }
 
 Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
+  const autograd::OpTimer timer("sub");
   Tensor out = alpha == 1.0 ? binary("sub", input, other, [](auto a, auto b) { return a - b; })
                             : binary("sub", input, other, [alpha](auto a, auto b) {
                                 return a - static_cast<decltype(a)>(alpha) * b;
@@ -67,11 +69,13 @@ Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
 }
 
 Tensor mul(const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("mul");
   Tensor out = binary("mul", input, other, [](auto a, auto b) { return a * b; });
   return record("mul", out, {input, other}, {input, other}, NoOptions{}, mul_backward);
 }
 
 Tensor neg(const Tensor& input) {
+  const autograd::OpTimer timer("neg");
   check(input.defined(), "neg", "the tensor is undefined");
   Tensor out = empty_like(input);
   dispatch_numeric("neg", input.dtype(), [&](auto tag) {

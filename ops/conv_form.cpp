@@ -9,7 +9,7 @@ namespace {
 
 Tensor in_channels_last(const Tensor& tensor) {
   if (tensor.is_channels_last()) return tensor;
-  count_activation_reorder();
+  count_activation_reorder(tensor);
   const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
   kernels::copy(out, tensor);
   return out;

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "autograd/op_timer.hpp"
 #include "lucid/log.hpp"
 #include "lucid/parallel.hpp"
 #include "ops/conv_algorithm.hpp"
@@ -173,7 +174,11 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
     log_plan(problem, pass, *fresh);
     return fresh;
   });
-  cache().count_run(plan, plan->primitive && plan->primitive->packs_weight());
+  const bool packed = plan->primitive && plan->primitive->packs_weight();
+  cache().count_run(plan, packed);
+  if (autograd::OpSink* sink = autograd::detail::op_sink) [[unlikely]]
+    sink->kernel({plan->implementation, 2 * problem.work(),
+                  static_cast<double>(x.nbytes() + weight.nbytes() + y.nbytes()), packed});
   switch (plan->algorithm) {
     case ConvAlgorithm::onednn: return plan->primitive->run(x, weight, y, bias);
     case ConvAlgorithm::direct: return run_direct(problem, pass, x, weight, y, bias);
@@ -183,7 +188,11 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
   }
 }
 
-void count_activation_reorder() { cache().count_activation_reorder(); }
+void count_activation_reorder(const Tensor& activation) {
+  cache().count_activation_reorder();
+  if (autograd::OpSink* sink = autograd::detail::op_sink) [[unlikely]]
+    sink->activation_reorder(activation.nbytes());
+}
 
 }  // namespace lucid::ops
 

@@ -11,7 +11,7 @@ namespace lucid::ops {
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias = {});
 
-/// Counts a copy of an activation to channels-last.
-void count_activation_reorder();
+/// Counts a copy of `activation` to channels-last.
+void count_activation_reorder(const Tensor& activation);
 
 }  // namespace lucid::ops
