@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "autograd/accumulate.hpp"
+#include "autograd/checkpoint.hpp"
 #include "autograd/grad_mode.hpp"
 #include "autograd/op_timer.hpp"
 
@@ -140,6 +141,7 @@ Tensors Walk::step(Pending& pending) {
 
 void Walk::run() {
   const RecordingGuard guard(create_graph_);
+  const detail::RecomputedScope recomputed;
   while (!queue_.empty()) {
     const auto found = pending_.find(queue_.top());
     queue_.pop();
