@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lucid/error.hpp"
+#include "lucid/peak_scope.hpp"
 
 namespace lucid {
 namespace {
@@ -71,6 +72,10 @@ class CachingAllocator {
     const std::lock_guard lock(mutex_);
     stats_.peak_bytes = stats_.current_bytes;
   }
+  void raise_peak(std::int64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    stats_.peak_bytes = std::max(stats_.peak_bytes, bytes);
+  }
   void set_limit(std::int64_t bytes) {
     empty();
     const std::lock_guard lock(mutex_);
@@ -127,6 +132,19 @@ namespace detail {
 void* allocate(std::size_t bytes) { return bytes ? allocator().allocate(bytes) : nullptr; }
 void deallocate(void* pointer, std::size_t bytes) noexcept {
   if (pointer) allocator().deallocate(pointer, bytes);
+}
+
+std::int64_t allocated_bytes(std::size_t bytes) {
+  return bytes ? static_cast<std::int64_t>(size_class(bytes)) : 0;
+}
+
+PeakScope::PeakScope() : before_(memory_stats().peak_bytes) { reset_peak_memory(); }
+PeakScope::~PeakScope() { allocator().raise_peak(before_); }
+std::int64_t PeakScope::next() {
+  const std::int64_t peak = memory_stats().peak_bytes;
+  before_ = std::max(before_, peak);
+  reset_peak_memory();
+  return peak;
 }
 }  // namespace detail
 
