@@ -140,6 +140,7 @@ Tensors Walk::step(Pending& pending) {
 }
 
 void Walk::run() {
+  const OpTimer timer("backward", true);
   const RecordingGuard guard(create_graph_);
   const detail::RecomputedScope recomputed;
   while (!queue_.empty()) {

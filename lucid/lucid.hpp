@@ -6,6 +6,7 @@
 #include "autograd/grad_mode.hpp"
 #include "autograd/gradcheck.hpp"
 #include "autograd/observer.hpp"
+#include "autograd/profile.hpp"
 #include "lucid/allocator.hpp"
 #include "lucid/error.hpp"
 #include "lucid/log.hpp"
