@@ -147,6 +147,22 @@ TEST_CASE("grad() and retain_graph walk a checkpoint as any graph") {
   CHECK(memory_stats().current_bytes == before);
 }
 
+TEST_CASE("what a walk made again and did not use goes with the walk") {
+  int calls = 0;
+  const Tensor x = ones({1000}, f64).requires_grad_(), w = ones({1000}, f64).requires_grad_();
+  const auto two = [&](const Tensor& v) {
+    ++calls;
+    return Tensors{v.exp(), w.tanh().exp().tanh()};
+  };
+  const Tensors y = checkpoint(two, x);
+  const std::int64_t before = memory_stats().current_bytes;
+  for (int i = 0; i < 2; ++i) {
+    (void)autograd::grad({y[0].sum()}, {x}, {}, {.retain_graph = true});
+    CHECK(memory_stats().current_bytes == before);
+    CHECK(calls == 2 + i);
+  }
+}
+
 TEST_CASE("derivatives of any order pass through a checkpoint") {
   const Tensor x = leaf({0.3, -0.7}), w = leaf({1.1, 0.4});
   const auto call = [](const Tensors& in) {

@@ -23,6 +23,17 @@ struct Net : nn::Module {
   Tensor operator()(const Tensor& x) const { return F::leaky_relu(drop(norm(conv(x)))) + 1.0; }
 };
 
+// Holds the most at the end of its forward pass, beside what is kept.
+struct ForwardHeavy : nn::Module {
+  nn::Conv3d conv{1, 8, {.kernel_size = 3, .padding = 1}};
+  LUCID_FIELDS(conv)
+  Tensor operator()(const Tensor& x) const {
+    const Tensor y = conv(x).tanh().tanh().tanh();
+    const Tensor a = y + 1.0, b = a + 1.0, c = b + 1.0, d = c + 1.0;
+    return (((a + b) + c) + d).sum();
+  }
+};
+
 // Peaks over what was held before, of one call each.
 template <class Make, class Call>
 std::int64_t measured(Make make, Call call) {
@@ -156,4 +167,16 @@ TEST_CASE(
       {.channels = {8, 16, 32}, .norm = nn::models::Norm::none, .decoder = nn::models::Decoder::upsample},
       {1, 1, 24, 24, 24});
   check_prediction({.channels = {8, 16, 32, 64}, .checkpoint = true}, {1, 1, 32, 32, 32});
+}
+
+TEST_CASE("the peak of a step that holds the most in its forward pass is predicted, too") {
+  const Shape shape{1, 1, 16, 16, 16};
+  nn::Summary told;
+  {
+    ForwardHeavy net;
+    told = nn::summary(net, shape);
+  }
+  const std::int64_t training =
+      measured([] { return ForwardHeavy(); }, [&](auto& net) { net(rand(shape)).backward(); });
+  check_within(told.training_peak_bytes, training, 0.02);
 }
