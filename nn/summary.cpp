@@ -116,18 +116,22 @@ class Watcher final : public autograd::Observer, public autograd::OpSink {
   ~Watcher() override { autograd::detail::op_sink = outer_sink_; }
 
   void begin(std::string_view, bool) override {
-    if (depth_++ > 0) return;
+    begun_.push_back({rows.size(), rows.empty() ? 0 : rows.back().flops, latest_});
+    if (begun_.size() > 1) return;
     memory_.advance(peak_.next());
     memory_.begin_op(autograd::detail::save_policy, memory_stats().current_bytes);
   }
-  void end() override { --depth_; }
+  void end() override { begun_.pop_back(); }
   void kernel(const autograd::KernelRun&) override {}
   void activation_reorder(std::int64_t) override {}
 
   void on_op(std::string_view name, std::span<const Tensor> inputs, std::span<const Tensor> results,
              const autograd::OpOptions& options) override {
     memory_.advance(peak_.next());
+    const SummaryRow inner = forget_inner();
     SummaryRow& row = row_of(name, inputs);
+    row.parameters += inner.parameters;
+    row.kept_bytes += inner.kept_bytes;
     row.output = results.back().shape();
     row.flops += flops(name, inputs, results, options);
     name_ = name, inputs_ = inputs, results_ = results;
@@ -177,6 +181,21 @@ class Watcher final : public autograd::Observer, public autograd::OpSink {
     return row;
   }
 
+  // What the op that ends now called is a part of it: takes those rows and flops back, and returns their
+  // sums.
+  SummaryRow forget_inner() {
+    SummaryRow sums;
+    if (begun_.empty()) return sums;
+    const Begun& begun = begun_.back();
+    for (; rows.size() > begun.rows; rows.pop_back()) {
+      sums.parameters += rows.back().parameters;
+      sums.kept_bytes += rows.back().kept_bytes;
+    }
+    if (!rows.empty()) rows.back().flops = begun.flops;
+    latest_ = begun.latest;
+    return sums;
+  }
+
   double flops(std::string_view name, std::span<const Tensor> inputs, std::span<const Tensor> results,
                const autograd::OpOptions& options) const {
     const auto found = records_.find(name);
@@ -202,7 +221,13 @@ class Watcher final : public autograd::Observer, public autograd::OpSink {
   std::span<const Tensor> inputs_, results_;
   autograd::ObserverGuard guard_;
   autograd::OpSink* outer_sink_;  // a profile does not see what a summary does
-  int depth_ = 0;
+  // Where the rows were when an op began.
+  struct Begun {
+    std::size_t rows;
+    double flops;  // of the last one
+    std::string latest;
+  };
+  std::vector<Begun> begun_;
 };
 
 }  // namespace

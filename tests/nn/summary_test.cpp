@@ -1,8 +1,6 @@
 #include <doctest/doctest.h>
 
-#include <optional>
-
-#include "autograd/checkpoint.hpp"
+#include "autograd/record.hpp"
 #include "lucid/allocator.hpp"
 #include "nn/models/unet3d.hpp"
 #include "nn/nn.hpp"
@@ -21,6 +19,25 @@ struct Net : nn::Module {
   nn::Linear unused{2, 2};
   LUCID_FIELDS(conv, norm, drop, unused)
   Tensor operator()(const Tensor& x) const { return F::leaky_relu(drop(norm(conv(x)))) + 1.0; }
+};
+
+Tensors no_gradient(const autograd::Backward<autograd::NoOptions>&) { return {Tensor()}; }
+
+// An op that is computed by others.
+Tensor fourfold(const Tensor& x) {
+  const autograd::OpTimer timer("fourfold");
+  Tensor y;
+  {
+    const no_grad guard;
+    y = (x + x) * 2.0;
+  }
+  return autograd::record("fourfold", y, {x}, {}, autograd::NoOptions{}, no_gradient);
+}
+
+struct Inner : nn::Module {
+  nn::Parameter scale{ones({3})};
+  LUCID_FIELDS(scale)
+  Tensor operator()(const Tensor& x) const { return fourfold(x * scale) + 1.0; }
 };
 
 // Holds the most at the end of its forward pass, beside what is kept.
@@ -146,6 +163,16 @@ TEST_CASE("the flops and parameters of the rows add up to those of the net, a su
   const nn::Summary part = nn::summary(net.encoder[1], {1, 4, 4, 4, 4});
   CHECK(part.rows.front().path == "conv1");
   CHECK(part.parameters == net.encoder[1].num_parameters());
+}
+
+TEST_CASE("what an op computes by other ops counts once") {
+  Inner net;
+  const nn::Summary summary = nn::summary(net, {2, 3});
+  std::vector<std::string> types;
+  for (const nn::SummaryRow& row : summary.rows) types.push_back(row.type);
+  CHECK(types == std::vector<std::string>{"mul", "fourfold", "add"});
+  CHECK(summary.flops == 3 * 6);
+  CHECK(summary.rows[0].parameters == 3);
 }
 
 TEST_CASE("inputs may be given, and an error of the net comes out and restores it") {
