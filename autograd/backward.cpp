@@ -7,7 +7,9 @@
 #include <unordered_set>
 
 #include "autograd/accumulate.hpp"
+#include "autograd/checkpoint.hpp"
 #include "autograd/grad_mode.hpp"
+#include "autograd/op_timer.hpp"
 
 namespace lucid::autograd {
 namespace {
@@ -125,7 +127,11 @@ Tensors Walk::step(Pending& pending) {
   mask_.resize(node.edges().size());
   for (std::size_t i = 0; i < mask_.size(); ++i) mask_[i] = wanted(node.edges()[i]);
   if (restricted_ && std::none_of(mask_.begin(), mask_.end(), [](bool b) { return b; })) return {};
-  Tensors grads = node.backward(pending.grads, mask_);
+  Tensors grads;
+  {
+    const OpTimer timer(node.name(), true);
+    grads = node.backward(pending.grads, mask_);
+  }
   if (grads.size() < mask_.size() && !grads.empty())
     throw AutogradError(str(node.name(), ".backward: the rule gave ", grads.size(), " gradients for ",
                             mask_.size(), " inputs"));
@@ -133,7 +139,9 @@ Tensors Walk::step(Pending& pending) {
 }
 
 void Walk::run() {
+  const OpTimer timer("backward", true);
   const RecordingGuard guard(create_graph_);
+  const detail::RecomputedScope recomputed;
   while (!queue_.empty()) {
     const Queue::node_type first = queue_.extract(queue_.begin());
     Pending& pending = first.mapped();

@@ -18,6 +18,12 @@ namespace {
 
 std::atomic<std::uint64_t> next_sequence{1};
 
+}  // namespace
+
+namespace detail {
+
+constinit thread_local SavePolicy* save_policy = nullptr;
+
 // Frees what a dying node holds. It hands its edges over instead of dropping them, and only the outermost
 // call empties the list: recursion stays a level or two deep however long the chain is. The edges go first,
 // so that a saved tensor is never the last owner of the node that computed it.
@@ -37,24 +43,34 @@ void drop(detail::SmallVector<Edge>&& edges, detail::SmallVector<SavedTensor>&& 
   doomed = nullptr;
 }
 
-}  // namespace
+}  // namespace detail
 
 SavedTensor::SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result)
     : result_(result), is_result_(is_result) {
   if (!tensor.defined()) return;
+  if (detail::save_policy) {
+    deferred_ = detail::save_policy->defer(tensor, is_result);
+    return;
+  }
   tensor_ = is_result ? tensor.detach() : tensor;
   version_ = tensor.version();
 }
 
-Tensor SavedTensor::unpack(Node& node) const {
+Tensor SavedTensor::unpack(std::string_view op) const {
+  if (deferred_) return deferred_->read(op);
   if (!tensor_.defined()) return tensor_;
   if (tensor_.version() != version_)
     throw AutogradError(
-        str(node.name(), ".backward: a tensor of shape ", tensor_.shape(),
+        str(op, ".backward: a tensor of shape ", tensor_.shape(),
             " that was saved for the backward pass has since been changed in place (it is at version ",
             tensor_.version(), ", version ", version_, " is required); change a clone() of it instead"));
-  if (!is_result_ || !is_recording()) return tensor_;
-  Tensor result = tensor_.detach();
+  return tensor_;
+}
+
+Tensor SavedTensor::unpack(Node& node) const {
+  const Tensor kept = unpack(node.name());
+  if (!is_result_ || !is_recording()) return kept;
+  Tensor result = kept.detach();
   result.impl().requires_grad = true;
   Meta& meta = meta_of(result);
   meta.node = node.shared_from_this();
@@ -72,7 +88,7 @@ Tensor HookList::run(Tensor grad) const {
 
 Node::Node() : sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
 
-Node::~Node() { drop(std::move(edges_), std::move(saved_)); }
+Node::~Node() { detail::drop(std::move(edges_), std::move(saved_)); }
 
 std::uint32_t Node::add_result(const Tensor& tensor) {
   results_.push_back({tensor.shape(), tensor.dtype()});

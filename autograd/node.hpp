@@ -21,6 +21,24 @@ struct Edge {
   std::uint32_t result = 0;
 };
 
+/// Stands for a saved tensor that is made again when it is read.
+class Deferred {
+ public:
+  virtual ~Deferred() = default;
+  /// The tensor, for the backward pass of `op`.
+  virtual Tensor read(std::string_view op) = 0;
+};
+
+namespace detail {
+/// Decides that nothing is kept (autograd/checkpoint.hpp).
+class SavePolicy {
+ public:
+  virtual ~SavePolicy() = default;
+  virtual std::unique_ptr<Deferred> defer(const Tensor& tensor, bool is_result) = 0;
+};
+extern constinit thread_local SavePolicy* save_policy;  // null: tensors are kept
+}  // namespace detail
+
 /// A tensor kept for the backward pass. Remembers the version it had, and refuses to be read after a change.
 /// An operation's own result is kept without its place in the graph: result and node would own each other.
 class SavedTensor {
@@ -28,9 +46,12 @@ class SavedTensor {
   SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result);
   /// The tensor as it was saved; while recording, connected to `node` again if it is a result of it.
   Tensor unpack(Node& node) const;
+  /// The same for what is not a result; `op` reads it.
+  Tensor unpack(std::string_view op) const;
 
  private:
   Tensor tensor_;
+  std::unique_ptr<Deferred> deferred_;  // instead of tensor_
   std::uint32_t version_ = 0;
   std::uint32_t result_ = 0;
   bool is_result_ = false;
@@ -105,6 +126,11 @@ struct Meta {
   static void* operator new(std::size_t bytes) { return detail::allocate_small(bytes); }
   static void operator delete(void* block, std::size_t bytes) { detail::deallocate_small(block, bytes); }
 };
+
+namespace detail {
+/// Frees what a dying owner held, without deep recursion.
+void drop(std::vector<Edge>&& edges, std::vector<SavedTensor>&& saved);
+}  // namespace detail
 
 Meta& meta_of(const Tensor& tensor);  ///< made on first use
 

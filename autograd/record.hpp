@@ -14,6 +14,8 @@
 
 #include "autograd/grad_mode.hpp"
 #include "autograd/node.hpp"
+#include "autograd/observer.hpp"
+#include "autograd/op_timer.hpp"
 
 namespace lucid::autograd {
 
@@ -89,7 +91,10 @@ void connect(const std::shared_ptr<Node>& node, TensorView inputs, TensorView sa
 template <class Options>
 void record_all(std::string_view op, std::span<const Tensor> results, TensorView inputs, TensorView saved,
                 Options options, Rule<Options> rule) {
-  if (!should_record(inputs)) return;
+  bool recorded = should_record(inputs);
+  if (detail::observer) [[unlikely]]
+    recorded = detail::observe_call(op, inputs, results, saved, options, recorded);
+  if (!recorded) return;
   connect(detail::make_small<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lucid/error.hpp"
+#include "lucid/peak_scope.hpp"
 #include "lucid/small_blocks.hpp"
 
 namespace lucid {
@@ -84,6 +85,11 @@ class CachingAllocator {
             counters_.system_allocations};
   }
   void reset_peak() { counters_.peak_bytes = counters_.current_bytes.load(); }
+  void raise_peak(std::int64_t bytes) {
+    std::int64_t peak = counters_.peak_bytes;
+    while (peak < bytes && !counters_.peak_bytes.compare_exchange_weak(peak, bytes)) {
+    }
+  }
   void set_limit(std::int64_t bytes) {
     empty();
     const std::lock_guard lock(mutex_);
@@ -136,6 +142,19 @@ namespace detail {
 void* allocate(std::size_t bytes) { return bytes ? allocator().allocate(bytes) : nullptr; }
 void deallocate(void* pointer, std::size_t bytes) noexcept {
   if (pointer) allocator().deallocate(pointer, bytes);
+}
+
+std::int64_t allocated_bytes(std::size_t bytes) {
+  return bytes ? static_cast<std::int64_t>(size_class(bytes)) : 0;
+}
+
+PeakScope::PeakScope() : before_(memory_stats().peak_bytes) { reset_peak_memory(); }
+PeakScope::~PeakScope() { allocator().raise_peak(before_); }
+std::int64_t PeakScope::next() {
+  const std::int64_t peak = memory_stats().peak_bytes;
+  before_ = std::max(before_, peak);
+  reset_peak_memory();
+  return peak;
 }
 }  // namespace detail
 

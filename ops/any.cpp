@@ -1,5 +1,7 @@
 #include <cmath>
 
+#include "autograd/observer.hpp"
+#include "autograd/op_timer.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
@@ -30,13 +32,16 @@ struct TruthReducer {
 
 template <bool kAny>
 Tensor truth(std::string_view op, const Tensor& input, const DimList& dim, bool keepdim) {
+  const autograd::OpTimer timer(op);
   const kernels::Axes axes = ops::reduced_axes(op, input, dim);
   const Tensor out = kernels::empty_reduced(input, axes, boolean);
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::reduce<T>(out, input, axes, TruthReducer<T, kAny>{out.mutable_data<bool>()});
   });
-  return keepdim ? out : kernels::drop_axes(out, axes);
+  const Tensor result = keepdim ? out : kernels::drop_axes(out, axes);
+  autograd::observe_op(op, std::span(&result, 1), std::span(&input, 1), AnyOptions{{dim}, keepdim});
+  return result;
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ Tensors mul_backward(const Backward<NoOptions>& b) {
 }  // namespace
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
+  const autograd::OpTimer timer("add");
   Tensor out = alpha == 1.0 ? binary("add", input, other, [](auto a, auto b) { return a + b; })
                             : binary("add", input, other, [alpha](auto a, auto b) {
                                 return a + static_cast<decltype(a)>(alpha) * b;
@@ -63,6 +64,7 @@ Tensor add(const Tensor& input, const Tensor& other, double alpha) {
 }
 
 Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
+  const autograd::OpTimer timer("sub");
   Tensor out = alpha == 1.0 ? binary("sub", input, other, [](auto a, auto b) { return a - b; })
                             : binary("sub", input, other, [alpha](auto a, auto b) {
                                 return a - static_cast<decltype(a)>(alpha) * b;
@@ -71,6 +73,7 @@ Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
 }
 
 Tensor mul(const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("mul");
   Tensor out = binary("mul", input, other, [](auto a, auto b) { return a * b; });
   // Each operand is kept for the other's gradient alone: x * 2.0 keeps no x.
   const Tensor none;
@@ -80,6 +83,7 @@ Tensor mul(const Tensor& input, const Tensor& other) {
 }
 
 Tensor neg(const Tensor& input) {
+  const autograd::OpTimer timer("neg");
   check(input.defined(), "neg", "the tensor is undefined");
   Tensor out = empty_like(input);
   dispatch_numeric("neg", input.dtype(), [&](auto tag) {

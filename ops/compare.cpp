@@ -11,6 +11,7 @@ namespace {
 
 template <class F>
 Tensor compare(std::string_view op, const Tensor& input, const Tensor& other, F f) {
+  const autograd::OpTimer timer(op);
   const kernels::Operands operands(op, input, other);
   const Tensor out = operands.empty(boolean);
   dispatch_all(operands.dtype, [&](auto tag) {
@@ -19,6 +20,8 @@ Tensor compare(std::string_view op, const Tensor& input, const Tensor& other, F 
     kernels::map<bool, T, T>(out, operands.a, operands.b,
                              [f](T a, T b) { return f(static_cast<C>(a), static_cast<C>(b)); });
   });
+  const Tensor inputs[] = {input, other};
+  autograd::observe_op(op, std::span(&out, 1), inputs, autograd::NoOptions{});
   return out;
 }
 
@@ -58,12 +61,14 @@ Tensor logical_xor(const Tensor& input, const Tensor& other) {
   return compare("logical_xor", input, other, [](auto a, auto b) { return truth(a) != truth(b); });
 }
 Tensor logical_not(const Tensor& input) {
+  const autograd::OpTimer timer("logical_not");
   check(input.defined(), "logical_not", "the tensor is undefined");
   const Tensor out = empty_like(input, boolean);
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::map<bool, T>(out, input, [](T a) { return !truth(static_cast<Compute<T>>(a)); });
   });
+  autograd::observe_op("logical_not", std::span(&out, 1), std::span(&input, 1), autograd::NoOptions{});
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "autograd/op_timer.hpp"
 #include "lucid/log.hpp"
 #include "lucid/parallel.hpp"
 #include "ops/autotune.hpp"
@@ -240,13 +241,21 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
     log_plan(problem, pass, *fresh);
     return fresh;
   });
-  cache().count_run(plan, pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight());
+  const bool unpacks = pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight();
+  cache().count_run(plan, unpacks);
+  const std::int64_t packed_before = weights_packed();
   execute(*plan, problem, pass, x, weight, y, bias);
+  if (autograd::OpSink* sink = autograd::detail::op_sink) [[unlikely]]
+    sink->kernel({plan->implementation, 2 * problem.work(),
+                  static_cast<double>(x.nbytes() + weight.nbytes() + y.nbytes()),
+                  unpacks || weights_packed() != packed_before});
 }
 
 Tensor in_channels_last(const Tensor& tensor) {
   if (tensor.is_channels_last()) return tensor;
   cache().count_activation_reorder();
+  if (autograd::OpSink* sink = autograd::detail::op_sink) [[unlikely]]
+    sink->activation_reorder(tensor.nbytes());
   const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
   kernels::copy(out, tensor);
   return out;

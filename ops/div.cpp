@@ -82,6 +82,7 @@ Tensor rounded(const Tensor& input, const Tensor& other, bool floor) {
 }  // namespace
 
 Tensor div(const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("div");
   const DType common = kernels::operand_dtype("div", input, other);
   const DType dtype = is_floating(common) ? common : f32;
   const Operands operands("div", input, other, dtype);
@@ -98,6 +99,7 @@ Tensor div(const Tensor& input, const Tensor& other) {
 }
 
 Tensor div(const Tensor& input, const Tensor& other, std::string_view rounding_mode) {
+  const autograd::OpTimer timer("div");
   check(rounding_mode == "trunc" || rounding_mode == "floor", "div", "rounding_mode is \"", rounding_mode,
         "\"; trunc or floor is required");
   const Tensor out = rounded(input, other, rounding_mode == "floor");

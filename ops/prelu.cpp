@@ -59,6 +59,7 @@ Tensors prelu_backward(const Backward<NoOptions>& b) {
 }  // namespace
 
 Tensor prelu(const Tensor& input, const Tensor& weight) {
+  const autograd::OpTimer timer("prelu");
   check(input.defined(), "prelu", "the tensor is undefined");
   check(weight.defined(), "prelu", "the weight is undefined");
   const std::int64_t channels = input.dim() > 1 ? input.size(1) : 1;

@@ -50,6 +50,7 @@ Tensor reduced_sum(const Tensor& input, const kernels::Axes& axes, bool keepdim,
 }  // namespace
 
 Tensor sum(const Tensor& given, const DimList& dim, bool keepdim, std::optional<DType> dtype) {
+  const autograd::OpTimer timer("sum");
   const kernels::Axes axes = ops::reduced_axes("sum", given, dim);
   const Tensor converted = dtype ? given.to(*dtype) : Tensor();
   const Tensor& input = dtype ? converted : given;
@@ -60,6 +61,7 @@ Tensor sum(const Tensor& given, const DimList& dim, bool keepdim, std::optional<
 }
 
 Tensor mean(const Tensor& given, const DimList& dim, bool keepdim, std::optional<DType> dtype) {
+  const autograd::OpTimer timer("mean");
   const kernels::Axes axes = ops::reduced_axes("mean", given, dim);
   const Tensor input = dtype ? given.to(*dtype) : given;
   check(is_floating(input.dtype()), "mean", "dtype ", input.dtype(),
@@ -73,6 +75,7 @@ Tensor mean(const Tensor& given, const DimList& dim, bool keepdim, std::optional
 }
 
 Tensor sum_to(const Tensor& input, const Shape& shape) {
+  const autograd::OpTimer timer("sum_to");
   check(input.defined(), "sum_to", "the tensor is undefined");
   if (input.shape() == shape) return input;
   const bool fits = shape.size() <= input.shape().size() &&

@@ -71,6 +71,7 @@ Tensors pointwise_backward(const autograd::Backward<typename U::Options>& b) {
 /// U over `input`, recorded.
 template <class U>
 Tensor pointwise(const Tensor& input, const typename U::Options& options = {}) {
+  const autograd::OpTimer timer(U::kName);
   check(input.defined(), U::kName, "the tensor is undefined");
   if constexpr (requires { U::validate(options); }) U::validate(options);
   const bool fits = U::kIntegers || is_floating(input.dtype());
