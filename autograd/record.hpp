@@ -13,6 +13,7 @@
 
 #include "autograd/grad_mode.hpp"
 #include "autograd/node.hpp"
+#include "autograd/observer.hpp"
 
 namespace lucid::autograd {
 
@@ -67,7 +68,10 @@ void connect(const std::shared_ptr<Node>& node, std::span<const Tensor> inputs, 
 template <class Options>
 void record_all(std::string_view op, std::span<const Tensor> results, std::span<const Tensor> inputs,
                 std::span<const Tensor> saved, Options options, Rule<Options> rule) {
-  if (!should_record(inputs)) return;
+  bool recorded = should_record(inputs);
+  if (detail::observer) [[unlikely]]
+    recorded = detail::observe(op, inputs, results, saved, OpOptions(options), recorded);
+  if (!recorded) return;
   connect(std::make_shared<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
 }
 

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "autograd/observer.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
@@ -36,7 +37,9 @@ Tensor truth(std::string_view op, const Tensor& input, const DimList& dim, bool 
     using T = typename decltype(tag)::type;
     kernels::reduce<T>(out, input, axes, TruthReducer<T, kAny>{out.mutable_data<bool>()});
   });
-  return keepdim ? out : kernels::drop_axes(out, axes);
+  const Tensor result = keepdim ? out : kernels::drop_axes(out, axes);
+  autograd::observe_op(op, std::span(&result, 1), std::span(&input, 1), AnyOptions{{dim}, keepdim});
+  return result;
 }
 
 }  // namespace

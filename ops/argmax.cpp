@@ -80,6 +80,14 @@ Tensor find_position(std::string_view op, const Tensor& input, std::optional<std
   return alias(index, shape, contiguous_strides(shape), 0);
 }
 
+template <template <class> class Better>
+Tensor observed_position(std::string_view op, const Tensor& input, std::optional<std::int64_t> dim,
+                         bool keepdim) {
+  const Tensor out = find_position<Better>(op, input, dim, keepdim);
+  autograd::observe_op(op, std::span(&out, 1), std::span(&input, 1), MaxOptions{dim, keepdim});
+  return out;
+}
+
 // saved: input, indices. All of the gradient goes to the element that was found.
 Tensors max_backward(const Backward<MaxOptions>& b) {
   if (!b.grad().defined()) return {Tensor()};
@@ -111,10 +119,10 @@ std::pair<Tensor, Tensor> find_extremum(std::string_view op, const Tensor& input
 }  // namespace
 
 Tensor argmax(const Tensor& input, std::optional<std::int64_t> dim, bool keepdim) {
-  return find_position<std::greater>("argmax", input, dim, keepdim);
+  return observed_position<std::greater>("argmax", input, dim, keepdim);
 }
 Tensor argmin(const Tensor& input, std::optional<std::int64_t> dim, bool keepdim) {
-  return find_position<std::less>("argmin", input, dim, keepdim);
+  return observed_position<std::less>("argmin", input, dim, keepdim);
 }
 std::pair<Tensor, Tensor> max(const Tensor& input, std::int64_t dim, bool keepdim) {
   return find_extremum<std::greater>("max", input, dim, keepdim);

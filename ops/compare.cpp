@@ -19,6 +19,8 @@ Tensor compare(std::string_view op, const Tensor& input, const Tensor& other, F 
     kernels::map<bool, T, T>(out, operands.a, operands.b,
                              [f](T a, T b) { return f(static_cast<C>(a), static_cast<C>(b)); });
   });
+  const Tensor inputs[] = {input, other};
+  autograd::observe_op(op, std::span(&out, 1), inputs, autograd::NoOptions{});
   return out;
 }
 
@@ -64,6 +66,7 @@ Tensor logical_not(const Tensor& input) {
     using T = typename decltype(tag)::type;
     kernels::map<bool, T>(out, input, [](T a) { return !truth(static_cast<Compute<T>>(a)); });
   });
+  autograd::observe_op("logical_not", std::span(&out, 1), std::span(&input, 1), autograd::NoOptions{});
   return out;
 }
 

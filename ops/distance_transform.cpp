@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/observer.hpp"
 #include "ops/kernels/distance.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/options.hpp"
@@ -56,7 +57,10 @@ Tensor distance_transform_edt(const Tensor& input, const DistanceTransformOption
   check(input.dim() >= 3, kOp, "input has shape ", input.shape(),
         "; (N, C, spatial...) is required, unsqueeze() the axes that are missing");
   const std::vector<double> spacing = spacings(input, options.sampling);
-  return input.dtype() == f64 ? distances<double>(input, spacing) : distances<float>(input, spacing);
+  const Tensor out =
+      input.dtype() == f64 ? distances<double>(input, spacing) : distances<float>(input, spacing);
+  autograd::observe_op(kOp, std::span(&out, 1), std::span(&input, 1), options);
+  return out;
 }
 
 namespace ops {

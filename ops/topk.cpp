@@ -120,6 +120,7 @@ Tensor one_hot(const Tensor& input, std::int64_t num_classes) {
   const Tensor out = zeros(shape, i64);
   auto* to = out.mutable_data<std::int64_t>();
   for (std::int64_t i = 0; i < classes.numel(); ++i) to[i * count + from[i]] = 1;
+  autograd::observe_op("one_hot", std::span(&out, 1), std::span(&input, 1), OneHotOptions{num_classes});
   return out;
 }
 
