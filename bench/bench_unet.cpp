@@ -18,6 +18,7 @@
 #include "bench/torch_peer.hpp"
 #include "lucid/allocator.hpp"
 #include "lucid/parallel.hpp"
+#include "nn/compile.hpp"
 #include "nn/models/unet3d.hpp"
 #include "nn/optim/adam.hpp"
 #include "ops/loss.hpp"
@@ -32,12 +33,16 @@ using lucid::Tensor;
 constexpr std::int64_t kClasses = 4;
 
 struct Task {
-  std::string name, norm, what;  // what: "train" or "infer"
+  std::string name, norm, what;  // what: "train", "infer" or "compiled"
   std::int64_t batch, side;
   int repeats;
 
   nlohmann::json request() const {
-    return {{"norm", norm}, {"task", what}, {"batch", batch}, {"side", side}, {"repeats", repeats}};
+    return {{"norm", norm},
+            {"task", what == "train" ? "train" : "infer"},
+            {"batch", batch},
+            {"side", side},
+            {"repeats", repeats}};
   }
 };
 
@@ -46,6 +51,8 @@ const std::vector<Task> kTasks = {
     {"training step, batch norm, 64^3", "batch", "train", 1, 64, 2},
     {"inference, instance norm, 128^3", "instance", "infer", 1, 128, 1},
     {"inference, batch norm, 128^3", "batch", "infer", 1, 128, 1},
+    {"compiled inference, instance norm, 128^3", "instance", "compiled", 1, 128, 1},
+    {"compiled inference, batch norm, 128^3", "batch", "compiled", 1, 128, 1},
 };
 
 // Weights by formula and no bias, as fill() of torch_unet.py; the norms' factors stay 1.
@@ -72,6 +79,8 @@ class LucidSide {
     auto* classes = classes_.mutable_data<std::int64_t>();
     for (std::int64_t i = 0; i < classes_.numel(); ++i) classes[i] = i / 5 % kClasses;
     net_.train(trains_);
+    if (task.what == "compiled") plan_ = lucid::nn::compile(net_, image_);
+    if (!trains_) return;
     optimizer_.emplace(net_.parameters(), lucid::optim::AdamWOptions{.lr = 1e-3});
   }
 
@@ -79,7 +88,7 @@ class LucidSide {
   double step() {
     if (!trains_) {
       const lucid::no_grad guard;
-      return norm(net_(image_).contiguous());
+      return norm((plan_ ? (*plan_)(image_) : net_(image_)).contiguous());
     }
     const Tensor loss = lucid::cross_entropy(net_(image_), classes_);
     optimizer_->zero_grad();
@@ -96,6 +105,7 @@ class LucidSide {
 
   bool trains_;
   lucid::nn::models::UNet3d net_;
+  std::optional<lucid::nn::Plan> plan_;
   Tensor image_, classes_;
   std::optional<lucid::optim::AdamW> optimizer_;
 };
@@ -120,8 +130,8 @@ struct Side {
 };
 
 void measure(const Task& task, TorchPeer* torch, int rounds) {
-  reset_resident();
   std::optional<LucidSide> ours(task);
+  reset_resident();  // what making a plan took is not what its calls take
   Side lucid_side, torch_side;
   lucid_side.value = ours->step();
   lucid::reset_plan_stats();
