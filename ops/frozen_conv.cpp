@@ -3,6 +3,7 @@
 #include "ops/conv_algorithm.hpp"
 #include "ops/conv_plan.hpp"
 #include "ops/conv_slabs.hpp"
+#include "ops/direct/winograd.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/onednn/conv.hpp"
 #include "ops/options.hpp"
@@ -81,41 +82,96 @@ bool needs_slabs(const ConvProblem& p) {
 bool is_conv(std::string_view op) { return is_one_of_three(op, kConv); }
 bool is_conv_transpose(std::string_view op) { return is_one_of_three(op, kTranspose); }
 
-FrozenConv::FrozenConv(std::string_view op, const nlohmann::json& options, const Shape& input,
-                       const Tensor& weight, const Tensor& bias, const ConvEpilogue& epilogue)
-    : pass_(is_conv_transpose(op) ? ConvPass::x : ConvPass::y), epilogue_(epilogue), bias_(dense_copy(bias)) {
-  const ConvGeometry g = geometry_of(op, options, stand_in(input), weight, bias);
-  const Tensor w = lifted_weight(dense_copy(weight), g.axes);
-  const std::int64_t batch = input.size() == g.axes + 2 ? input[0] : 1;
-  problem_ = {g, batch, w.shape()[1], w.shape()[0] / g.groups};
-  const ConvPlan plan(problem_, pass_, f32, w.strides(), bias.defined());
-  implementation_ = plan.implementation;
-  weight_ = w;
-  if (plan.algorithm != ConvAlgorithm::onednn || needs_slabs(problem_)) return;
-  auto primitive = onednn::Convolution::make(problem_, pass_, w.strides(), bias.defined(), epilogue);
-  if (!primitive || primitive->is_reference()) return;
-  primitive_ = std::move(primitive);
-  weight_ = primitive_->packed(w);
-  implementation_ = "onednn:" + primitive_->implementation();
+// What one input contributes.
+class FrozenConv::Share {
+ public:
+  Share(const ConvProblem& problem, ConvPass pass, const Tensor& weight, const Tensor& bias,
+        const ConvEpilogue& epilogue)
+      : problem_(problem), pass_(pass), epilogue_(epilogue), weight_(weight), bias_(bias) {
+    const ConvPlan plan(problem, pass, f32, weight.strides(), bias.defined());
+    implementation_ = plan.implementation;
+    if (plan.algorithm != ConvAlgorithm::onednn || needs_slabs(problem)) return;
+    auto primitive = onednn::Convolution::make(problem, pass, weight.strides(), bias.defined(), epilogue);
+    if (!primitive || primitive->is_reference()) return;
+    primitive_ = std::move(primitive);
+    weight_ = primitive_->packed(weight);
+    implementation_ = "onednn:" + primitive_->implementation();
+  }
+
+  void run(const Tensor& from, const Tensor& to) const {
+    const bool to_x = pass_ == ConvPass::x;
+    if (primitive_) return primitive_->run_packed(to_x ? to : from, weight_, to_x ? from : to, bias_);
+    const Tensor fresh = epilogue_.accumulate ? empty_like(to) : to;
+    run_conv_in_slabs(problem_, pass_, to_x ? fresh : from, weight_, to_x ? from : fresh, bias_);
+    if (epilogue_.accumulate)
+      kernels::add_rectified(to, to, fresh, epilogue_.rectifier);
+    else if (!epilogue_.rectifier.is_identity())
+      kernels::rectify(to, to, epilogue_.rectifier);
+  }
+  const std::string& implementation() const { return implementation_; }
+  std::int64_t weight_bytes() const { return weight_.nbytes() + (bias_.defined() ? bias_.nbytes() : 0); }
+
+ private:
+  ConvProblem problem_;
+  ConvPass pass_;
+  ConvEpilogue epilogue_;
+  Tensor weight_;  // rank 5; or the bytes that primitive_ reads
+  Tensor bias_;
+  std::unique_ptr<onednn::Convolution> primitive_;  // null: the loops that conv_plan chooses
+  std::string implementation_;
+};
+
+FrozenConv::FrozenConv(std::string_view op, const nlohmann::json& options, std::span<const Shape> inputs,
+                       const Tensor& weight, const Tensor& bias, const ConvEpilogue& epilogue) {
+  std::vector<std::int64_t> parts;
+  Shape whole = inputs[0];
+  if (inputs.size() > 1) whole[1] = 0;
+  for (const Shape& input : inputs) {
+    parts.push_back(input.size() == weight.shape().size() ? input[1] : input[0]);
+    if (inputs.size() > 1) whole[1] += parts.back();
+  }
+  const ConvGeometry g = geometry_of(op, options, stand_in(whole), weight, bias);
+  axes_ = g.axes;
+  const Tensor w = lifted_weight(dense_copy(weight), g.axes), b = dense_copy(bias);
+  const std::int64_t batch = whole.size() == g.axes + 2 ? whole[0] : 1;
+  ConvProblem problem{g, batch, w.shape()[1], w.shape()[0] / g.groups};
+  if (direct::Winograd::serves(problem, parts)) {
+    winograd_ = std::make_unique<direct::Winograd>(problem, parts, w, b, epilogue);
+    implementation_ = "lucid:winograd";
+    return;
+  }
+  std::int64_t first = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const bool is_first = i == 0, is_last = i + 1 == parts.size();
+    Tensor slice = w;
+    if (parts.size() > 1) {
+      problem.x_channels = parts[i];
+      slice = dense_copy(alias(w, {w.shape()[0], parts[i], w.shape()[2], w.shape()[3], w.shape()[4]},
+                               w.strides(), w.offset() + first * w.strides()[1]));
+      first += parts[i];
+    }
+    shares_.push_back(std::make_unique<Share>(
+        problem, is_conv_transpose(op) ? ConvPass::x : ConvPass::y, slice, is_first ? b : Tensor(),
+        ConvEpilogue{.accumulate = epilogue.accumulate || !is_first,
+                     .rectifier = is_last ? epilogue.rectifier : kernels::Rectifier{}}));
+  }
+  implementation_ = shares_.front()->implementation();
 }
 
 FrozenConv::~FrozenConv() = default;
 
-void FrozenConv::run(const Tensor& input, const Tensor& out) const {
-  const ConvGeometry& g = problem_.geometry;
-  const Tensor from = in_channels_last(lifted(input, g.axes)), to = lifted(out, g.axes);
-  const bool to_x = pass_ == ConvPass::x;
-  if (primitive_) return primitive_->run_packed(to_x ? to : from, weight_, to_x ? from : to, bias_);
-  const Tensor fresh = epilogue_.accumulate ? empty_like(to) : to;
-  run_conv_in_slabs(problem_, pass_, to_x ? fresh : from, weight_, to_x ? from : fresh, bias_);
-  if (epilogue_.accumulate)
-    kernels::add_rectified(to, to, fresh, epilogue_.rectifier);
-  else if (!epilogue_.rectifier.is_identity())
-    kernels::rectify(to, to, epilogue_.rectifier);
+void FrozenConv::run(std::span<const Tensor> inputs, const Tensor& out) const {
+  const Tensor to = lifted(out, axes_);
+  Tensors from;
+  for (const Tensor& input : inputs) from.push_back(in_channels_last(lifted(input, axes_)));
+  if (winograd_) return winograd_->run(from, to);
+  for (std::size_t i = 0; i < shares_.size(); ++i) shares_[i]->run(from[i], to);
 }
 
 std::int64_t FrozenConv::weight_bytes() const {
-  return weight_.nbytes() + (bias_.defined() ? bias_.nbytes() : 0);
+  std::int64_t bytes = winograd_ ? winograd_->weight_bytes() : 0;
+  for (const auto& share : shares_) bytes += share->weight_bytes();
+  return bytes;
 }
 
 }  // namespace ops

@@ -4,13 +4,15 @@
 
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "ops/conv_epilogue.hpp"
 #include "ops/conv_problem.hpp"
 
-namespace lucid::onednn {
-class Convolution;
+namespace lucid::direct {
+class Winograd;
 }
 
 namespace lucid::ops {
@@ -21,27 +23,25 @@ bool is_conv_transpose(std::string_view op);
 
 class FrozenConv {
  public:
-  /// `op` with `options` as ops::call takes them, over inputs of shape `input`; nothing is empty. `bias` may
-  /// be undefined. The tensors are copied or packed. Throws Error as the op does.
-  FrozenConv(std::string_view op, const nlohmann::json& options, const Shape& input, const Tensor& weight,
-             const Tensor& bias, const ConvEpilogue& epilogue);
+  /// `op` with `options` as ops::call takes them, over inputs of these shapes, which are joined along the
+  /// channels; several for a conv without groups that has a batch axis. Nothing is empty. `bias` may be
+  /// undefined. The tensors are copied or packed. Throws Error as the op does.
+  FrozenConv(std::string_view op, const nlohmann::json& options, std::span<const Shape> inputs,
+             const Tensor& weight, const Tensor& bias, const ConvEpilogue& epilogue);
   ~FrozenConv();
 
   /// Writes `out`, or adds to it where the epilogue says so. `out` has the result's shape and lies
-  /// channels-last; `input` lies as it likes. May run on several threads at once.
-  void run(const Tensor& input, const Tensor& out) const;
-  /// "onednn:brgconv:avx512_core", "lucid:direct".
+  /// channels-last; `inputs` lie as they like. May run on several threads at once.
+  void run(std::span<const Tensor> inputs, const Tensor& out) const;
+  /// "lucid:winograd", "onednn:brgconv:avx512_core", "lucid:direct".
   const std::string& implementation() const { return implementation_; }
-  /// Held beside the plan's other memory.
   std::int64_t weight_bytes() const;
 
  private:
-  ConvProblem problem_;
-  ConvPass pass_;
-  ConvEpilogue epilogue_;
-  Tensor weight_;  // rank 5; or the bytes that primitive_ reads
-  Tensor bias_;
-  std::unique_ptr<onednn::Convolution> primitive_;  // null: the loops that conv_plan chooses
+  class Share;
+  std::size_t axes_;
+  std::unique_ptr<direct::Winograd> winograd_;
+  std::vector<std::unique_ptr<Share>> shares_;  // otherwise: one for each input, added up
   std::string implementation_;
 };
 

@@ -1,5 +1,6 @@
 #include "nn/detail/fuse.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "ops/frozen_conv.hpp"
@@ -184,7 +185,7 @@ void fold_norms(Graph& graph) {
 
 // ---- convolutions of joined tensors ----
 
-constexpr std::size_t kMostParts = 4;        // each costs a pass over the result
+constexpr std::size_t kMostParts = 4;        // each may cost a pass over the result
 constexpr std::int64_t kFewestChannels = 8;  // fewer leave vectors idle
 
 // Whether `node` joins channels, such that a convolution could as well read the parts.
@@ -206,27 +207,7 @@ bool can_read_parts(const Graph& graph, const Node& node, int joined) {
          graph.at(joined).shape.size() == graph.at(node.inputs[1]).shape.size();
 }
 
-// conv(cat(a, b), w) = conv(a, w's channels of a) + conv(b, those of b), the second added in place.
-std::vector<Node> conv_of_parts(Graph& graph, const Node& conv, const std::vector<int>& parts) {
-  std::vector<Node> out;
-  std::int64_t first = 0;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    Node share = conv;
-    const std::int64_t channels = graph.at(parts[i]).shape[1];
-    const Tensor weight = graph.at(conv.inputs[1]).constant.narrow(1, first, channels).contiguous();
-    first += channels;
-    share.inputs = {parts[i], add_constant(graph, weight), out.empty() ? conv.inputs[2] : kNone};
-    if (!out.empty()) share.added = out.back().outputs[0];
-    if (i + 1 < parts.size()) {
-      Value partial = graph.at(conv.outputs[0]);
-      share.outputs = {graph.add(std::move(partial))};
-    }
-    out.push_back(std::move(share));
-  }
-  return out;
-}
-
-void split_joined(Graph& graph) {
+void read_parts(Graph& graph) {
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
     if (!joins_channels(graph, graph.nodes[i])) continue;
     const int joined = graph.nodes[i].outputs[0];
@@ -234,27 +215,27 @@ void split_joined(Graph& graph) {
     int readers = 0;
     for (const Node& node : graph.nodes) readers += can_read_parts(graph, node, joined);
     if (readers != count_uses(graph)[static_cast<std::size_t>(joined)]) continue;
-    std::vector<Node> nodes;
-    for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
-      if (k == i) continue;
-      if (!can_read_parts(graph, graph.nodes[k], joined)) {
-        nodes.push_back(std::move(graph.nodes[k]));
-        continue;
-      }
-      for (Node& share : conv_of_parts(graph, graph.nodes[k], parts)) nodes.push_back(std::move(share));
+    for (Node& node : graph.nodes) {
+      if (!can_read_parts(graph, node, joined)) continue;
+      node.inputs[0] = parts[0];
+      node.joined.assign(parts.begin() + 1, parts.end());
     }
-    graph.nodes = std::move(nodes);
-    --i;
+    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i--));
   }
 }
 
 // ---- sums and activations into what computes their input ----
 
+bool reads(const Graph& graph, const Node& node, int value) {
+  const auto is_value = [&](int input) { return input != kNone && graph.root(input) == value; };
+  return node.added == value || std::any_of(node.inputs.begin(), node.inputs.end(), is_value) ||
+         std::any_of(node.joined.begin(), node.joined.end(), is_value);
+}
+
 // `other` can be added to by `conv`, instead of by the node `sum`: it is there before, and nobody reads it
 // after.
 bool can_receive(const Graph& graph, int other, const Node& conv, const Node& sum) {
-  if (graph.is_constant(other) || graph.at(other).base != kNone || graph.root(conv.inputs[0]) == other)
-    return false;
+  if (graph.is_constant(other) || graph.at(other).base != kNone || reads(graph, conv, other)) return false;
   bool placed = false;
   for (const Node& node : graph.nodes) {
     if (&node == &conv) break;
@@ -267,11 +248,8 @@ bool can_receive(const Graph& graph, int other, const Node& conv, const Node& su
 
 // The sum runs where the convolution stands, so nobody may read the other operand between the two.
 bool is_read_between(const Graph& graph, int value, const Node& from, const Node& to) {
-  for (const Node* node = &from + 1; node < &to; ++node) {
-    if (node->added == value) return true;
-    for (const int input : node->inputs)
-      if (input != kNone && graph.root(input) == value) return true;
-  }
+  for (const Node* node = &from + 1; node < &to; ++node)
+    if (reads(graph, *node, value)) return true;
   return false;
 }
 
@@ -311,7 +289,7 @@ void fuse_rectifiers(Graph& graph) {
 void fuse(Graph& graph) {
   choose_kinds(graph);
   fold_norms(graph);
-  split_joined(graph);
+  read_parts(graph);
   fuse_sums(graph);
   fuse_rectifiers(graph);
 }

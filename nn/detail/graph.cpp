@@ -8,6 +8,7 @@ template <class F>
 void for_each_read(const Graph& graph, const Node& node, F&& f) {
   for (const int input : node.inputs)
     if (input != kNone) f(static_cast<std::size_t>(graph.root(input)));
+  for (const int input : node.joined) f(static_cast<std::size_t>(graph.root(input)));
   if (node.added != kNone) f(static_cast<std::size_t>(graph.root(node.added)));
 }
 

@@ -29,6 +29,7 @@ struct Node {
   std::string op;                ///< the registry's name
   nlohmann::json options = {};   ///< as ops::call takes them
   std::vector<int> inputs = {};  ///< values; kNone for an undefined one
+  std::vector<int> joined = {};  ///< of a conv: what follows its first input along the channels
   std::vector<int> outputs = {};
   Kind kind = Kind::call;
   kernels::Rectifier rectifier = {};  ///< applied to the result; of every kind but call, cat and max_pool

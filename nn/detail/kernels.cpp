@@ -32,16 +32,23 @@ Tensor stand_in(const Value& value) { return alias(empty({1}, value.dtype), valu
 class ConvKernel final : public Kernel {
  public:
   ConvKernel(const Graph& graph, const Node& node)
-      : conv_(node.op, node.options, graph.at(node.inputs[0]).shape, constant(graph, node.inputs[1]),
+      : conv_(node.op, node.options, shapes(graph, node), constant(graph, node.inputs[1]),
               constant(graph, node.inputs[2]),
               {.accumulate = node.added != kNone, .rectifier = node.rectifier}),
-        text_(lucid::str(node.op, node.added != kNone ? ", added" : "", rectifier_text(node.rectifier), " (",
+        text_(lucid::str(node.op, node.joined.empty() ? "" : " of joined parts",
+                         node.added != kNone ? ", added" : "", rectifier_text(node.rectifier), " (",
                          conv_.implementation(), ")")) {}
-  void run(std::span<const Tensor> inputs, const Tensor& out) const override { conv_.run(inputs[0], out); }
+  void run(std::span<const Tensor> inputs, const Tensor& out) const override { conv_.run(inputs, out); }
   std::string str() const override { return text_; }
   std::int64_t weight_bytes() const override { return conv_.weight_bytes(); }
 
  private:
+  static std::vector<Shape> shapes(const Graph& graph, const Node& node) {
+    std::vector<Shape> out{graph.at(node.inputs[0]).shape};
+    for (const int part : node.joined) out.push_back(graph.at(part).shape);
+    return out;
+  }
+
   ops::FrozenConv conv_;
   std::string text_;
 };

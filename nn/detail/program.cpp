@@ -41,6 +41,7 @@ void Program::own_constants() {
     const bool all = node.kind == Kind::call || node.kind == Kind::add || node.kind == Kind::cat;
     for (std::size_t k = 0; k < node.inputs.size(); ++k)
       if (node.inputs[k] != kNone && (all || k == 0)) read[index(node.inputs[k])] = true;
+    for (const int input : node.joined) read[index(input)] = true;
   }
   for (std::size_t i = 0; i < read.size(); ++i) {
     Value& value = graph_.values[i];
@@ -80,7 +81,11 @@ class Program::Run {
  private:
   void compute(const Node& node, const Kernel* kernel) {
     Tensors inputs;
-    for (const int input : node.inputs) inputs.push_back(tensor(input));
+    if (node.kind == Kind::conv)
+      inputs.push_back(tensor(node.inputs[0]));
+    else
+      for (const int input : node.inputs) inputs.push_back(tensor(input));
+    for (const int input : node.joined) inputs.push_back(tensor(input));
     if (kernel) {
       const int output = node.outputs[0];
       kernel->run(inputs, tensors_[index(output)] = placed(output));

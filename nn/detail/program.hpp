@@ -13,7 +13,8 @@ namespace lucid::nn::plan {
 class Kernel {
  public:
   virtual ~Kernel() = default;
-  /// `inputs` are the node's. `out` may be one of them where the arena says so.
+  /// `inputs` are the node's; of a conv its first and those joined to it. `out` may be one of them where the
+  /// arena says so.
   virtual void run(std::span<const Tensor> inputs, const Tensor& out) const = 0;
   virtual std::string str() const = 0;
   virtual std::int64_t weight_bytes() const { return 0; }

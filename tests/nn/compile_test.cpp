@@ -129,7 +129,7 @@ TEST_CASE("the plan of a UNet3d has folded its norms, activations and joints awa
   CHECK_FALSE(contains(batch, "cat"));
   CHECK_FALSE(contains(batch, "  leaky_relu"));
   CHECK(count(batch, ", leaky_relu") == 14);
-  CHECK(count(batch, ", added") == 3);
+  CHECK(count(batch, " of joined parts") == 3);
 
   UNet3d instance;
   instance.eval();
