@@ -19,6 +19,8 @@ constexpr std::int64_t kBlockTiles =
     32;                                  // tiles whose products wait for their output transform: 32 or 64 KiB
 constexpr std::int64_t kBandTiles = 64;  // tiles that share the reading of a weight
 constexpr std::int64_t kUnitsPerThread = 4;
+constexpr std::int64_t kApart =
+    kLanes;  // between points, lest all 16 fall into one set of the first-level cache
 
 typedef float Lanes __attribute__((vector_size(64)));
 
@@ -240,8 +242,8 @@ class Walk {
         bias_(bias.data<float>()),
         epilogue_(epilogue),
         out_(out),
-        transformed_(zeros({g_.kernel[0], chunks_, kPoints, bands.tiles, kLanes})),
-        products_(empty({kPoints, std::min(kBlockTiles, bands.tiles), vectors * kLanes})),
+        transformed_(zeros({g_.kernel[0], chunks_, kPoints, point_step()})),
+        products_(empty({kPoints, std::min(kBlockTiles, bands.tiles) * vectors * kLanes + kApart})),
         zeros_(zeros({kLanes})) {
     for (const Tensor& input : inputs) inputs_.push_back(input.data<float>());
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0] * chunks_));
@@ -263,7 +265,7 @@ class Walk {
   }
 
  private:
-  std::int64_t point_step() const { return bands_.tiles * kLanes; }
+  std::int64_t point_step() const { return bands_.tiles * kLanes + kApart; }
   float* transformed(std::int64_t depth, std::int64_t chunk) {
     return transformed_.mutable_data<float>() +
            (depth % g_.kernel[0] * chunks_ + chunk) * kPoints * point_step();
@@ -298,7 +300,7 @@ class Walk {
     float* products = products_.mutable_data<float>();
     for (std::int64_t f = 0; f < p_.y_channels; f += block)
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
-        const std::int64_t count = std::min(kBlockTiles, padded - first), step = count * block;
+        const std::int64_t count = std::min(kBlockTiles, padded - first), step = count * block + kApart;
         for (std::int64_t point = 0; point < kPoints; ++point) {
           gather_terms(d, f / block, point);
           const auto terms = static_cast<std::int64_t>(terms_.size());
