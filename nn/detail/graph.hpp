@@ -18,6 +18,7 @@ struct Value {
   DType dtype = f32;
   Tensor constant = {};     ///< defined: does not depend on the input
   bool is_state = false;    ///< a constant that is a parameter or buffer of the net
+  bool is_changed = false;  ///< its memory was written to after an op had computed or read it
   int base = kNone;         ///< the value whose memory it shows, itself no view
   std::int64_t offset = 0;  ///< of a view: elements from the base's first
 };

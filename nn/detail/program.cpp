@@ -24,11 +24,29 @@ Tensor copied(const Tensor& tensor, const Strides& strides) {
   return out;
 }
 
+// A node that runs by its name must be one that ops::call can run.
+void require_callable(const Node& node) {
+  const ops::Op* op = nullptr;
+  try {
+    op = &ops::find(node.op);
+  } catch (const Error&) {
+    raise("compile", "the net uses the op ", node.op,
+          ", which is not in the table of ops; add it by ops::register_op");
+  }
+  for (std::size_t i = 0; i < op->inputs.size(); ++i)
+    check(op->inputs[i].optional || op->inputs[i].repeated ||
+              (i < node.inputs.size() && node.inputs[i] != kNone),
+          "compile", "the net uses the op ", node.op, ", which is recorded without its input \"",
+          op->inputs[i].name, "\"; a plan can't repeat it");
+}
+
 }  // namespace
 
 Program::Program(Graph graph) : graph_(std::move(graph)), arena_(lay_out(graph_)) {
-  for (const Node& node : graph_.nodes)
+  for (const Node& node : graph_.nodes) {
+    if (node.kind == Kind::call) require_callable(node);
     kernels_.push_back(node.kind == Kind::call ? nullptr : make_kernel(graph_, node));
+  }
   own_constants();
   find_last_readers();
 }

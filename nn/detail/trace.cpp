@@ -32,7 +32,7 @@ class Tracer final : public autograd::Observer {
     Node node{.op = std::string(name)};
     bool is_constant = true;
     for (const Tensor& input : inputs) {
-      node.inputs.push_back(id_of(input, name));
+      node.inputs.push_back(id_of(input));
       is_constant &= node.inputs.back() == kNone || graph_.is_constant(node.inputs.back());
     }
     bool computes = false;
@@ -51,14 +51,18 @@ class Tracer final : public autograd::Observer {
 
   Graph finish(const Tensor& result) {
     check(result.defined(), kWhere, "the net returned an undefined tensor");
-    graph_.output = id_of(result, "the net's result");
+    graph_.output = id_of(result);
     check(!graph_.is_constant(graph_.output), kWhere,
           "the net's result does not depend on its input by any op that is recorded; compute it by lucid's "
           "ops");
+    remove_dead_nodes(graph_);
     for (const Memory& memory : memories_)
       if (const auto storage = memory.storage.lock())
-        check(storage->version() == memory.version, kWhere, "the net changes a tensor in place",
-              describe(memory.root), "; a plan can't repeat that: use the out-of-place form");
+        graph_.at(memory.root).is_changed |= storage->version() != memory.version;
+    refuse_changed(graph_.output, "the net's result");
+    for (const Node& node : graph_.nodes)
+      for (const int input : node.inputs)
+        if (input != kNone) refuse_changed(input, node.op);
     return std::move(graph_);
   }
 
@@ -70,9 +74,10 @@ class Tracer final : public autograd::Observer {
     std::uint32_t version;
   };
 
-  std::string describe(int value) const {
-    return str(graph_.is_constant(value) ? " that it did not compute" : "", ", of shape ",
-               graph_.at(value).shape);
+  void refuse_changed(int value, std::string_view reader) const {
+    check(!graph_.at(value).is_changed && !graph_.at(graph_.root(value)).is_changed, kWhere, reader,
+          " needs a tensor of shape ", graph_.at(value).shape,
+          " that was changed in place; a plan can't repeat that: use the out-of-place form");
   }
 
   Memory* memory_of(const Tensor& tensor) {
@@ -98,6 +103,7 @@ class Tracer final : public autograd::Observer {
       value.constant = tensor, value.is_state = graph_.at(root).is_state;
     else
       value.base = root, value.offset = tensor.offset() - offsets_.at(root);
+    value.is_changed = graph_.at(root).is_changed;
     const int id = graph_.add(std::move(value));
     ids_.insert_or_assign(tensor.handle(), id);
     return id;
@@ -111,13 +117,15 @@ class Tracer final : public autograd::Observer {
     return false;
   }
 
-  int id_of(const Tensor& tensor, std::string_view reader) {
+  int id_of(const Tensor& tensor) {
     if (!tensor.defined()) return kNone;
     const Memory* memory = memory_of(tensor);
-    if (memory)
-      check(tensor.impl().storage->version() == memory->version, kWhere, reader,
-            " reads a tensor that was changed in place since it was computed", describe(memory->root),
-            "; a plan can't repeat that: use the out-of-place form");
+    if (memory && tensor.impl().storage->version() != memory->version) {
+      // Within an op that may be; a value that the result needs is refused in the end.
+      const int id = define(tensor);
+      graph_.at(id).is_changed = true;
+      return id;
+    }
     if (const auto found = ids_.find(tensor.handle()); found != ids_.end()) return found->second;
     if (memory) return view(tensor);  // by detach(), or within an op
     const int id = define(tensor);
@@ -143,9 +151,7 @@ Graph traced(Module& net, const Forward& forward, const Tensor& input) {
     const autograd::ObserverGuard seen(tracer);
     result = forward(input);
   }
-  Graph graph = tracer.finish(result);
-  remove_dead_nodes(graph);
-  return graph;
+  return tracer.finish(result);
 }
 
 // Constants that nodes read and that the net does not own, in order.
@@ -173,17 +179,18 @@ bool same_elements(const Tensor& a, const Tensor& b) {
   return std::memcmp(x, y, static_cast<std::size_t>(a.nbytes())) == 0;
 }
 
-// Other values of the same kind, laid out alike: integers may be indices, so theirs are put in another order.
+// Other values that the net accepts as well: drawn from the input's own.
 Tensor another_input(const Tensor& input) {
+  if (input.numel() == 0) return input;
   const Tensor out = empty_like(input);
-  if (is_floating(input.dtype())) {
-    Generator generator(2);
-    kernels::copy(out, kernels::converted(randn(input.shape(), f32, &generator), input.dtype()));
-  } else {
-    std::vector<std::int64_t> values = input.to_vector<std::int64_t>();
-    std::reverse(values.begin(), values.end());
-    kernels::copy(out, kernels::converted(Tensor::from(values, input.shape()), input.dtype()));
-  }
+  Generator generator(2);
+  dispatch_all(input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const Tensor dense = input.is_dense() ? input : input.contiguous();
+    const T* from = dense.data<T>();
+    T* to = out.mutable_data<T>();
+    for (std::int64_t i = 0; i < out.numel(); ++i) to[i] = from[generator.integer(0, input.numel())];
+  });
   return out;
 }
 
@@ -195,13 +202,13 @@ Graph trace(Module& net, const Forward& forward, const Tensor& input) {
   if (constants.empty()) return graph;
   const Graph again = traced(net, forward, another_input(input));
   check(same_ops(graph, again), kWhere,
-        "the net runs other ops for another input; a plan repeats the ops of one run");
+        "the net runs other ops for other values of its input; a plan repeats the ops of one run");
   const std::vector<Tensor> others = strange_constants(again);
   for (std::size_t i = 0; i < constants.size(); ++i)
     check(i < others.size() && same_elements(constants[i], others[i]), kWhere,
           "an op reads a tensor of shape ", constants[i].shape(),
           " that differs from run to run but was not computed by ops that a plan can see: by data(), item(), "
-          "to_vector(), a change in place, or random numbers; compute it by lucid's ops");
+          "to_vector(), or random numbers; compute it by lucid's ops");
   return graph;
 }
 
