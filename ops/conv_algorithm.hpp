@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ops/conv_problem.hpp"
+#include "ops/packed_weights.hpp"
 
 namespace lucid::onednn {
 class Convolution;
@@ -28,6 +29,7 @@ struct ConvPlan {
 
   ConvAlgorithm algorithm = ConvAlgorithm::direct;
   std::unique_ptr<onednn::Convolution> primitive;  ///< of ConvAlgorithm::onednn
+  PackedWeights weights;
   std::string implementation;                      ///< "onednn:jit:avx512_core", "lucid:direct"
   bool is_reference = false;                       ///< oneDNN offered only a plain loop, which is not used
 };

@@ -79,10 +79,10 @@ class PlanCache {
     return plan;
   }
 
-  void count_run(const Plan& plan, bool packed) {
+  void count_run(const Plan& plan, bool unpacks) {
     const std::lock_guard lock(mutex_);
     ++stats_.runs;
-    stats_.weight_reorders += packed;
+    stats_.weight_reorders += unpacks;
     stats_.reference_runs += plan->is_reference;
     last_ = plan;
   }
@@ -94,6 +94,7 @@ class PlanCache {
   PlanStats stats() {
     const std::lock_guard lock(mutex_);
     PlanStats out = stats_;
+    out.weight_reorders += weights_packed() - packed_before_;
     out.plans_held = static_cast<std::int64_t>(order_.size());
     if (last_) out.last_implementation = last_->implementation;
     return out;
@@ -101,6 +102,7 @@ class PlanCache {
   void reset() {
     const std::lock_guard lock(mutex_);
     stats_ = {};
+    packed_before_ = weights_packed();
     last_.reset();
   }
   void set_limit(std::size_t limit) {
@@ -122,6 +124,7 @@ class PlanCache {
   std::unordered_map<Key, std::list<std::pair<Key, Plan>>::iterator, Hash> index_;
   std::size_t limit_ = 1024;
   PlanStats stats_;
+  std::int64_t packed_before_ = 0;
   Plan last_;
 };
 
@@ -146,10 +149,10 @@ void log_plan(const ConvProblem& p, ConvPass pass, const ConvPlan& plan) {
 }
 
 void run_direct(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,
-                const Tensor& bias) {
+                const Tensor& bias, const PackedWeights& kept) {
   switch (pass) {
-    case ConvPass::y: return direct::conv_forward(p, x, weight, bias, y);
-    case ConvPass::x: return direct::conv_transpose(p, y, weight, bias, x);
+    case ConvPass::y: return direct::conv_forward(p, x, weight, bias, y, kept);
+    case ConvPass::x: return direct::conv_transpose(p, y, weight, bias, x, kept);
     case ConvPass::w: return direct::conv_weight_grad(p, x, y, weight);
   }
 }
@@ -173,10 +176,10 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
     log_plan(problem, pass, *fresh);
     return fresh;
   });
-  cache().count_run(plan, plan->primitive && plan->primitive->packs_weight());
+  cache().count_run(plan, pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight());
   switch (plan->algorithm) {
-    case ConvAlgorithm::onednn: return plan->primitive->run(x, weight, y, bias);
-    case ConvAlgorithm::direct: return run_direct(problem, pass, x, weight, y, bias);
+    case ConvAlgorithm::onednn: return plan->primitive->run(x, weight, y, bias, plan->weights);
+    case ConvAlgorithm::direct: return run_direct(problem, pass, x, weight, y, bias, plan->weights);
     case ConvAlgorithm::few_channels: return direct::conv_transpose_few(problem, y, weight, bias, x);
     case ConvAlgorithm::single_voxel: return direct::run_single_voxel(problem, pass, x, weight, y, bias);
     case ConvAlgorithm::depthwise: return run_depthwise(problem, pass, x, weight, y, bias);

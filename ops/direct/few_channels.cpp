@@ -139,8 +139,8 @@ void run(const ConvProblem& p, const Tensor& input, const Tensor& weight, const 
         const T* source = y + (n * maps.d.y + from) * maps.h.y * y_line;
         for (std::int64_t h = 0; h < maps.h.y; h += rows_at_once) {
           const std::int64_t count = std::min(rows_at_once, maps.h.y - h);
-          store_product<T>({source + h * y_line, p.y_channels, 1, w + kd * p.y_channels * row, row,
-                            products.data(), row, count * maps.w.y, p.y_channels, row});
+          store_product(RowsProduct<T>{source + h * y_line, p.y_channels, 1, w + kd * p.y_channels * row, row,
+                                       products.data(), row, count * maps.w.y, p.y_channels, row});
           for (std::int64_t i = 0; i < count; ++i)
             for (std::int64_t kh = 0; kh < maps.h.kernel; ++kh)
               if (const std::int64_t line = maps.h.x_of(h + i, kh); line >= 0)

@@ -8,6 +8,7 @@
 
 #include "ops/conv_epilogue.hpp"
 #include "ops/conv_problem.hpp"
+#include "ops/packed_weights.hpp"
 
 namespace lucid::onednn {
 
@@ -31,8 +32,9 @@ class Convolution {
   /// Whether weights are copied into another layout on each run.
   bool packs_weight() const;
   /// Writes the operand that the pass produces. All of rank 5 and float32; x and y channels-last; bias
-  /// contiguous or undefined. May run on several threads at once.
-  void run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias) const;
+  /// contiguous or undefined. A packed weight that is read is kept in `kept`. May run on several threads at once.
+  void run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias,
+           const ops::PackedWeights& kept) const;
 
   /// A copy of `weight` in the layout that the primitive reads, as bytes, and run() with it. Not for a weight
   /// that is produced.
