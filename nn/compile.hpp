@@ -38,6 +38,7 @@ class Plan {
   std::string str() const;
 
  private:
+  Plan() = default;
   friend Plan compile_forward(Module& net, const std::function<Tensor(const Tensor&)>& forward,
                               const Tensor& example);
   std::shared_ptr<const plan::Program> program_;
