@@ -27,6 +27,12 @@ inline std::int64_t lines_at_once(std::int64_t lines, std::int64_t voxels, std::
 
 using ops::Range;
 
+/// The distance in elements of neighbours that are `positions` apart. Where it passes 64 bits no two lie
+/// inside, and nothing goes that far.
+inline std::int64_t step_of(std::int64_t positions, std::int64_t size) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(positions) * static_cast<std::uint64_t>(size));
+}
+
 // The i in [0, count) for which 0 <= i * stride + shift < size.
 inline Range positions(std::int64_t count, std::int64_t stride, std::int64_t shift, std::int64_t size) {
   const std::int64_t begin = shift >= 0 ? 0 : (-shift - 1) / stride + 1;

@@ -61,8 +61,8 @@ class WeightBlock {
     }
     const std::int64_t at = x_voxel + width.begin * maps_.w.stride + maps_.w.shift(kw);
     add_product(RowsProduct<T>{x_ + at * p_.x_row() + group * p_.x_channels + first, 1,
-                               maps_.w.stride * p_.x_row(), y, y_row, plane_.data(), columns_, count, voxels,
-                               columns_});
+                               step_of(maps_.w.stride, p_.x_row()), y, y_row, plane_.data(), columns_, count,
+                               voxels, columns_});
   }
 
   const ConvProblem& p_;

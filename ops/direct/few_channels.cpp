@@ -84,8 +84,9 @@ class RowScatter {
   void add(const T* products, T* out) const {
     for (std::int64_t w = 0; w < inside_.begin; ++w) add_taps(products, out, w);
     if (!inside_.empty())
-      add_runs(out + (inside_.begin * map_.stride - map_.padding) * channels_, map_.stride * channels_,
-               products + inside_.begin * row_, row_, inside_.end - inside_.begin, map_.kernel * channels_,
+      add_runs(out + (inside_.begin * map_.stride - map_.padding) * channels_,
+               step_of(map_.stride, channels_), products + inside_.begin * row_, row_,
+               inside_.end - inside_.begin, map_.kernel * channels_,
                (map_.kernel + map_.stride - 1) / map_.stride);
     for (std::int64_t w = inside_.end; w < map_.y; ++w) add_taps(products, out, w);
   }

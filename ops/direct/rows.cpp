@@ -30,12 +30,12 @@ template <bool Add, class T, int R, int V>
       for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
   const std::int64_t a_row = p.a_row, a_step = p.a_step, b_row = p.b_row, depth = p.depth;
   for (std::int64_t i = 0; i < p.outer; ++i) {
-    const T* at = a + i * p.a_outer;
     const T* from = b + i * p.b_outer;
-    if (a_step == 1)  // the rows of the next block are on their way while these are multiplied
+    if (a_step == 1 && p.rows > R)  // the rows of the next block are on their way while these are multiplied
       for (int r = R; r < 2 * R; ++r)
-        for (std::int64_t k = 0; k < depth; k += lanes) __builtin_prefetch(at + r * a_row + k);
-    for (std::int64_t k = 0; k < depth; ++k, at += a_step, from += b_row) {
+        for (std::int64_t k = 0; k < depth; k += lanes) __builtin_prefetch(a + i * p.a_outer + r * a_row + k);
+    for (std::int64_t k = 0; k < depth; ++k, from += b_row) {
+      const T* at = a + i * p.a_outer + k * a_step;
       if (ahead) __builtin_prefetch(at + ahead);
       Lanes row[V];
       for (int v = 0; v < V; ++v) std::memcpy(&row[v], from + v * lanes, sizeof(Lanes));

@@ -155,7 +155,7 @@ class WeightShare {
     for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
       add_product(RowsProduct<T>{.a = x + first * p_.x_row() + group * p_.x_channels,
                                  .a_row = 1,
-                                 .a_step = maps_.w.stride * p_.x_row(),
+                                 .a_step = step_of(maps_.w.stride, p_.x_row()),
                                  .b = packed_.data() + group * panels_ * panel_size() + y_voxel * kPanel<T>,
                                  .b_row = kPanel<T>,
                                  .c = sums_.data() + row(group, tap_line * maps_.w.kernel + kw, 0),
@@ -165,7 +165,7 @@ class WeightShare {
                                  .columns = columns_,
                                  .b_panel = panel_size(),
                                  .outer = lines,
-                                 .a_outer = maps_.h.stride * maps_.w.x * p_.x_row(),
+                                 .a_outer = step_of(maps_.h.stride, maps_.w.x * p_.x_row()),
                                  .b_outer = maps_.w.y * kPanel<T>,
                                  .a_ahead = fetched});
   }
