@@ -1,6 +1,6 @@
 // bench_unet: the reference U-Net (nn/models/unet3d.hpp; channels 16-32-64-128, 4 classes) in lucid and in
-// PyTorch, round by round: a training step (cross-entropy, AdamW) with each norm, and inference. Prints
-// medians and the most memory that was resident. docs/performance.md describes the method.
+// PyTorch, round by round: a training step (cross-entropy, AdamW) with each norm, and inference, eager and
+// compiled. Prints medians and the most memory that was resident. docs/performance.md describes the method.
 
 #include <cmath>
 #include <cstdio>
@@ -84,6 +84,13 @@ class LucidSide {
     optimizer_.emplace(net_.parameters(), lucid::optim::AdamWOptions{.lr = 1e-3});
   }
 
+  bool is_compiled() const { return plan_.has_value(); }
+  /// Inference without the plan.
+  void eager_step() {
+    const lucid::no_grad guard;
+    norm(net_(image_).contiguous());
+  }
+
   /// The loss, or the norm of the result.
   double step() {
     if (!trains_) {
@@ -132,7 +139,7 @@ struct Side {
 void measure(const Task& task, TorchPeer* torch, int rounds) {
   std::optional<LucidSide> ours(task);
   reset_resident();  // what making a plan took is not what its calls take
-  Side lucid_side, torch_side;
+  Side lucid_side, eager_side, torch_side;
   lucid_side.value = ours->step();
   lucid::reset_plan_stats();
   for (int round = 0; round < rounds; ++round) {
@@ -141,15 +148,23 @@ void measure(const Task& task, TorchPeer* torch, int rounds) {
                               for (int i = 0; i < task.repeats; ++i) ours->step();
                             }) /
                             task.repeats);
+    if (round == 0) lucid_side.bytes = resident_bytes();
+    if (ours->is_compiled()) {
+      ours->eager_step();
+      eager_side.ms.push_back(milliseconds([&] { ours->eager_step(); }));
+    }
     if (!torch) continue;
     const nlohmann::json answer = torch->ask(task.request());
     torch_side.ms.push_back(answer.at("ms"));
     torch_side.bytes = answer.at("peak_bytes");
     torch_side.value = answer.at("value");
   }
-  lucid_side.bytes = resident_bytes();
   const lucid::PlanStats stats = lucid::plan_stats();
   std::printf("| %s | %.0f | %.2f |", task.name.c_str(), median(lucid_side.ms), lucid_side.bytes * 1e-9);
+  if (ours->is_compiled())
+    std::printf(" %.2f |", median(eager_side.ms) / median(lucid_side.ms));
+  else
+    std::printf(" |");
   if (torch) {
     lucid::check(std::abs(lucid_side.value - torch_side.value) <= 1e-3 * std::abs(torch_side.value), "bench",
                  task.name, ": lucid's first loss or norm is ", lucid_side.value, ", PyTorch's ",
@@ -184,9 +199,10 @@ int main(int argc, char** argv) {
     std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), rounds,
                 torch ? torch->version().c_str() : "not measured");
     std::printf(
-        "| | ms | GB | PyTorch ms | GB | PyTorch / lucid, time | lucid / PyTorch, memory | activations "
+        "| | ms | GB | eager / lucid, time | PyTorch ms | GB | PyTorch / lucid, time | lucid / PyTorch, "
+        "memory | activations "
         "reordered "
-        "| plans made |\n|---|---|---|---|---|---|---|---|---|\n");
+        "| plans made |\n|---|---|---|---|---|---|---|---|---|---|\n");
     for (const Task& task : kTasks)
       if (task.name.find(filter) != std::string::npos) measure(task, torch ? &*torch : nullptr, rounds);
   } catch (const std::exception& error) {
