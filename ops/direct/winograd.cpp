@@ -120,10 +120,10 @@ struct Output {
   bool two_rows, two_columns;
 };
 
-[[gnu::always_inline]] inline void finish(Lanes value, const Lanes& bias, const ops::ConvEpilogue& epilogue,
-                                          float* to) {
+[[gnu::always_inline]] inline void finish(const Lanes& sum, const Lanes& bias,
+                                          const ops::ConvEpilogue& epilogue, float* to) {
   const kernels::Rectifier& r = epilogue.rectifier;
-  value += bias;
+  Lanes value = sum + bias;
   if (epilogue.accumulate) {
     Lanes before;
     load(to, before);
