@@ -1,6 +1,6 @@
 // bench_unet: the reference U-Net (nn/models/unet3d.hpp; channels 16-32-64-128, 4 classes) in lucid and in
-// PyTorch, round by round: a training step (cross-entropy, AdamW) with each norm, and inference. Prints
-// medians and the most memory that was resident. docs/performance.md describes the method.
+// PyTorch, round by round: a training step (cross-entropy, AdamW) with each norm, and inference, eager and
+// compiled. Prints medians and the most memory that was resident. docs/performance.md describes the method.
 
 #include <cmath>
 #include <cstdio>
@@ -18,6 +18,7 @@
 #include "bench/torch_peer.hpp"
 #include "lucid/allocator.hpp"
 #include "lucid/parallel.hpp"
+#include "nn/compile.hpp"
 #include "nn/models/unet3d.hpp"
 #include "nn/optim/adam.hpp"
 #include "ops/loss.hpp"
@@ -32,12 +33,16 @@ using lucid::Tensor;
 constexpr std::int64_t kClasses = 4;
 
 struct Task {
-  std::string name, norm, what;  // what: "train" or "infer"
+  std::string name, norm, what;  // what: "train", "infer" or "compiled"
   std::int64_t batch, side;
   int repeats;
 
   nlohmann::json request() const {
-    return {{"norm", norm}, {"task", what}, {"batch", batch}, {"side", side}, {"repeats", repeats}};
+    return {{"norm", norm},
+            {"task", what == "train" ? "train" : "infer"},
+            {"batch", batch},
+            {"side", side},
+            {"repeats", repeats}};
   }
 };
 
@@ -46,6 +51,8 @@ const std::vector<Task> kTasks = {
     {"training step, batch norm, 64^3", "batch", "train", 1, 64, 2},
     {"inference, instance norm, 128^3", "instance", "infer", 1, 128, 1},
     {"inference, batch norm, 128^3", "batch", "infer", 1, 128, 1},
+    {"compiled inference, instance norm, 128^3", "instance", "compiled", 1, 128, 1},
+    {"compiled inference, batch norm, 128^3", "batch", "compiled", 1, 128, 1},
 };
 
 // Weights by formula and no bias, as fill() of torch_unet.py; the norms' factors stay 1.
@@ -72,14 +79,23 @@ class LucidSide {
     auto* classes = classes_.mutable_data<std::int64_t>();
     for (std::int64_t i = 0; i < classes_.numel(); ++i) classes[i] = i / 5 % kClasses;
     net_.train(trains_);
+    if (task.what == "compiled") plan_ = lucid::nn::compile(net_, image_);
+    if (!trains_) return;
     optimizer_.emplace(net_.parameters(), lucid::optim::AdamWOptions{.lr = 1e-3});
+  }
+
+  bool is_compiled() const { return plan_.has_value(); }
+  /// Inference without the plan.
+  void eager_step() {
+    const lucid::no_grad guard;
+    norm(net_(image_).contiguous());
   }
 
   /// The loss, or the norm of the result.
   double step() {
     if (!trains_) {
       const lucid::no_grad guard;
-      return norm(net_(image_).contiguous());
+      return norm((plan_ ? (*plan_)(image_) : net_(image_)).contiguous());
     }
     const Tensor loss = lucid::cross_entropy(net_(image_), classes_);
     optimizer_->zero_grad();
@@ -96,6 +112,7 @@ class LucidSide {
 
   bool trains_;
   lucid::nn::models::UNet3d net_;
+  std::optional<lucid::nn::Plan> plan_;
   Tensor image_, classes_;
   std::optional<lucid::optim::AdamW> optimizer_;
 };
@@ -120,9 +137,9 @@ struct Side {
 };
 
 void measure(const Task& task, TorchPeer* torch, int rounds) {
-  reset_resident();
   std::optional<LucidSide> ours(task);
-  Side lucid_side, torch_side;
+  reset_resident();  // what making a plan took is not what its calls take
+  Side lucid_side, eager_side, torch_side;
   lucid_side.value = ours->step();
   lucid::reset_plan_stats();
   for (int round = 0; round < rounds; ++round) {
@@ -131,15 +148,23 @@ void measure(const Task& task, TorchPeer* torch, int rounds) {
                               for (int i = 0; i < task.repeats; ++i) ours->step();
                             }) /
                             task.repeats);
+    if (round == 0) lucid_side.bytes = resident_bytes();
+    if (ours->is_compiled()) {
+      ours->eager_step();
+      eager_side.ms.push_back(milliseconds([&] { ours->eager_step(); }));
+    }
     if (!torch) continue;
     const nlohmann::json answer = torch->ask(task.request());
     torch_side.ms.push_back(answer.at("ms"));
     torch_side.bytes = answer.at("peak_bytes");
     torch_side.value = answer.at("value");
   }
-  lucid_side.bytes = resident_bytes();
   const lucid::PlanStats stats = lucid::plan_stats();
   std::printf("| %s | %.0f | %.2f |", task.name.c_str(), median(lucid_side.ms), lucid_side.bytes * 1e-9);
+  if (ours->is_compiled())
+    std::printf(" %.2f |", median(eager_side.ms) / median(lucid_side.ms));
+  else
+    std::printf(" |");
   if (torch) {
     lucid::check(std::abs(lucid_side.value - torch_side.value) <= 1e-3 * std::abs(torch_side.value), "bench",
                  task.name, ": lucid's first loss or norm is ", lucid_side.value, ", PyTorch's ",
@@ -174,9 +199,10 @@ int main(int argc, char** argv) {
     std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), rounds,
                 torch ? torch->version().c_str() : "not measured");
     std::printf(
-        "| | ms | GB | PyTorch ms | GB | PyTorch / lucid, time | lucid / PyTorch, memory | activations "
+        "| | ms | GB | eager / lucid, time | PyTorch ms | GB | PyTorch / lucid, time | lucid / PyTorch, "
+        "memory | activations "
         "reordered "
-        "| plans made |\n|---|---|---|---|---|---|---|---|---|\n");
+        "| plans made |\n|---|---|---|---|---|---|---|---|---|---|\n");
     for (const Task& task : kTasks)
       if (task.name.find(filter) != std::string::npos) measure(task, torch ? &*torch : nullptr, rounds);
   } catch (const std::exception& error) {

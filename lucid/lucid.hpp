@@ -15,6 +15,7 @@
 #include "lucid/random.hpp"
 #include "lucid/safetensors.hpp"
 #include "lucid/tensor.hpp"
+#include "nn/compile.hpp"
 #include "nn/models/unet3d.hpp"
 #include "nn/nn.hpp"
 #include "ops/activation.hpp"

@@ -39,7 +39,10 @@ Tensor to(const Tensor& input, DType dtype) {
   Tensor out = empty_like(input, dtype);
   kernels::copy(out, input);
   // Whether a type has gradients decides: from or to integers nothing flows.
-  if (!is_floating(dtype) || !is_floating(input.dtype())) return out;
+  if (!is_floating(dtype) || !is_floating(input.dtype())) {
+    autograd::observe_op("to", std::span(&out, 1), std::span(&input, 1), ToOptions{dtype});
+    return out;
+  }
   return autograd::record("to", out, {input}, {}, ToOptions{dtype}, to_backward);
 }
 

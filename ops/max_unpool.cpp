@@ -112,8 +112,10 @@ Tensors take_backward(const Backward<Node<N>>& b) {
   const Tensor out = kernels::gather_positions(volume_of<N>(b.grad()), volume_of<N>(b.saved[0]));
   Node<N> back = b.options;
   back.input_shape = b.grad().shape();
-  return {autograd::record(Names<N>::adjoint, kernels::from_volume(out, N, b.grad().shape().size()),
-                           {b.grad()}, {b.saved[0]}, back, place_backward<N>)};
+  Tensors grads(b.wants.size());  // the indices have none
+  grads[0] = autograd::record(Names<N>::adjoint, kernels::from_volume(out, N, b.grad().shape().size()),
+                              {b.grad()}, {b.saved[0]}, back, place_backward<N>);
+  return grads;
 }
 
 template <std::size_t N>
@@ -148,7 +150,7 @@ Tensor max_unpool(const Tensor& input, const Tensor& indices, const MaxUnpoolOpt
   const Shape sizes = unpooled_sizes(volume, options);
   require_inside(op, indices, checked_numel(op, sizes));
   Node<N> node{options, input.shape()};
-  return autograd::record(op, place<N>(input, indices, sizes), {input}, {indices}, std::move(node),
+  return autograd::record(op, place<N>(input, indices, sizes), {input, indices}, {indices}, std::move(node),
                           take_backward<N>);
 }
 

@@ -198,8 +198,8 @@ std::vector<double> reciprocal_std(const std::vector<double>& variance, double e
   return out;
 }
 
-Tensor normalize(const Tensor& input, const Grouping& grouping, const std::vector<double>& mean,
-                 const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias) {
+kernels::Affine affine_of(const Grouping& grouping, const std::vector<double>& mean,
+                          const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias) {
   const std::vector<double> scale = factors(weight, grouping.channels);
   const std::vector<double> shift =
       bias.defined() ? bias.to_vector<double>() : std::vector<double>(at(grouping.channels));
@@ -211,8 +211,13 @@ Tensor normalize(const Tensor& input, const Grouping& grouping, const std::vecto
     affine.scale[column] = rstd[group] * scale[c];
     affine.shift[column] = shift[c];
   });
+  return affine;
+}
+
+Tensor normalize(const Tensor& input, const Grouping& grouping, const std::vector<double>& mean,
+                 const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias) {
   Tensor out = empty_like(input);
-  kernels::channel_affine(out, input, affine);
+  kernels::channel_affine(out, input, affine_of(grouping, mean, rstd, weight, bias));
   return out;
 }
 

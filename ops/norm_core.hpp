@@ -7,6 +7,7 @@
 
 #include "autograd/node.hpp"
 #include "lucid/tensor.hpp"
+#include "ops/kernels/channels.hpp"
 
 namespace lucid::ops {
 
@@ -44,6 +45,10 @@ std::vector<double> reciprocal_std(const std::vector<double>& variance, double e
 /// `bias` have shape (C) or are undefined. Not recorded.
 Tensor normalize(const Tensor& input, const Grouping& grouping, const std::vector<double>& mean,
                  const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias);
+
+/// The coefficients of (input - mean) * scale + shift for each (sample, channel).
+kernels::Affine affine_of(const Grouping& grouping, const std::vector<double>& mean,
+                          const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias);
 
 /// What a backward pass through normalize() knows.
 struct NormBackward {

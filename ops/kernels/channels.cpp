@@ -139,12 +139,20 @@ LUCID_VECTORIZED void add_grads(const T* g, const T* x, std::int64_t rows, std::
     }
 }
 
-template <class T, class C>
+struct Identity {
+  template <class C>
+  [[gnu::always_inline]] C operator()(C value) const {
+    return value;
+  }
+};
+
+// `then` is applied to each result.
+template <class T, class C, class Then>
 LUCID_VECTORIZED void map_rows(T* out, const T* x, std::int64_t rows, std::int64_t width, const C* mean,
-                               const C* scale, const C* shift) {
+                               const C* scale, const C* shift, Then then) {
   for (std::int64_t row = 0; row < rows; ++row, x += width, out += width)
     for (std::int64_t i = 0; i < width; ++i)
-      out[i] = static_cast<T>((static_cast<C>(x[i]) - mean[i]) * scale[i] + shift[i]);
+      out[i] = static_cast<T>(then((static_cast<C>(x[i]) - mean[i]) * scale[i] + shift[i]));
 }
 
 template <class T, class C>
@@ -279,28 +287,41 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
   return out;
 }
 
-void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients) {
+namespace {
+
+template <class T, class Then>
+void affine(const Tensor& out, const Tensor& input, const Affine& coefficients, Then then) {
+  using C = Compute<T>;
   const Walk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels, width = walk.width;
-  dispatch_floating("channel_affine", input.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const T* x = input.data<T>();
-    T* y = out.mutable_data<T>();
-    const Rounded<C> rounded(coefficients);
-    walk.run([&] {
-      return [&, buffer = std::vector<C>(static_cast<std::size_t>(3 * width))](
-                 std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-        C *mean = buffer.data(), *scale = mean + width, *shift = scale + width;
-        repeat(mean, rounded.mean.data() + block * channels, channels, width);
-        repeat(scale, rounded.scale.data() + block * channels, channels, width);
-        repeat(shift, rounded.shift.data() + block * channels, channels, width);
-        const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-        map_rows(y + at, x + at, whole, width, mean, scale, shift);
-        map_rows(y + at + whole * width, x + at + whole * width, 1, rest, mean, scale, shift);
-      };
-    });
+  const T* x = input.data<T>();
+  T* y = out.mutable_data<T>();
+  const Rounded<C> rounded(coefficients);
+  walk.run([&] {
+    return [&, buffer = std::vector<C>(static_cast<std::size_t>(3 * width))](
+               std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
+      C *mean = buffer.data(), *scale = mean + width, *shift = scale + width;
+      repeat(mean, rounded.mean.data() + block * channels, channels, width);
+      repeat(scale, rounded.scale.data() + block * channels, channels, width);
+      repeat(shift, rounded.shift.data() + block * channels, channels, width);
+      const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
+      map_rows(y + at, x + at, whole, width, mean, scale, shift, then);
+      map_rows(y + at + whole * width, x + at + whole * width, 1, rest, mean, scale, shift, then);
+    };
   });
+}
+
+}  // namespace
+
+void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients) {
+  dispatch_floating("channel_affine", input.dtype(), [&](auto tag) {
+    affine<typename decltype(tag)::type>(out, input, coefficients, Identity());
+  });
+}
+
+void channel_affine_rectified(const Tensor& out, const Tensor& input, const Affine& coefficients,
+                              const Rectifier& rectifier) {
+  affine<float>(out, input, coefficients, rectifier);
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lucid/tensor.hpp"
+#include "ops/kernels/rectifier.hpp"
 
 namespace lucid::kernels {
 
@@ -42,11 +43,14 @@ struct GradSums {
 GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean);
 
 /// out = (input - mean) * scale + shift with each (n, c)'s coefficients. Coefficients are rounded to the
-/// type of computation such that a large mean costs no accuracy.
+/// type of computation such that a large mean costs no accuracy. `out` may be `input`.
 struct Affine {
   std::vector<double> mean, scale, shift;
 };
 void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients);
+/// The same in float32 and through `rectifier`, in one pass.
+void channel_affine_rectified(const Tensor& out, const Tensor& input, const Affine& coefficients,
+                              const Rectifier& rectifier);
 
 /// out = grad * slope + (input - mean) * scale + shift, likewise; in double if `wide`.
 void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,

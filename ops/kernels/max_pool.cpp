@@ -150,6 +150,38 @@ void for_rows_of(const VolumeBlocks& out, F&& f) {
 
 }  // namespace
 
+namespace {
+
+// `positions` is undefined where none are wanted; all lie channels-last, or all row-major.
+void pool_maxima(const Tensor& values, const Tensor& positions, const Tensor& input, const SpatialTaps& taps,
+                 bool last) {
+  const VolumeBlocks in(input, last), to(values, last);
+  const std::int64_t row_size = to.width * to.channels;
+  dispatch_floating("max_pool", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* x = input.data<T>();
+    T* y = values.mutable_data<T>();
+    const auto run = [&]<class Index, bool kIndexed>(Index* indices) {
+      for_rows_of(to, [&](std::int64_t block, std::int64_t d, std::int64_t h) {
+        const std::int64_t at = ((block * to.depth + d) * to.height + h) * row_size;
+        const Row row{taps_of(taps[0], d), taps_of(taps[1], h), &taps[2], in.height, in.width, in.channels};
+        const auto function =
+            in.channels == 1 ? max_row_single<T, Index, kIndexed> : max_row<T, Index, kIndexed>;
+        function(y + at, kIndexed ? indices + at : nullptr, x + block * in.size(), row);
+      });
+    };
+    if (!positions.defined())
+      run.template operator()<std::int32_t, false>(nullptr);
+    else
+      dispatch_index(positions.dtype(), [&](auto index) {
+        using Index = typename decltype(index)::type;
+        run.template operator()<Index, true>(positions.template mutable_data<Index>());
+      });
+  });
+}
+
+}  // namespace
+
 Maxima max_pool(const Tensor& given, const SpatialTaps& taps, Positions kind) {
   const bool last = walk_channels_last(given);
   const Tensor input = arranged(given, last);
@@ -160,32 +192,14 @@ Maxima max_pool(const Tensor& given, const SpatialTaps& taps, Positions kind) {
   const bool fits = in.depth * in.height * in.width <= std::numeric_limits<std::int32_t>::max();
   if (kind != Positions::none)
     out.positions = empty_volume(shape, kind == Positions::narrow && fits ? i32 : i64, last);
-  const VolumeBlocks to(out.values, last);
-  const std::int64_t row_size = to.width * to.channels;
-  dispatch_floating("max_pool", input.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const T* x = input.data<T>();
-    T* y = out.values.template mutable_data<T>();
-    const auto run = [&]<class Index, bool kIndexed>(Index* positions) {
-      for_rows_of(to, [&](std::int64_t block, std::int64_t d, std::int64_t h) {
-        const std::int64_t at = ((block * to.depth + d) * to.height + h) * row_size;
-        const Row row{taps_of(taps[0], d), taps_of(taps[1], h), &taps[2], in.height, in.width, in.channels};
-        const auto function =
-            in.channels == 1 ? max_row_single<T, Index, kIndexed> : max_row<T, Index, kIndexed>;
-        function(y + at, kIndexed ? positions + at : nullptr, x + block * in.size(), row);
-      });
-    };
-    if (kind == Positions::none)
-      run.template operator()<std::int32_t, false>(nullptr);
-    else
-      dispatch_index(out.positions.dtype(), [&](auto index) {
-        using Index = typename decltype(index)::type;
-        run.template operator()<Index, true>(out.positions.template mutable_data<Index>());
-      });
-  });
+  pool_maxima(out.values, out.positions, input, taps, last);
   out.values = arranged_as(out.values, given);
   if (kind != Positions::none) out.positions = arranged_as(out.positions, given);
   return out;
+}
+
+void max_pool_into(const Tensor& out, const Tensor& input, const SpatialTaps& taps) {
+  pool_maxima(out, {}, input, taps, true);
 }
 
 Tensor scatter_positions(const Tensor& given, const Tensor& given_positions, const SpatialTaps& taps) {

@@ -17,6 +17,8 @@ struct Maxima {
 };
 enum class Positions { none, narrow, wide };  ///< narrow: int32 if the input's positions fit
 Maxima max_pool(const Tensor& input, const SpatialTaps& taps, Positions kind);
+/// The maxima alone into `out`; both channels-last.
+void max_pool_into(const Tensor& out, const Tensor& input, const SpatialTaps& taps);
 
 /// Adjoint of gather_positions: the values of `grad` added at `positions` of a zero volume. `taps` are the
 /// windows that the positions were chosen from.

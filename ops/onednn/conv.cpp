@@ -123,6 +123,8 @@ struct Convolution::State {
   void describe_convolution(const Description& d, const dnnl::primitive_attr& attr);
   void describe_deconvolution(const Description& d, const dnnl::primitive_attr& attr);
   void describe_packing();
+  void execute(const Tensor& x_data, const memory& used_weight, const Tensor& y_data,
+               const Tensor& bias_data) const;
 };
 
 void Convolution::State::describe_convolution(const Description& d, const dnnl::primitive_attr& attr) {
@@ -185,14 +187,31 @@ void Convolution::State::describe_packing() {
                                                 produced ? weight : packed));
 }
 
+namespace {
+
+dnnl::post_ops post_ops(const ops::ConvEpilogue& epilogue) {
+  const kernels::Rectifier &r = epilogue.rectifier, none;
+  dnnl::post_ops out;
+  if (epilogue.accumulate) out.append_sum(1.0f);
+  if (r.slope != none.slope) append_eltwise(out, dnnl::algorithm::eltwise_relu, r.slope, 0);
+  if (r.low == 0 && r.high == none.high)
+    append_eltwise(out, dnnl::algorithm::eltwise_relu, 0, 0);
+  else if (r.low != none.low || r.high != none.high)
+    append_eltwise(out, dnnl::algorithm::eltwise_clip, r.low, r.high);
+  return out;
+}
+
+}  // namespace
+
 Convolution::Convolution(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Convolution::~Convolution() = default;
 
 std::unique_ptr<Convolution> Convolution::make(const ConvProblem& problem, ConvPass pass,
-                                               const Strides& strides, bool has_bias) {
+                                               const Strides& strides, bool has_bias,
+                                               const ops::ConvEpilogue& epilogue) {
   // Backward primitives take no bias.
   const bool is_forward = pass == (problem.geometry.transposed ? ConvPass::x : ConvPass::y);
-  if (has_bias && !is_forward) return nullptr;
+  if ((has_bias || !epilogue.is_nothing()) && !is_forward) return nullptr;
   const auto description = described(problem, has_bias);
   if (!description) return nullptr;
   auto state = std::make_unique<State>();
@@ -203,10 +222,12 @@ std::unique_ptr<Convolution> Convolution::make(const ConvProblem& problem, ConvP
   try {
     state->weight =
         memory::desc(weight_dims(problem), memory::data_type::f32, weight_strides(problem, strides));
+    dnnl::primitive_attr attr = user_scratchpad();
+    if (!epilogue.is_nothing()) attr.set_post_ops(post_ops(epilogue));
     if (problem.geometry.transposed)
-      state->describe_deconvolution(*description, user_scratchpad());
+      state->describe_deconvolution(*description, attr);
     else
-      state->describe_convolution(*description, user_scratchpad());
+      state->describe_convolution(*description, attr);
     state->describe_packing();
   } catch (const dnnl::error&) {
     return nullptr;
@@ -233,12 +254,26 @@ Tensor buffer(std::int64_t bytes) { return empty({bytes}, u8); }
 
 }  // namespace
 
+void Convolution::State::execute(const Tensor& x_data, const memory& used_weight, const Tensor& y_data,
+                                 const Tensor& bias_data) const {
+  Tensor scratchpad_buffer;
+  std::unordered_map<int, memory> arguments = {{x_argument, bound(x, data_of(x_data, pass == ConvPass::x))},
+                                               {y_argument, bound(y, data_of(y_data, pass == ConvPass::y))},
+                                               {weight_argument, used_weight}};
+  if (bias_data.defined()) arguments.emplace(DNNL_ARG_BIAS, bound(bias, bias_data.data<float>()));
+  if (scratchpad_bytes > 0) {
+    scratchpad_buffer = buffer(scratchpad_bytes);
+    arguments.emplace(DNNL_ARG_SCRATCHPAD, bound(scratchpad, scratchpad_buffer.data<std::uint8_t>()));
+  }
+  primitive.execute(stream(), arguments);
+}
+
 void Convolution::run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias,
                       const ops::PackedWeights& kept) const try {
   const State& s = *state_;
   memory caller_weight = bound(s.weight, data_of(weight, s.pass == ConvPass::w));
   memory used_weight = caller_weight;
-  Tensor packed_buffer, scratchpad_buffer;
+  Tensor packed_buffer;
   if (s.packing) {
     const auto packed_bytes = static_cast<std::int64_t>(s.packed.get_size());
     packed_buffer = s.pass == ConvPass::w ? buffer(packed_bytes) : kept.find_or_pack(weight, [&] {
@@ -250,16 +285,28 @@ void Convolution::run(const Tensor& x, const Tensor& weight, const Tensor& y, co
     });
     used_weight = bound(s.packed, packed_buffer.data<std::uint8_t>());
   }
-  std::unordered_map<int, memory> arguments = {{s.x_argument, bound(s.x, data_of(x, s.pass == ConvPass::x))},
-                                               {s.y_argument, bound(s.y, data_of(y, s.pass == ConvPass::y))},
-                                               {s.weight_argument, used_weight}};
-  if (bias.defined()) arguments.emplace(DNNL_ARG_BIAS, bound(s.bias, bias.data<float>()));
-  if (s.scratchpad_bytes > 0) {
-    scratchpad_buffer = buffer(s.scratchpad_bytes);
-    arguments.emplace(DNNL_ARG_SCRATCHPAD, bound(s.scratchpad, scratchpad_buffer.data<std::uint8_t>()));
-  }
-  s.primitive.execute(stream(), arguments);
+  s.execute(x, used_weight, y, bias);
   if (s.packing && s.pass == ConvPass::w) s.packing->execute(stream(), used_weight, caller_weight);
+  stream().wait();
+} catch (const dnnl::error& error) {
+  raise("convolution", "oneDNN's ", state_->implementation, " failed: ", error.what());
+}
+
+Tensor Convolution::packed(const Tensor& weight) const try {
+  const State& s = *state_;
+  Tensor out = buffer(static_cast<std::int64_t>(s.packed.get_size()));
+  memory to = bound(s.packed, out.data<std::uint8_t>());
+  memory from = bound(s.weight, weight.data<float>());
+  dnnl::reorder(from, to).execute(stream(), from, to);
+  stream().wait();
+  return out;
+} catch (const dnnl::error& error) {
+  raise("convolution", "oneDNN's packing for ", state_->implementation, " failed: ", error.what());
+}
+
+void Convolution::run_packed(const Tensor& x, const Tensor& packed_weight, const Tensor& y,
+                             const Tensor& bias) const try {
+  state_->execute(x, bound(state_->packed, packed_weight.data<std::uint8_t>()), y, bias);
   stream().wait();
 } catch (const dnnl::error& error) {
   raise("convolution", "oneDNN's ", state_->implementation, " failed: ", error.what());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "ops/conv_epilogue.hpp"
 #include "ops/conv_problem.hpp"
 #include "ops/packed_weights.hpp"
 
@@ -16,9 +17,10 @@ class Convolution {
  public:
   /// nullptr when oneDNN has none: sizes beyond 32 bits, padding that it refuses, a bias on a gradient, no
   /// implementation.
-  /// `weight_strides` are those that run()'s weight will have.
+  /// `weight_strides` are those that run()'s weight will have. `epilogue` is for a forward pass.
   static std::unique_ptr<Convolution> make(const ops::ConvProblem& problem, ops::ConvPass pass,
-                                           const Strides& weight_strides, bool has_bias);
+                                           const Strides& weight_strides, bool has_bias,
+                                           const ops::ConvEpilogue& epilogue = {});
   ~Convolution();
   Convolution(const Convolution&) = delete;
   Convolution& operator=(const Convolution&) = delete;
@@ -33,6 +35,11 @@ class Convolution {
   /// contiguous or undefined. A packed weight that is read is kept in `kept`. May run on several threads at once.
   void run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias,
            const ops::PackedWeights& kept) const;
+
+  /// A copy of `weight` in the layout that the primitive reads, as bytes, and run() with it. Not for a weight
+  /// that is produced.
+  Tensor packed(const Tensor& weight) const;
+  void run_packed(const Tensor& x, const Tensor& packed_weight, const Tensor& y, const Tensor& bias) const;
 
  private:
   struct State;

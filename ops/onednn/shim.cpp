@@ -19,4 +19,12 @@ dnnl::primitive_attr user_scratchpad() {
   return attr;
 }
 
+void append_eltwise(dnnl::post_ops& to, dnnl::algorithm function, float alpha, float beta) {
+#if DNNL_VERSION_MAJOR >= 3
+  to.append_eltwise(function, alpha, beta);
+#else
+  to.append_eltwise(1.0f, function, alpha, beta);
+#endif
+}
+
 }  // namespace lucid::onednn

@@ -14,6 +14,9 @@ dnnl::stream& stream();
 /// Attributes of a primitive whose scratchpad the caller allocates.
 dnnl::primitive_attr user_scratchpad();
 
+/// Appends an element by element function to what a primitive does with its result.
+void append_eltwise(dnnl::post_ops& to, dnnl::algorithm function, float alpha, float beta);
+
 /// Describes a forward primitive by the arguments that both versions share.
 template <class Primitive, class... Arguments>
 typename Primitive::primitive_desc describe(const dnnl::primitive_attr& attr, const Arguments&... arguments) {

@@ -1,0 +1,41 @@
+#pragma once
+// Convolutions with kernel 3 along height and width by Winograd's minimal filtering, whose weight is
+// transformed beforehand: for each 2x2 of the result 16 products of channels instead of 36. S. Winograd,
+// "Arithmetic Complexity of Computations", 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural
+// Networks", CVPR 2016: F(2x2, 3x3). Along depth the taps are summed as they are.
+
+#include <span>
+#include <vector>
+
+#include "ops/conv_epilogue.hpp"
+#include "ops/conv_problem.hpp"
+
+namespace lucid::direct {
+
+class Winograd {
+ public:
+  /// Whether this serves the forward convolution `problem`, and is faster than multiplying directly: kernel
+  /// (any, 3, 3), stride and dilation 1, no groups, whole vectors of channels in each of `parts`, 512-bit
+  /// registers.
+  static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
+
+  /// The input's channels come in `parts`. weight: rank 5, float32, strided as it likes; bias: rank 1 or
+  /// undefined.
+  Winograd(const ops::ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,
+           const Tensor& bias, const ops::ConvEpilogue& epilogue);
+
+  /// out = conv(cat(inputs, 1)), as the epilogue says. float32, rank 5, channels-last. May run on several
+  /// threads at once; the same for any number of threads.
+  void run(std::span<const Tensor> inputs, const Tensor& out) const;
+  std::int64_t weight_bytes() const { return weight_.nbytes() + bias_.nbytes(); }
+
+ private:
+  ops::ConvProblem problem_;
+  std::vector<std::int64_t> parts_;
+  ops::ConvEpilogue epilogue_;
+  std::int64_t vectors_;  // of outputs that are computed together, 1 or 2
+  Tensor weight_;         // [point][block of outputs][depth tap][chunk of inputs][input][output]
+  Tensor bias_;           // zeros where there is none
+};
+
+}  // namespace lucid::direct
