@@ -15,17 +15,11 @@
 #include "bench/operands.hpp"
 #include "bench/small_ops.hpp"
 #include "lucid/error.hpp"
-#include "lucid/parallel.hpp"
-#include "nn/activation.hpp"
 #include "nn/linear.hpp"
 #include "nn/module.hpp"
 #include "nn/optim/adam.hpp"
 #include "nn/optim/sgd.hpp"
-#include "nn/sequential.hpp"
-#include "ops/arithmetic.hpp"
 #include "ops/matmul.hpp"
-#include "ops/softmax.hpp"
-#include "ops/unary.hpp"
 
 namespace {
 
