@@ -20,6 +20,7 @@
 #include "ops/activation.hpp"
 #include "ops/arithmetic.hpp"
 #include "ops/attention.hpp"
+#include "ops/autotune.hpp"
 #include "ops/cast.hpp"
 #include "ops/compare.hpp"
 #include "ops/conv.hpp"

@@ -1,6 +1,7 @@
 #include "ops/conv_algorithm.hpp"
 
 #include "ops/direct/few_channels.hpp"
+#include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
 #include "ops/onednn/conv.hpp"
 
@@ -10,20 +11,24 @@ namespace {
 
 // The cost rule, in one place. Measured with oneDNN 2.6, AVX-512, channels-last.
 
-// Kernel = stride (the usual decoder step), where patches don't overlap: loops of our own, which touch each
-// voxel once, beat oneDNN's deconvolution forward, and its weight gradient. They need whole vectors of
-// channels and rows that are not too short, and the weight gradient a weight that fits in a core's cache.
+// Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
+// each voxel once, beat oneDNN's strided convolutions. They need whole vectors of channels. The weight's
+// gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
+// skips voxels (stride), as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kVector = 16, kCachedWeight = 1 << 18;
+  const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
+  const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const ConvGeometry& g = p.geometry;
-  for (std::size_t i = 0; i < 3; ++i)
-    if (g.kernel[i] != g.stride[i] || g.padding[i] != 0 || (g.dilation[i] != 1 && g.kernel[i] != 1))
-      return false;
-  constexpr std::int64_t kVector = 16, kShortRow = 4, kCachedWeight = 1 << 17;
-  const bool overlaps_nothing = p.taps() > 1 && g.groups == 1;
-  const bool whole_vectors = p.x_channels % kVector == 0 && p.y_channels % kVector == 0;
-  if (!overlaps_nothing || !whole_vectors || g.y[2] < kShortRow) return false;
-  if (pass == ConvPass::x) return true;
-  return pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
+  switch (pass) {
+    case ConvPass::x: return has_patches && whole_x && whole_y;
+    case ConvPass::y: return has_patches && whole_y;
+    default:
+      return whole_x && whole_y && p.taps() > 1 &&
+             g.groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight &&
+             (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
+              (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));
+  }
 }
 
 // What serves without oneDNN; `direct` serves everything.
@@ -41,6 +46,12 @@ bool own_is_faster(const ConvProblem& p, ConvPass pass, ConvAlgorithm own) {
   return own != ConvAlgorithm::few_channels || (p.taps() > 1 && p.geometry.transposed);
 }
 
+bool is_row_major(const ConvProblem& p, const Strides& weight_strides) {
+  const Dims3& kernel = p.geometry.kernel;
+  return is_contiguous({p.y_channels * p.geometry.groups, p.x_channels, kernel[0], kernel[1], kernel[2]},
+                       weight_strides);
+}
+
 std::string name_of(ConvAlgorithm algorithm) {
   switch (algorithm) {
     case ConvAlgorithm::depthwise: return "lucid:depthwise";
@@ -53,13 +64,12 @@ std::string name_of(ConvAlgorithm algorithm) {
 }  // namespace
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
-                   bool has_bias) {
-  const ConvGeometry& g = problem.geometry;
-  const Shape weight{problem.y_channels * g.groups, problem.x_channels, g.kernel[0], g.kernel[1],
-                     g.kernel[2]};
-  algorithm = own_algorithm(problem, pass, is_contiguous(weight, weight_strides));
+                   bool has_bias, std::optional<ConvAlgorithm> given) {
+  algorithm = own_algorithm(problem, pass, is_row_major(problem, weight_strides));
+  const bool wants_own = given ? *given != ConvAlgorithm::onednn : own_is_faster(problem, pass, algorithm);
+  if (given && wants_own) algorithm = *given;
   implementation = name_of(algorithm);
-  if (dtype != f32 || own_is_faster(problem, pass, algorithm)) return;
+  if (dtype != f32 || wants_own) return;
   primitive = onednn::Convolution::make(problem, pass, weight_strides, has_bias);
   if (!primitive) return;
   if (primitive->is_reference()) {
@@ -70,6 +80,14 @@ ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const
   }
   algorithm = ConvAlgorithm::onednn;
   implementation = "onednn:" + primitive->implementation();
+}
+
+std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, ConvPass pass,
+                                                const Strides& weight_strides) {
+  std::vector<ConvAlgorithm> out{ConvAlgorithm::onednn, ConvAlgorithm::direct};
+  const ConvAlgorithm own = own_algorithm(problem, pass, is_row_major(problem, weight_strides));
+  if (own != ConvAlgorithm::direct) out.push_back(own);
+  return out;
 }
 
 ConvPlan::~ConvPlan() = default;

@@ -13,7 +13,7 @@ struct PlanStats {
   std::int64_t plans_held = 0;           ///< in the cache now
   std::int64_t runs = 0;                 ///< convolutions and their gradients computed
   std::int64_t activation_reorders = 0;  ///< inputs or gradients copied to channels-last
-  std::int64_t weight_reorders = 0;      ///< weights copied into or out of oneDNN's own layout
+  std::int64_t weight_reorders = 0;      ///< weights copied into or out of a kernel's own layout
   std::int64_t reference_runs = 0;       ///< runs for which oneDNN had no fast implementation
   /// Of the latest run, for example "onednn:jit:avx512_core", "lucid:direct".
   std::string last_implementation;

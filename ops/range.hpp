@@ -9,6 +9,7 @@ struct Range {
   std::int64_t begin = 0, end = 0;
   std::int64_t size() const { return end - begin; }
   bool empty() const { return begin >= end; }
+  bool operator==(const Range&) const = default;
 };
 
 }  // namespace lucid::ops

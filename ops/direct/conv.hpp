@@ -3,18 +3,22 @@
 // whatever oneDNN refuses or would run slowly.
 
 #include "ops/conv_problem.hpp"
+#include "ops/packed_weights.hpp"
 
 namespace lucid::direct {
 
 using ops::ConvProblem;
 
+/// Whether that pass takes an x that is read and has gaps (ConvProblem::x_gap). The others take none.
+bool takes_gaps(const ConvProblem& problem, ops::ConvPass pass);
+
 /// out = conv(x, w) + bias, its adjoint in x (a transposed convolution) + bias, and its adjoint in w. All
 /// tensors are float32 or all float64, of rank 5; x and y channels-last, w strided as it likes, bias (rank 1)
-/// contiguous or undefined. None of the sizes of `out` is 0.
+/// contiguous or undefined. None of the sizes of `out` is 0. The packed weight is kept in `kept`.
 void conv_forward(const ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                  const Tensor& out);
+                  const Tensor& out, const ops::PackedWeights& kept);
 void conv_transpose(const ConvProblem& problem, const Tensor& y, const Tensor& weight, const Tensor& bias,
-                    const Tensor& out);
+                    const Tensor& out, const ops::PackedWeights& kept);
 void conv_weight_grad(const ConvProblem& problem, const Tensor& x, const Tensor& y, const Tensor& out);
 
 }  // namespace lucid::direct

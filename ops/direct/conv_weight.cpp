@@ -1,8 +1,11 @@
 #include <algorithm>
+#include <numeric>
 
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
+#include "ops/direct/patches.hpp"
 #include "ops/direct/rows.hpp"
+#include "ops/direct/weight_share.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -58,8 +61,9 @@ class WeightBlock {
       y_row = columns_;
     }
     const std::int64_t at = x_voxel + width.begin * maps_.w.stride + maps_.w.shift(kw);
-    add_product<T>({x_ + at * p_.x_row() + group * p_.x_channels + first, 1, maps_.w.stride * p_.x_row(), y,
-                    y_row, plane_.data(), columns_, count, voxels, columns_});
+    add_product(RowsProduct<T>{x_ + at * p_.x_row() + group * p_.x_channels + first, 1,
+                               step_of(maps_.w.stride, p_.x_row()), y, y_row, plane_.data(), columns_, count,
+                               voxels, columns_});
   }
 
   const ConvProblem& p_;
@@ -72,124 +76,86 @@ class WeightBlock {
   std::vector<double> total_;
 };
 
+std::int64_t tap_offset(const Strides& s, const Dims3& kernel, std::int64_t tap) {
+  return tap / kernel[2] / kernel[1] * s[2] + tap / kernel[2] % kernel[1] * s[3] + tap % kernel[2] * s[4];
+}
 // Pointer to element (y channel of the whole weight, x channel, tap) of a strided weight.
 template <class T>
 T* weight_at(T* weight, const Strides& s, const Dims3& kernel, std::int64_t y, std::int64_t x,
              std::int64_t tap) {
-  return weight + y * s[0] + x * s[1] + tap / kernel[2] / kernel[1] * s[2] +
-         tap / kernel[2] % kernel[1] * s[3] + tap % kernel[2] * s[4];
+  return weight + y * s[0] + x * s[1] + tap_offset(s, kernel, tap);
 }
 
-// One thread's share of all of the weight's gradient, summed row by row of y, so that x and y are read from
-// memory once. Within one plane sums stay in T; planes are added in double.
+// Sums that are to be kept in a core's cache.
+constexpr std::int64_t kShareElements = 1 << 18;
+
+std::int64_t sums_of(const ConvProblem& p) {
+  return p.geometry.groups * p.taps() * p.x_channels * p.y_channels;
+}
+
+constexpr std::int64_t kBlockChannels = 16, kBlockTaps = 64;
+
+// The sums of all shares for some channels of a group and all taps, collected first and then written a y
+// channel at a time: what lies together in a weight of row-major order is written together.
 template <class T>
-class WeightShare {
- public:
-  WeightShare(const ConvProblem& p, const T* x, const T* y)
-      : p_(p),
-        maps_(p.geometry),
-        x_(x),
-        y_(y),
-        columns_(padded_to_lanes(p.y_channels, kLanes<T>)),
-        plane_(static_cast<std::size_t>(elements(p))),
-        total_(plane_.size()) {
-    if (columns_ != p.y_channels)
-      row_.resize(static_cast<std::size_t>(p.geometry.groups * maps_.w.y * columns_));
-  }
-
-  /// [group][tap][x channel][y channel, padded].
-  static std::int64_t elements(const ConvProblem& p) {
-    return p.geometry.groups * p.taps() * p.x_channels * padded_to_lanes(p.y_channels, kLanes<T>);
-  }
-  const std::vector<double>& total() const { return total_; }
-
-  /// Adds rows [begin, end) of y, counted over n, d and h.
-  void add_rows(std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      add_row(row / maps_.h.y / maps_.d.y, row / maps_.h.y % maps_.d.y, row % maps_.h.y);
-      if (row + 1 == end || (row + 1) % maps_.h.y == 0) flush();
-    }
-  }
-
- private:
-  void flush() {
-    for (std::size_t i = 0; i < total_.size(); ++i) {
-      total_[i] += static_cast<double>(plane_[i]);
-      plane_[i] = T(0);
-    }
-  }
-
-  void add_row(std::int64_t n, std::int64_t d, std::int64_t h) {
-    y_row_ = y_ + ((n * maps_.d.y + d) * maps_.h.y + h) * maps_.w.y * p_.y_row();
-    if (!row_.empty()) copy_row();
-    for (std::int64_t kd = 0; kd < maps_.d.kernel; ++kd) {
-      const std::int64_t xd = maps_.d.x_of(d, kd);
-      if (xd < 0) continue;
-      for (std::int64_t kh = 0; kh < maps_.h.kernel; ++kh) {
-        const std::int64_t xh = maps_.h.x_of(h, kh);
-        if (xh < 0) continue;
-        const T* x_row = x_ + ((n * maps_.d.x + xd) * maps_.h.x + xh) * maps_.w.x * p_.x_row();
-        for (std::int64_t kw = 0; kw < maps_.w.kernel; ++kw) add_tap(x_row, kw, maps_.tap(kd, kh, kw));
+void write_block(const ConvProblem& p, const std::vector<WeightShare<T>>& shares, std::int64_t group,
+                 Range xs, Range ys, T* w, const Strides& s, const std::vector<std::int64_t>& tap_offsets) {
+  const std::int64_t taps = p.taps();
+  std::vector<double> sums(static_cast<std::size_t>(xs.size() * taps * kBlockChannels), 0.0);
+  double* at = sums.data();
+  for (std::int64_t x = xs.begin; x < xs.end; ++x)
+    for (std::int64_t tap = 0; tap < taps; ++tap, at += kBlockChannels)
+      for (const WeightShare<T>& share : shares) share.add_to(at, group, tap, x, ys.begin, ys.size());
+  for (std::int64_t y = ys.begin; y < ys.end; ++y) {
+    at = sums.data() + (y - ys.begin);
+    for (std::int64_t x = xs.begin; x < xs.end; ++x) {
+      T* const to = w + (group * p.y_channels + y) * s[0] + x * s[1];
+      for (const std::int64_t offset : tap_offsets) {
+        to[offset] = static_cast<T>(*at);
+        at += kBlockChannels;
       }
     }
   }
+}
 
-  // Each group's channels of the row, padded to whole vectors.
-  void copy_row() {
-    for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
-      for (std::int64_t w = 0; w < maps_.w.y; ++w) {
-        const T* from = y_row_ + w * p_.y_row() + group * p_.y_channels;
-        std::copy(from, from + p_.y_channels, row_.begin() + (group * maps_.w.y + w) * columns_);
-      }
-  }
-
-  void add_tap(const T* x_row, std::int64_t kw, std::int64_t tap) {
-    const Range range = maps_.w.y_range(kw);
-    if (range.empty()) return;
-    const bool padded = !row_.empty();
-    const T* x = x_row + (range.begin * maps_.w.stride + maps_.w.shift(kw)) * p_.x_row();
-    for (std::int64_t group = 0; group < p_.geometry.groups; ++group) {
-      const T* y = padded ? row_.data() + (group * maps_.w.y + range.begin) * columns_
-                          : y_row_ + range.begin * p_.y_row() + group * p_.y_channels;
-      add_product<T>({x + group * p_.x_channels, 1, maps_.w.stride * p_.x_row(), y,
-                      padded ? columns_ : p_.y_row(),
-                      plane_.data() + (group * p_.taps() + tap) * p_.x_channels * columns_, columns_,
-                      p_.x_channels, range.end - range.begin, columns_});
-    }
-  }
-
-  const ConvProblem& p_;
-  Maps maps_;
-  const T* x_;
-  const T* y_;
-  const T* y_row_ = nullptr;
-  std::int64_t columns_;
-  std::vector<T> row_, plane_;
-  std::vector<double> total_;
-};
-
-// Shares that are to be kept in a core's cache.
-constexpr std::int64_t kShareElements = 1 << 17;
-
+// The lines of taps are shared by the threads as far as they go, then the pieces of y.
 template <class T>
-void weight_grad_by_rows(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
-  const std::int64_t rows = p.batch * p.geometry.y[0] * p.geometry.y[1];
-  const std::int64_t most = (rows + grain_of(p.work(), rows) - 1) / grain_of(p.work(), rows);
-  const std::int64_t parts = std::min<std::int64_t>(num_threads(), most);
-  std::vector<WeightShare<T>> shares(static_cast<std::size_t>(parts), WeightShare<T>(p, x, y));
-  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      shares[static_cast<std::size_t>(i)].add_rows(rows * i / parts, rows * (i + 1) / parts);
+void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
+  const std::int64_t tap_lines = p.geometry.kernel[0] * p.geometry.kernel[1];
+  constexpr double kWorthAThread = 1 << 16;
+  const auto threads =
+      static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
+  const std::int64_t line_parts = std::gcd(tap_lines, threads);
+  const std::int64_t pieces = WeightShare<T>::pieces(p), piece_parts = std::min(pieces, threads / line_parts);
+  std::vector<WeightShare<T>> shares;
+  for (std::int64_t i = 0; i < line_parts * piece_parts; ++i)
+    shares.emplace_back(
+        p, x, y,
+        Range{tap_lines * (i % line_parts) / line_parts, tap_lines * (i % line_parts + 1) / line_parts});
+  parallel_for(line_parts * piece_parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t part = i / line_parts;
+      shares[static_cast<std::size_t>(i)].add(pieces * part / piece_parts, pieces * (part + 1) / piece_parts);
+    }
   });
-  const std::int64_t columns = padded_to_lanes(p.y_channels, kLanes<T>);
-  for (std::int64_t row = 0; row < p.geometry.groups * p.taps() * p.x_channels; ++row)
-    for (std::int64_t f = 0; f < p.y_channels; ++f) {
-      double sum = 0;
-      for (const auto& share : shares) sum += share.total()[static_cast<std::size_t>(row * columns + f)];
-      const std::int64_t group = row / p.x_channels / p.taps();
-      *weight_at(w, s, p.geometry.kernel, group * p.y_channels + f, row % p.x_channels,
-                 row / p.x_channels % p.taps()) = static_cast<T>(sum);
-    }
+
+  std::vector<std::int64_t> tap_offsets;
+  for (std::int64_t tap = 0; tap < p.taps(); ++tap)
+    tap_offsets.push_back(tap_offset(s, p.geometry.kernel, tap));
+  const std::int64_t y_blocks = (p.y_channels + kBlockChannels - 1) / kBlockChannels;
+  const std::int64_t x_step = std::max<std::int64_t>(1, kBlockTaps / p.taps());
+  const std::int64_t x_blocks = (p.x_channels + x_step - 1) / x_step,
+                     tasks = p.geometry.groups * y_blocks * x_blocks;
+  parallel_for(
+      tasks, grain_of(static_cast<double>(sums_of(p)), tasks), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t task = begin; task < end; ++task) {
+          const std::int64_t x_first = task % x_blocks * x_step,
+                             y_first = task / x_blocks % y_blocks * kBlockChannels;
+          write_block(p, shares, task / x_blocks / y_blocks,
+                      {x_first, std::min(x_first + x_step, p.x_channels)},
+                      {y_first, std::min(y_first + kBlockChannels, p.y_channels)}, w, s, tap_offsets);
+        }
+      });
 }
 
 template <class T>
@@ -211,18 +177,24 @@ void weight_grad_by_taps(const ConvProblem& p, const T* x, const T* y, T* w, con
   });
 }
 
+bool is_summed_by_lines(const ConvProblem& p) { return sums_of(p) <= kShareElements; }
+
 template <class T>
 void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Tensor& out) {
   const T* x = input.data<T>();
   const T* y = grad.data<T>();
   T* w = out.mutable_data<T>();
-  if (WeightShare<T>::elements(p) <= kShareElements)
-    weight_grad_by_rows(p, x, y, w, out.strides());
+  if (is_summed_by_lines(p))
+    weight_grad_by_lines(p, x, y, w, out.strides());
   else
     weight_grad_by_taps(p, x, y, w, out.strides());
 }
 
 }  // namespace
+
+bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {
+  return pass == ops::ConvPass::w ? is_summed_by_lines(p) : pass == ops::ConvPass::y && has_patches(p);
+}
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);

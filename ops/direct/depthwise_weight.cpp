@@ -26,7 +26,7 @@ template <class T, int K>
                                             std::int64_t channels, std::int64_t lanes, double* sums) {
   typedef T Lanes __attribute__((vector_size(64)));
   Lanes parts[K] = {};
-  const std::int64_t tap_step = map.dilation * channels, step = map.stride * channels;
+  const std::int64_t tap_step = step_of(map.dilation, channels), step = step_of(map.stride, channels);
   const T* x = m.x + (range.begin * map.stride + map.shift(m.tap)) * channels;
   const T* y = m.y + range.begin * channels;
   const std::size_t bytes = static_cast<std::size_t>(lanes) * sizeof(T);

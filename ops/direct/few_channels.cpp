@@ -84,8 +84,9 @@ class RowScatter {
   void add(const T* products, T* out) const {
     for (std::int64_t w = 0; w < inside_.begin; ++w) add_taps(products, out, w);
     if (!inside_.empty())
-      add_runs(out + (inside_.begin * map_.stride - map_.padding) * channels_, map_.stride * channels_,
-               products + inside_.begin * row_, row_, inside_.end - inside_.begin, map_.kernel * channels_,
+      add_runs(out + (inside_.begin * map_.stride - map_.padding) * channels_,
+               step_of(map_.stride, channels_), products + inside_.begin * row_, row_,
+               inside_.end - inside_.begin, map_.kernel * channels_,
                (map_.kernel + map_.stride - 1) / map_.stride);
     for (std::int64_t w = inside_.end; w < map_.y; ++w) add_taps(products, out, w);
   }
@@ -139,8 +140,8 @@ void run(const ConvProblem& p, const Tensor& input, const Tensor& weight, const 
         const T* source = y + (n * maps.d.y + from) * maps.h.y * y_line;
         for (std::int64_t h = 0; h < maps.h.y; h += rows_at_once) {
           const std::int64_t count = std::min(rows_at_once, maps.h.y - h);
-          store_product<T>({source + h * y_line, p.y_channels, 1, w + kd * p.y_channels * row, row,
-                            products.data(), row, count * maps.w.y, p.y_channels, row});
+          store_product(RowsProduct<T>{source + h * y_line, p.y_channels, 1, w + kd * p.y_channels * row, row,
+                                       products.data(), row, count * maps.w.y, p.y_channels, row});
           for (std::int64_t i = 0; i < count; ++i)
             for (std::int64_t kh = 0; kh < maps.h.kernel; ++kh)
               if (const std::int64_t line = maps.h.x_of(h + i, kh); line >= 0)

@@ -27,34 +27,64 @@ void fill_rows(T* out, std::int64_t rows, const Tensor& bias, std::int64_t times
     for (std::int64_t c = 0; c < bias.numel(); ++c, out += times) std::fill(out, out + times, values[c]);
 }
 
-constexpr std::int64_t kBlock =
-    2048;                   // of the long sums: a block of each sample stays in the second-level cache
-constexpr int kAtOnce = 8;  // samples whose sums are held in registers
+// Of the long sums: a block of all samples stays in the second-level cache.
+constexpr std::int64_t kBlock = 2048;
+constexpr std::int64_t kAtOnce = 8;  // samples whose sums are held in registers
 
-// sums[i] += <a, b + i * b_row> over n elements, for i < count <= kAtOnce. Where there are fewer, the last
-// row is multiplied again and its sum dropped.
+// Rows of n elements, kAtOnce at a time: [rows / kAtOnce][n / kLanes][kAtOnce][kLanes], zeros behind the last
+// row and element. What is multiplied in turn lies in turn: rows that are a power of two apart would displace
+// each other from the first-level cache.
 template <class T>
-LUCID_VECTORIZED void add_dots(const T* a, const T* b, std::int64_t count, std::int64_t b_row, std::int64_t n,
-                               double* sums) {
+Tensor interleaved(const T* rows, std::int64_t count, std::int64_t n) {
+  const std::int64_t groups = (count + kAtOnce - 1) / kAtOnce, vectors = (n + kLanes<T> - 1) / kLanes<T>;
+  const Tensor out = empty({groups, vectors, kAtOnce, kLanes<T>}, dtype_of<T>());
+  T* const to = out.mutable_data<T>();
+  parallel_for(vectors, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = 0; row < groups * kAtOnce; ++row)
+      for (std::int64_t v = begin; v < end; ++v) {
+        T* const at = to + ((row / kAtOnce * vectors + v) * kAtOnce + row % kAtOnce) * kLanes<T>;
+        const std::int64_t used = row < count ? std::min(kLanes<T>, n - v * kLanes<T>) : 0;
+        std::copy(rows + row * n + v * kLanes<T>, rows + row * n + v * kLanes<T> + used, at);
+        std::fill(at + used, at + kLanes<T>, T(0));
+      }
+  });
+  return out;
+}
+
+// sums[c * kAtOnce + i] += <a + c * a_row, row i of b> for `A` rows of a and kAtOnce interleaved rows of b,
+// over `n` elements.
+template <class T, int A>
+[[gnu::always_inline]] inline void dots_of(const T* a, std::int64_t a_row, const T* b, std::int64_t n,
+                                           double* sums) {
   typedef T Lanes __attribute__((vector_size(64)));
-  const T* row[kAtOnce];
-  for (int i = 0; i < kAtOnce; ++i) row[i] = b + std::min<std::int64_t>(i, count - 1) * b_row;
-  Lanes parts[kAtOnce] = {};
+  constexpr std::int64_t lanes = kLanes<T>, kAhead = 16 * lanes;
+  Lanes parts[A][kAtOnce] = {};
   std::int64_t k = 0;
-  for (; k + kLanes<T> <= n; k += kLanes<T>) {
-    Lanes x, y;
-    std::memcpy(&x, a + k, sizeof(Lanes));
+  for (; k + lanes <= n; k += lanes, b += kAtOnce * lanes) {
+    Lanes x[A], y;
+    for (int c = 0; c < A; ++c) {
+      std::memcpy(&x[c], a + c * a_row + k, sizeof(Lanes));
+      __builtin_prefetch(a + c * a_row + k + kAhead);
+    }
     for (int i = 0; i < kAtOnce; ++i) {
-      std::memcpy(&y, row[i] + k, sizeof(Lanes));
-      parts[i] += x * y;
+      std::memcpy(&y, b + i * lanes, sizeof(Lanes));
+      for (int c = 0; c < A; ++c) parts[c][i] += x[c] * y;
     }
   }
-  for (int i = 0; i < count; ++i) {
-    double sum = 0;
-    for (std::int64_t lane = 0; lane < kLanes<T>; ++lane) sum += static_cast<double>(parts[i][lane]);
-    for (std::int64_t j = k; j < n; ++j) sum += static_cast<double>(a[j]) * static_cast<double>(row[i][j]);
-    sums[i] += sum;
-  }
+  for (int c = 0; c < A; ++c)
+    for (int i = 0; i < kAtOnce; ++i) {
+      double sum = 0;
+      for (std::int64_t lane = 0; lane < lanes; ++lane) sum += static_cast<double>(parts[c][i][lane]);
+      for (std::int64_t j = k; j < n; ++j)
+        sum += static_cast<double>(a[c * a_row + j]) * static_cast<double>(b[i * lanes + j - k]);
+      sums[c * kAtOnce + i] += sum;
+    }
+}
+
+template <class T>
+LUCID_VECTORIZED void add_dots(const T* a, std::int64_t a_row, std::int64_t count, const T* b, std::int64_t n,
+                               double* sums) {
+  count == 2 ? dots_of<T, 2>(a, a_row, b, n, sums) : dots_of<T, 1>(a, a_row, b, n, sums);
 }
 
 // y (samples, channels) = rows (samples, n) @ weight (channels, n)^T + bias: few long sums, for which a
@@ -62,18 +92,58 @@ LUCID_VECTORIZED void add_dots(const T* a, const T* b, std::int64_t count, std::
 template <class T>
 void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int64_t samples,
                    std::int64_t channels, std::int64_t n) {
-  const std::int64_t padded = (samples + kAtOnce - 1) / kAtOnce * kAtOnce;
+  const Tensor packed = interleaved(rows, samples, n);
+  const T* const b = packed.data<T>();
+  const std::int64_t groups = packed.size(0), group_size = packed.numel() / groups, padded = groups * kAtOnce;
   parallel_for(channels, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double> sums(static_cast<std::size_t>((end - begin) * padded), 0.0);
+    // [channel pair][group][channel of the pair][kAtOnce]
+    std::vector<double> sums(static_cast<std::size_t>((end - begin + 1) * padded), 0.0);
+    const auto at = [&](std::int64_t c, std::int64_t group) {
+      return sums.data() + (c - begin) * padded + group * 2 * kAtOnce;
+    };
     for (std::int64_t k = 0; k < n; k += kBlock)
-      for (std::int64_t c = begin; c < end; ++c)
-        for (std::int64_t s = 0; s < samples; s += kAtOnce)
-          add_dots(weight + c * n + k, rows + s * n + k, std::min<std::int64_t>(kAtOnce, samples - s), n,
-                   std::min(kBlock, n - k), sums.data() + (c - begin) * padded + s);
+      for (std::int64_t c = begin; c < end; c += 2)
+        for (std::int64_t group = 0; group < groups; ++group)
+          add_dots(weight + c * n + k, n, std::min<std::int64_t>(2, end - c),
+                   b + group * group_size + k * kAtOnce, std::min(kBlock, n - k), at(c, group));
     for (std::int64_t c = begin; c < end; ++c)
       for (std::int64_t s = 0; s < samples; ++s)
-        y[s * channels + c] = static_cast<T>(sums[static_cast<std::size_t>((c - begin) * padded + s)] +
-                                             (bias ? static_cast<double>(bias[c]) : 0.0));
+        y[s * channels + c] =
+            static_cast<T>(at(c - (c - begin) % 2, s / kAtOnce)[(c - begin) % 2 * kAtOnce + s % kAtOnce] +
+                           (bias ? static_cast<double>(bias[c]) : 0.0));
+  });
+}
+
+// c (rows, columns) = a^T @ b for a (depth, rows) and b (depth, columns): short sums, for which a general
+// product packs more than it multiplies. b is read once, a part of its columns at a time.
+template <class T>
+void multiply_short(const T* a, const T* b, T* c, std::int64_t rows, std::int64_t depth,
+                    std::int64_t columns) {
+  constexpr std::int64_t kCached = 1 << 15,
+                         kRows = 4;  // elements of b in a part; rows that are computed together
+  const std::int64_t panel = depth * kPanel<T>, panels = (columns + kPanel<T> - 1) / kPanel<T>;
+  const std::int64_t step = std::max<std::int64_t>(1, kCached / panel), parts = (panels + step - 1) / step;
+  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<T> packed(static_cast<std::size_t>(step * panel));
+    for (std::int64_t part = begin; part < end; ++part) {
+      const std::int64_t first = part * step * kPanel<T>, count = std::min(step * kPanel<T>, columns - first);
+      for (std::int64_t k = 0; k < depth; ++k)
+        for (std::int64_t j = 0; j < count; j += kPanel<T>)
+          std::copy(b + k * columns + first + j, b + k * columns + first + std::min(j + kPanel<T>, count),
+                    packed.data() + j * depth + k * kPanel<T>);
+      for (std::int64_t m = 0; m < rows; m += kRows)
+        store_product(RowsProduct<T>{.a = a + m,
+                                     .a_row = 1,
+                                     .a_step = rows,
+                                     .b = packed.data(),
+                                     .b_row = kPanel<T>,
+                                     .c = c + m * columns + first,
+                                     .c_row = columns,
+                                     .rows = std::min(kRows, rows - m),
+                                     .depth = depth,
+                                     .columns = count,
+                                     .b_panel = panel});
+    }
   });
 }
 
@@ -81,13 +151,12 @@ template <class T>
 void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,
          const Tensor& bias) {
   const std::int64_t taps = p.taps(), row = p.x_channels * taps;
-  const T beta = bias.defined() ? T(1) : T(0);
   switch (pass) {
     case ConvPass::x: {
       const Tensor rows = empty(x.shape(), x.dtype()), w = row_major(weight);
       if (bias.defined()) fill_rows(rows.mutable_data<T>(), p.batch, bias, taps);
       kernels::gemm<T>(false, false, p.batch, row, p.y_channels, T(1), y.data<T>(), p.y_channels, w.data<T>(),
-                       row, beta, rows.mutable_data<T>(), row);
+                       row, bias.defined() ? T(1) : T(0), rows.mutable_data<T>(), row);
       return kernels::copy(x, rows);
     }
     case ConvPass::y: {
@@ -97,8 +166,8 @@ void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& wei
     }
     case ConvPass::w: {
       const Tensor rows = row_major(x);
-      return kernels::gemm<T>(true, false, p.y_channels, row, p.batch, T(1), y.data<T>(), p.y_channels,
-                              rows.data<T>(), row, T(0), weight.mutable_data<T>(), row);
+      return multiply_short(y.data<T>(), rows.data<T>(), weight.mutable_data<T>(), p.y_channels, p.batch,
+                            row);
     }
   }
 }

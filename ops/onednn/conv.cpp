@@ -233,15 +233,22 @@ Tensor buffer(std::int64_t bytes) { return empty({bytes}, u8); }
 
 }  // namespace
 
-void Convolution::run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias) const try {
+void Convolution::run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias,
+                      const ops::PackedWeights& kept) const try {
   const State& s = *state_;
   memory caller_weight = bound(s.weight, data_of(weight, s.pass == ConvPass::w));
   memory used_weight = caller_weight;
   Tensor packed_buffer, scratchpad_buffer;
   if (s.packing) {
-    packed_buffer = buffer(static_cast<std::int64_t>(s.packed.get_size()));
+    const auto packed_bytes = static_cast<std::int64_t>(s.packed.get_size());
+    packed_buffer = s.pass == ConvPass::w ? buffer(packed_bytes) : kept.find_or_pack(weight, [&] {
+      const Tensor out = buffer(packed_bytes);
+      memory target = bound(s.packed, out.data<std::uint8_t>());
+      s.packing->execute(stream(), caller_weight, target);
+      stream().wait();
+      return out;
+    });
     used_weight = bound(s.packed, packed_buffer.data<std::uint8_t>());
-    if (s.pass != ConvPass::w) s.packing->execute(stream(), caller_weight, used_weight);
   }
   std::unordered_map<int, memory> arguments = {{s.x_argument, bound(s.x, data_of(x, s.pass == ConvPass::x))},
                                                {s.y_argument, bound(s.y, data_of(y, s.pass == ConvPass::y))},

@@ -1,0 +1,38 @@
+#pragma once
+// Weights as the direct convolutions read them.
+
+#include "ops/conv_problem.hpp"
+#include "ops/direct/rows.hpp"
+#include "ops/packed_weights.hpp"
+
+namespace lucid::direct {
+
+/// [group][panel of produced channels][tap][contracted channel][kPanel produced channels], zeros behind the
+/// last channel: the operand b of RowsProduct, for one tap or for neighbours.
+template <class T>
+class PackedWeight {
+ public:
+  /// `transposed`: x's channels are produced, else y's.
+  PackedWeight(const ops::ConvProblem& p, const Tensor& weight, bool transposed,
+               const ops::PackedWeights& kept);
+
+  const T* at(std::int64_t group, std::int64_t tap) const {
+    return data_ + (group * panels_ * taps_ + tap) * depth_ * kPanel<T>;
+  }
+  std::int64_t tap_size() const { return depth_ * kPanel<T>; }
+  std::int64_t panel_size() const { return taps_ * tap_size(); }
+  std::int64_t depth() const { return depth_; }
+  std::int64_t columns() const { return columns_; }
+
+ private:
+  Tensor packed(const ops::ConvProblem& p, const Tensor& weight, bool transposed) const;
+
+  std::int64_t depth_, columns_, panels_, taps_;
+  Tensor buffer_;
+  const T* data_;
+};
+
+extern template class PackedWeight<float>;
+extern template class PackedWeight<double>;
+
+}  // namespace lucid::direct
