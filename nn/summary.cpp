@@ -247,16 +247,18 @@ Summary summarize(Module& net, const Forward& forward, const Tensors& inputs) {
   out.input_bytes = held_before - out.model_bytes;
 
   // What the rest of the program holds is not the net's.
-  const std::int64_t others = memory_stats().current_bytes - held_before;
+  const auto of_others = [&] { return memory_stats().current_bytes - held_before; };
   {
     net.eval();
     const no_grad guard;
+    const std::int64_t others = of_others();
     lucid::detail::PeakScope peak;
     const Tensors outputs = forward(inputs);
     out.inference_peak_bytes = peak.next() - others;
   }
   net.train();
   const enable_grad guard;
+  const std::int64_t others = of_others();
   lucid::detail::PeakScope peak;
   Watcher watcher(net, held, peak);
   const Tensors outputs = forward(inputs);

@@ -243,9 +243,10 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
   });
   const bool unpacks = pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight();
   cache().count_run(plan, unpacks);
-  const std::int64_t packed_before = weights_packed();
+  autograd::OpSink* sink = autograd::detail::op_sink;
+  const std::int64_t packed_before = sink ? weights_packed() : 0;
   execute(*plan, problem, pass, x, weight, y, bias);
-  if (autograd::OpSink* sink = autograd::detail::op_sink) [[unlikely]]
+  if (sink) [[unlikely]]
     sink->kernel({plan->implementation, 2 * problem.work(),
                   static_cast<double>(x.nbytes() + weight.nbytes() + y.nbytes()),
                   unpacks || weights_packed() != packed_before});

@@ -255,9 +255,9 @@ Region checked_region(const Tensor& grad, const SliceBackwardOptions& o) {
         grad.shape());
   checked_numel("slice_backward", o.sizes);
   for (std::size_t i = 0; i < rank; ++i) {
+    check(o.starts[i] >= 0 && o.starts[i] <= o.sizes[i] && o.steps[i] > 0, "slice_backward", "start ",
+          o.starts[i], " and step ", o.steps[i], " are not valid for axis ", i, " of size ", o.sizes[i]);
     const std::int64_t length = grad.shape()[i], room = o.sizes[i] - o.starts[i];
-    check(o.starts[i] >= 0 && room >= 0 && o.steps[i] > 0, "slice_backward", "start ", o.starts[i],
-          " and step ", o.steps[i], " are not valid for axis ", i, " of size ", o.sizes[i]);
     check(length == 0 || (length <= room && (length - 1) <= (room - 1) / o.steps[i]), "slice_backward",
           "starts ", o.starts, " and steps ", o.steps, " lead a gradient of shape ", grad.shape(),
           " beyond sizes ", o.sizes);

@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "autograd/node.hpp"
+#include "autograd/observer.hpp"
 #include "lucid/parallel.hpp"
 
 namespace lucid::ops {
@@ -148,6 +150,12 @@ PackedWeights::PackedWeights() {
 }
 
 Tensor PackedWeights::find_or_pack(const Tensor& weight, const std::function<Tensor()>& pack) const {
+  // A checkpoint calls with the same weights twice a step, and they don't come again; nor does what is
+  // observed.
+  if (autograd::detail::save_policy || autograd::detail::observer) {
+    ++packed_count;
+    return pack();
+  }
   const std::byte* data = weight.impl().storage->data() + weight.offset() * size_of(weight.dtype());
   return cache().find_or_pack({layout_, hash_bytes(data, weight.nbytes())}, [&] {
     ++packed_count;
