@@ -1,12 +1,15 @@
 #include "autograd/backward.hpp"
 
 #include <algorithm>
-#include <queue>
+#include <functional>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "autograd/accumulate.hpp"
+#include "autograd/checkpoint.hpp"
 #include "autograd/grad_mode.hpp"
+#include "autograd/op_timer.hpp"
 
 namespace lucid::autograd {
 namespace {
@@ -17,9 +20,9 @@ struct Pending {
   Tensors grads;
 };
 
-struct Later {
-  bool operator()(const Node* a, const Node* b) const { return a->sequence() < b->sequence(); }
-};
+// By the nodes' sequence numbers, latest first: the order of the walk. One map serves as queue and as index.
+using Queue = std::map<std::uint64_t, Pending, std::greater<>,
+                       lucid::detail::SmallAllocator<std::pair<const std::uint64_t, Pending>>>;
 
 // What autograd::grad asks for: the gradient of result `result` of a node is output number `position`.
 struct Capture {
@@ -46,8 +49,8 @@ class Walk {
 
   bool create_graph_;
   bool retain_graph_;
-  std::unordered_map<Node*, Pending> pending_;
-  std::priority_queue<Node*, std::vector<Node*>, Later> queue_;
+  Queue queue_;
+  Mask mask_;  // of the node that runs
 
   bool restricted_ = false;  // to the paths that lead to captured nodes
   std::unordered_map<const Node*, std::vector<Capture>> captures_;
@@ -73,12 +76,10 @@ Tensor fit(Tensor grad, const Node::Result& target, std::string_view from) {
 void Walk::arrive(const Edge& edge, Tensor grad, std::string_view from) {
   Node* node = edge.node.get();
   grad = fit(std::move(grad), node->results()[edge.result], from);
-  auto [found, fresh] = pending_.try_emplace(node);
-  Pending& pending = found->second;
-  if (fresh) {
+  Pending& pending = queue_[node->sequence()];
+  if (!pending.node) {
     pending.node = edge.node;
     pending.grads.resize(node->results().size());
-    queue_.push(node);
   }
   Tensor& sum = pending.grads[edge.result];
   if (!sum.defined())
@@ -123,26 +124,30 @@ Tensors Walk::step(Pending& pending) {
     for (const Capture& capture : found->second) captured_[capture.position] = pending.grads[capture.result];
     if (node.edges().empty()) return {};  // a leaf: grad() stays as it is
   }
-  Mask mask(node.edges().size());
-  for (std::size_t i = 0; i < mask.size(); ++i) mask[i] = wanted(node.edges()[i]);
-  if (restricted_ && std::none_of(mask.begin(), mask.end(), [](bool b) { return b; })) return {};
-  Tensors grads = node.backward(pending.grads, mask);
-  if (grads.size() < mask.size() && !grads.empty())
+  mask_.resize(node.edges().size());
+  for (std::size_t i = 0; i < mask_.size(); ++i) mask_[i] = wanted(node.edges()[i]);
+  if (restricted_ && std::none_of(mask_.begin(), mask_.end(), [](bool b) { return b; })) return {};
+  Tensors grads;
+  {
+    const OpTimer timer(node.name(), true);
+    grads = node.backward(pending.grads, mask_);
+  }
+  if (grads.size() < mask_.size() && !grads.empty())
     throw AutogradError(str(node.name(), ".backward: the rule gave ", grads.size(), " gradients for ",
-                            mask.size(), " inputs"));
+                            mask_.size(), " inputs"));
   return grads;
 }
 
 void Walk::run() {
+  const OpTimer timer("backward", true);
   const RecordingGuard guard(create_graph_);
+  const detail::RecomputedScope recomputed;
   while (!queue_.empty()) {
-    const auto found = pending_.find(queue_.top());
-    queue_.pop();
-    Pending pending = std::move(found->second);
-    pending_.erase(found);
+    const Queue::node_type first = queue_.extract(queue_.begin());
+    Pending& pending = first.mapped();
     Tensors grads = step(pending);
     pending.grads.clear();
-    const auto& edges = pending.node->edges();
+    const auto edges = pending.node->edges();
     for (std::size_t i = 0; i < grads.size() && i < edges.size(); ++i) {
       Tensor grad = std::move(grads[i]);
       if (grad.defined() && wanted(edges[i])) arrive(edges[i], std::move(grad), pending.node->name());
@@ -157,7 +162,7 @@ void Walk::find_needed() {
   std::vector<const Node*> reached;
   std::unordered_set<const Node*> seen;
   std::vector<const Node*> stack;
-  for (const auto& [node, pending] : pending_) stack.push_back(node);
+  for (const auto& [sequence, pending] : queue_) stack.push_back(pending.node.get());
   while (!stack.empty()) {
     const Node* node = stack.back();
     stack.pop_back();

@@ -1,8 +1,11 @@
 #include "autograd/node.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "autograd/accumulate.hpp"
+#include "autograd/grad_mode.hpp"
 #include "lucid/error.hpp"
 
 namespace lucid {
@@ -15,44 +18,59 @@ namespace {
 
 std::atomic<std::uint64_t> next_sequence{1};
 
+}  // namespace
+
+namespace detail {
+
+constinit thread_local SavePolicy* save_policy = nullptr;
+
 // Frees what a dying node holds. It hands its edges over instead of dropping them, and only the outermost
 // call empties the list: recursion stays a level or two deep however long the chain is. The edges go first,
 // so that a saved tensor is never the last owner of the node that computed it.
-void drop(std::vector<Edge>&& edges, std::vector<SavedTensor>&& saved) {
-  thread_local std::vector<Edge> doomed;
-  thread_local bool draining = false;
-  for (Edge& edge : edges)
-    if (edge.node) doomed.push_back(std::move(edge));
-  const bool outermost = !draining;
-  draining = true;
-  saved.clear();
-  if (!outermost) return;
-  while (!doomed.empty()) {
-    const Edge last = std::move(doomed.back());
-    doomed.pop_back();
+void drop(detail::SmallVector<Edge>&& edges, detail::SmallVector<SavedTensor>&& saved) {
+  thread_local detail::SmallVector<Edge>* doomed = nullptr;  // the outermost call's list
+  if (doomed) {
+    std::move(edges.begin(), edges.end(), std::back_inserter(*doomed));
+    saved.clear();
+    return;
   }
-  doomed.shrink_to_fit();
-  draining = false;
+  doomed = &edges;
+  saved.clear();
+  while (!edges.empty()) {
+    const Edge last = std::move(edges.back());
+    edges.pop_back();
+  }
+  doomed = nullptr;
 }
 
-}  // namespace
+}  // namespace detail
 
 SavedTensor::SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result)
     : result_(result), is_result_(is_result) {
   if (!tensor.defined()) return;
+  if (detail::save_policy) {
+    deferred_ = detail::save_policy->defer(tensor, is_result);
+    return;
+  }
   tensor_ = is_result ? tensor.detach() : tensor;
   version_ = tensor.version();
 }
 
-Tensor SavedTensor::unpack(Node& node) const {
+Tensor SavedTensor::unpack(std::string_view op) const {
+  if (deferred_) return deferred_->read(op);
   if (!tensor_.defined()) return tensor_;
   if (tensor_.version() != version_)
     throw AutogradError(
-        str(node.name(), ".backward: a tensor of shape ", tensor_.shape(),
+        str(op, ".backward: a tensor of shape ", tensor_.shape(),
             " that was saved for the backward pass has since been changed in place (it is at version ",
             tensor_.version(), ", version ", version_, " is required); change a clone() of it instead"));
-  if (!is_result_) return tensor_;
-  Tensor result = tensor_.detach();
+  return tensor_;
+}
+
+Tensor SavedTensor::unpack(Node& node) const {
+  const Tensor kept = unpack(node.name());
+  if (!is_result_ || !is_recording()) return kept;
+  Tensor result = kept.detach();
   result.impl().requires_grad = true;
   Meta& meta = meta_of(result);
   meta.node = node.shared_from_this();
@@ -70,7 +88,7 @@ Tensor HookList::run(Tensor grad) const {
 
 Node::Node() : sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
 
-Node::~Node() { drop(std::move(edges_), std::move(saved_)); }
+Node::~Node() { detail::drop(std::move(edges_), std::move(saved_)); }
 
 std::uint32_t Node::add_result(const Tensor& tensor) {
   results_.push_back({tensor.shape(), tensor.dtype()});
@@ -78,9 +96,16 @@ std::uint32_t Node::add_result(const Tensor& tensor) {
 }
 
 void Node::add_edge(const Tensor& input) {
-  edges_.push_back(gradient_edge(input));
+  const Edge& edge = edges_.emplace_back(gradient_edge(input));
   // A leaf's accumulator may have been made just now; what leads to it must have the larger number.
-  sequence_ = next_sequence.fetch_add(1, std::memory_order_relaxed);
+  if (edge.node && edge.node->sequence_ > sequence_)
+    sequence_ = next_sequence.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Node::reserve(std::size_t edges, std::size_t saved, std::size_t results) {
+  edges_.reserve(edges);
+  saved_.reserve(saved);
+  results_.reserve(results);
 }
 
 void Node::release() {
@@ -111,7 +136,7 @@ Edge gradient_edge(const Tensor& tensor) {
   Meta& meta = meta_of(tensor);
   if (meta.node) return {meta.node, meta.result};
   auto accumulator = meta.accumulator.lock();
-  if (!accumulator) meta.accumulator = accumulator = std::make_shared<AccumulateGrad>(tensor);
+  if (!accumulator) meta.accumulator = accumulator = detail::make_small<AccumulateGrad>(tensor);
   return {std::move(accumulator), 0};
 }
 

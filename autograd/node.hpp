@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "lucid/small_blocks.hpp"
 #include "lucid/tensor.hpp"
 
 namespace lucid::autograd {
@@ -18,16 +21,37 @@ struct Edge {
   std::uint32_t result = 0;
 };
 
+/// Stands for a saved tensor that is made again when it is read.
+class Deferred {
+ public:
+  virtual ~Deferred() = default;
+  /// The tensor, for the backward pass of `op`.
+  virtual Tensor read(std::string_view op) = 0;
+};
+
+namespace detail {
+/// Decides that nothing is kept (autograd/checkpoint.hpp).
+class SavePolicy {
+ public:
+  virtual ~SavePolicy() = default;
+  virtual std::unique_ptr<Deferred> defer(const Tensor& tensor, bool is_result) = 0;
+};
+extern constinit thread_local SavePolicy* save_policy;  // null: tensors are kept
+}  // namespace detail
+
 /// A tensor kept for the backward pass. Remembers the version it had, and refuses to be read after a change.
 /// An operation's own result is kept without its place in the graph: result and node would own each other.
 class SavedTensor {
  public:
   SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result);
-  /// The tensor as it was saved, connected to `node` again if it is a result of it.
+  /// The tensor as it was saved; while recording, connected to `node` again if it is a result of it.
   Tensor unpack(Node& node) const;
+  /// The same for what is not a result; `op` reads it.
+  Tensor unpack(std::string_view op) const;
 
  private:
   Tensor tensor_;
+  std::unique_ptr<Deferred> deferred_;  // instead of tensor_
   std::uint32_t version_ = 0;
   std::uint32_t result_ = 0;
   bool is_result_ = false;
@@ -63,13 +87,15 @@ class Node : public std::enable_shared_from_this<Node> {
 
   /// Later nodes have larger numbers, so descending order is a topological one.
   std::uint64_t sequence() const { return sequence_; }
-  const std::vector<Edge>& edges() const { return edges_; }
+  std::span<const Edge> edges() const { return edges_; }
 
   struct Result {
     Shape shape;
     DType dtype;
   };
-  const std::vector<Result>& results() const { return results_; }
+  std::span<const Result> results() const { return results_; }
+  /// Room for that many, so that adding them allocates once.
+  void reserve(std::size_t edges, std::size_t saved, std::size_t results);
   /// Adds a result and returns its number.
   std::uint32_t add_result(const Tensor& tensor);
   void add_edge(const Tensor& input);
@@ -83,9 +109,9 @@ class Node : public std::enable_shared_from_this<Node> {
 
  private:
   std::uint64_t sequence_;
-  std::vector<Edge> edges_;
-  std::vector<SavedTensor> saved_;
-  std::vector<Result> results_;
+  detail::SmallVector<Edge> edges_;
+  detail::SmallVector<SavedTensor> saved_;
+  detail::SmallVector<Result> results_;
   bool released_ = false;
 };
 
@@ -96,7 +122,15 @@ struct Meta {
   Tensor grad;
   std::weak_ptr<Node> accumulator;  // of a leaf: the node that adds to `grad`
   std::shared_ptr<HookList> hooks;
+
+  static void* operator new(std::size_t bytes) { return detail::allocate_small(bytes); }
+  static void operator delete(void* block, std::size_t bytes) { detail::deallocate_small(block, bytes); }
 };
+
+namespace detail {
+/// Frees what a dying owner held, without deep recursion.
+void drop(std::vector<Edge>&& edges, std::vector<SavedTensor>&& saved);
+}  // namespace detail
 
 Meta& meta_of(const Tensor& tensor);  ///< made on first use
 

@@ -71,6 +71,13 @@ extern constinit thread_local Observer* observer;
 /// Shows the op to the observer. Returns whether it shall be recorded.
 bool observe(std::string_view name, std::span<const Tensor> inputs, std::span<const Tensor> results,
              std::span<const Tensor> saved, const OpOptions& options, bool recorded);
+// Out of line: it is rarely needed and would be inlined into every op.
+template <class Options>
+[[gnu::noinline]] bool observe_call(std::string_view name, std::span<const Tensor> inputs,
+                                    std::span<const Tensor> results, std::span<const Tensor> saved,
+                                    const Options& options, bool recorded) {
+  return observe(name, inputs, results, saved, OpOptions(options), recorded);
+}
 }  // namespace detail
 
 /// For an op that is never recorded: shows it to the observer, if there is one.
@@ -78,7 +85,7 @@ template <class Options>
 void observe_op(std::string_view name, std::span<const Tensor> results, std::span<const Tensor> inputs,
                 const Options& options) {
   if (detail::observer) [[unlikely]]
-    detail::observe(name, inputs, results, {}, OpOptions(options), false);
+    detail::observe_call(name, inputs, results, {}, options, false);
 }
 
 }  // namespace lucid::autograd

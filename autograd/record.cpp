@@ -13,17 +13,19 @@ void set_recording(bool on) { recording = on; }
 void to_json(nlohmann::json& out, const NoOptions&) { out = nlohmann::json::object(); }
 void from_json(const nlohmann::json&, NoOptions&) {}
 
-bool should_record(std::span<const Tensor> inputs) {
+bool should_record(TensorView inputs) {
   if (!recording) return false;
-  for (const Tensor& input : inputs)
-    if (input.defined() && input.requires_grad()) return true;
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].defined() && inputs[i].requires_grad()) return true;
   return false;
 }
 
-void connect(const std::shared_ptr<Node>& node, std::span<const Tensor> inputs, std::span<const Tensor> saved,
+void connect(const std::shared_ptr<Node>& node, TensorView inputs, TensorView saved,
              std::span<const Tensor> results) {
-  for (const Tensor& input : inputs) node->add_edge(input);
-  for (const Tensor& tensor : saved) {
+  node->reserve(inputs.size(), saved.size(), results.size());
+  for (std::size_t i = 0; i < inputs.size(); ++i) node->add_edge(inputs[i]);
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    const Tensor& tensor = saved[i];
     std::uint32_t number = 0;
     while (number < results.size() && !(tensor.defined() && tensor.is_same(results[number]))) ++number;
     const bool is_result = number < results.size();

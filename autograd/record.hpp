@@ -7,6 +7,7 @@
 //     return record("exp", y, {x}, {y}, NoOptions{}, exp_backward);
 //   }
 
+#include <concepts>
 #include <initializer_list>
 #include <span>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "autograd/grad_mode.hpp"
 #include "autograd/node.hpp"
 #include "autograd/observer.hpp"
+#include "autograd/op_timer.hpp"
 
 namespace lucid::autograd {
 
@@ -40,7 +42,7 @@ void from_json(const nlohmann::json& in, NoOptions&);
 template <class Options>
 class RuleNode final : public Node {
  public:
-  RuleNode(std::string_view name, Options options, Rule<Options> rule)
+  RuleNode(std::string_view name, Options&& options, Rule<Options> rule)
       : name_(name), options_(std::move(options)), rule_(rule) {}
   std::string_view name() const override { return name_; }
   void options(nlohmann::json& out) const override { to_json(out, options_); }
@@ -55,32 +57,54 @@ class RuleNode final : public Node {
   Rule<Options> rule_;
 };
 
-using TensorList = std::initializer_list<Tensor>;
+/// A tensor in a braced list, by reference: `{x, weight}` copies no handles.
+struct TensorRef {
+  TensorRef(const Tensor& referred) : tensor(&referred) {}
+  const Tensor* tensor;
+};
+using TensorList = std::initializer_list<TensorRef>;
+
+/// The tensors of a braced list or of a span, which must outlive it.
+class TensorView {
+ public:
+  TensorView() = default;
+  TensorView(TensorList list) : refs_(std::data(list)), size_(list.size()) {}
+  template <std::convertible_to<std::span<const Tensor>> Tensors>
+  TensorView(const Tensors& tensors) : tensors_(std::data(tensors)), size_(std::size(tensors)) {}
+  std::size_t size() const { return size_; }
+  const Tensor& operator[](std::size_t i) const { return refs_ ? *refs_[i].tensor : tensors_[i]; }
+
+ private:
+  const TensorRef* refs_ = nullptr;
+  const Tensor* tensors_ = nullptr;
+  std::size_t size_ = 0;
+};
 
 /// True when recording is on and some input wants a gradient.
-bool should_record(std::span<const Tensor> inputs);
+bool should_record(TensorView inputs);
 /// Makes `results` the results of `node`, computed from `inputs`. Integer results take no part.
-void connect(const std::shared_ptr<Node>& node, std::span<const Tensor> inputs, std::span<const Tensor> saved,
+void connect(const std::shared_ptr<Node>& node, TensorView inputs, TensorView saved,
              std::span<const Tensor> results);
 
 /// Records `results` = op(inputs) if needed. `op` must outlive the graph (a literal). `inputs` may hold
 /// undefined tensors; `saved` may hold inputs, results, and tensors of the op's own.
 template <class Options>
-void record_all(std::string_view op, std::span<const Tensor> results, std::span<const Tensor> inputs,
-                std::span<const Tensor> saved, Options options, Rule<Options> rule) {
+void record_all(std::string_view op, std::span<const Tensor> results, TensorView inputs, TensorView saved,
+                Options options, Rule<Options> rule) {
   bool recorded = should_record(inputs);
   if (detail::observer) [[unlikely]]
-    recorded = detail::observe(op, inputs, results, saved, OpOptions(options), recorded);
+    recorded = detail::observe_call(op, inputs, results, saved, options, recorded);
   if (!recorded) return;
-  connect(std::make_shared<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
+  connect(detail::make_small<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
 }
 
 /// The common case of one result, which is returned.
 template <class Options>
 Tensor record(std::string_view op, Tensor result, TensorList inputs, TensorList saved, Options options,
               Rule<Options> rule) {
-  record_all(op, std::span<const Tensor>(&result, 1), std::span(inputs.begin(), inputs.size()),
-             std::span(saved.begin(), saved.size()), std::move(options), rule);
+  if (should_record(inputs))
+    connect(detail::make_small<RuleNode<Options>>(op, std::move(options), rule), inputs, saved,
+            std::span<const Tensor>(&result, 1));
   return result;
 }
 

@@ -27,6 +27,7 @@ Tensors squareplus_backward(const autograd::Backward<SquareplusOptions>& backwar
 }
 
 Tensor squareplus(const Tensor& x, SquareplusOptions options = {}) {
+  const autograd::OpTimer timer("squareplus");  // lucid::profile shows it
   check(options.b >= 0, "squareplus", "b is ", options.b, "; it must not be negative");
   // The forward pass may be anything that fills a tensor; here it is written with ops, unrecorded.
   Tensor y;

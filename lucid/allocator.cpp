@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
@@ -10,6 +11,8 @@
 #include <vector>
 
 #include "lucid/error.hpp"
+#include "lucid/peak_scope.hpp"
+#include "lucid/small_blocks.hpp"
 
 namespace lucid {
 namespace {
@@ -23,53 +26,69 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+// Relaxed: each is right by itself; together they are a snapshot only while nothing else runs.
+struct Counters {
+  std::atomic<std::int64_t> current_bytes{0}, peak_bytes{0}, cached_bytes{0}, allocations{0},
+      system_allocations{0};
+
+  void* hand_out(void* block, std::size_t size) {
+    const auto bytes = static_cast<std::int64_t>(size);
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    const std::int64_t now = current_bytes.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    std::int64_t peak = peak_bytes.load(std::memory_order_relaxed);
+    while (now > peak && !peak_bytes.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
+    }
+    return block;
+  }
+  void take_back(std::size_t size) {
+    current_bytes.fetch_sub(static_cast<std::int64_t>(size), std::memory_order_relaxed);
+  }
+};
+
 class CachingAllocator {
  public:
   void* allocate(std::size_t bytes) {
     const std::size_t size = size_class(bytes);
-    {
-      const std::lock_guard lock(mutex_);
-      if (void* cached = take(size)) return count(cached, size);
-    }
+    if (void* cached = size <= detail::kSmallLimit ? detail::take_small(size) : take(size))
+      return counters_.hand_out(cached, size);
     void* fresh = std::aligned_alloc(kAlignment, size);
     if (!fresh) {
       empty();
       fresh = std::aligned_alloc(kAlignment, size);
     }
-    const std::lock_guard lock(mutex_);
     if (!fresh)
-      raise("memory", "no memory for ", bytes, " bytes; ", stats_.current_bytes,
+      raise("memory", "no memory for ", bytes, " bytes; ", counters_.current_bytes.load(),
             " bytes are held by tensors. Use a smaller batch or patch");
-    ++stats_.system_allocations;
-    return count(fresh, size);
+    counters_.system_allocations.fetch_add(1, std::memory_order_relaxed);
+    return counters_.hand_out(fresh, size);
   }
 
   void deallocate(void* pointer, std::size_t bytes) noexcept {
     const std::size_t size = size_class(bytes);
-    {
-      const std::lock_guard lock(mutex_);
-      stats_.current_bytes -= static_cast<std::int64_t>(size);
-      if (stats_.cached_bytes + static_cast<std::int64_t>(size) <= limit_ && keep(pointer, size)) return;
-    }
-    std::free(pointer);
+    counters_.take_back(size);
+    const bool kept = size <= detail::kSmallLimit ? detail::keep_small(pointer, size) : keep(pointer, size);
+    if (!kept) std::free(pointer);
   }
 
   void empty() {
+    detail::drop_small();
     const std::lock_guard lock(mutex_);
     for (auto& [size, blocks] : free_) {
       for (void* block : blocks) std::free(block);
       blocks.clear();
     }
-    stats_.cached_bytes = 0;
+    counters_.cached_bytes = 0;
   }
 
-  MemoryStats stats() {
-    const std::lock_guard lock(mutex_);
-    return stats_;
+  MemoryStats stats() const {
+    return {counters_.current_bytes, counters_.peak_bytes, counters_.cached_bytes, counters_.allocations,
+            counters_.system_allocations};
   }
-  void reset_peak() {
-    const std::lock_guard lock(mutex_);
-    stats_.peak_bytes = stats_.current_bytes;
+  void reset_peak() { counters_.peak_bytes = counters_.current_bytes.load(); }
+  void raise_peak(std::int64_t bytes) {
+    std::int64_t peak = counters_.peak_bytes;
+    while (peak < bytes && !counters_.peak_bytes.compare_exchange_weak(peak, bytes)) {
+    }
   }
   void set_limit(std::int64_t bytes) {
     empty();
@@ -79,34 +98,30 @@ class CachingAllocator {
 
  private:
   void* take(std::size_t size) {
+    const std::lock_guard lock(mutex_);
     const auto found = free_.find(size);
     if (found == free_.end() || found->second.empty()) return nullptr;
     void* block = found->second.back();
     found->second.pop_back();
-    stats_.cached_bytes -= static_cast<std::int64_t>(size);
+    counters_.cached_bytes -= static_cast<std::int64_t>(size);
     return block;
   }
 
   bool keep(void* pointer, std::size_t size) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (counters_.cached_bytes + static_cast<std::int64_t>(size) > limit_) return false;
     try {
       free_[size].push_back(pointer);
     } catch (...) {
       return false;
     }
-    stats_.cached_bytes += static_cast<std::int64_t>(size);
+    counters_.cached_bytes += static_cast<std::int64_t>(size);
     return true;
   }
 
-  void* count(void* pointer, std::size_t size) {
-    ++stats_.allocations;
-    stats_.current_bytes += static_cast<std::int64_t>(size);
-    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.current_bytes);
-    return pointer;
-  }
-
-  std::mutex mutex_;
+  std::mutex mutex_;  // guards free_ and limit_
   std::unordered_map<std::size_t, std::vector<void*>> free_;
-  MemoryStats stats_;
+  Counters counters_;
   std::int64_t limit_ = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) / 4 * sysconf(_SC_PAGESIZE);
 };
 
@@ -127,6 +142,19 @@ namespace detail {
 void* allocate(std::size_t bytes) { return bytes ? allocator().allocate(bytes) : nullptr; }
 void deallocate(void* pointer, std::size_t bytes) noexcept {
   if (pointer) allocator().deallocate(pointer, bytes);
+}
+
+std::int64_t allocated_bytes(std::size_t bytes) {
+  return bytes ? static_cast<std::int64_t>(size_class(bytes)) : 0;
+}
+
+PeakScope::PeakScope() : before_(memory_stats().peak_bytes) { reset_peak_memory(); }
+PeakScope::~PeakScope() { allocator().raise_peak(before_); }
+std::int64_t PeakScope::next() {
+  const std::int64_t peak = memory_stats().peak_bytes;
+  before_ = std::max(before_, peak);
+  reset_peak_memory();
+  return peak;
 }
 }  // namespace detail
 

@@ -4,6 +4,7 @@
 
 #include "lucid/parallel.hpp"
 #include "lucid/random.hpp"
+#include "lucid/small_blocks.hpp"
 #include "lucid/tensor.hpp"
 
 namespace lucid {
@@ -11,10 +12,11 @@ namespace {
 
 constexpr std::int64_t kGrain = 1 << 15;
 
-Tensor make(const Shape& shape, const Strides& strides, DType dtype) {
-  auto impl = std::make_shared<TensorImpl>();
-  impl->numel = checked_numel("tensor", shape);
-  impl->storage = std::make_shared<Storage>(checked_mul("tensor", "bytes", impl->numel, size_of(dtype)));
+// `numel`: of `shape`, checked.
+Tensor make(std::int64_t numel, const Shape& shape, const Strides& strides, DType dtype) {
+  auto impl = detail::make_small<TensorImpl>();
+  impl->numel = numel;
+  impl->storage = detail::make_small<Storage>(checked_mul("tensor", "bytes", numel, size_of(dtype)));
   impl->shape = shape;
   impl->strides = strides;
   impl->dtype = dtype;
@@ -40,19 +42,20 @@ double positive_unit(std::uint32_t word) { return (word + 1.0) * 0x1p-32; }  // 
 }  // namespace
 
 Tensor empty(const Shape& shape, DType dtype) {
-  checked_numel("empty", shape);
-  return make(shape, contiguous_strides(shape), dtype);
+  const std::int64_t numel = checked_numel("empty", shape);
+  return make(numel, shape, contiguous_strides(shape), dtype);
 }
 
 Tensor empty_strided(const Shape& shape, const Strides& strides, DType dtype) {
-  checked_numel("empty_strided", shape);
+  const std::int64_t numel = checked_numel("empty_strided", shape);
   check(is_dense(shape, strides), "empty_strided", "strides ", strides, " leave gaps or overlap for shape ",
         shape);
-  return make(shape, strides, dtype);
+  return make(numel, shape, strides, dtype);
 }
 
 Tensor empty_like(const Tensor& like, DType dtype) {
-  return make(like.shape(), like.is_dense() ? like.strides() : contiguous_strides(like.shape()), dtype);
+  return make(like.numel(), like.shape(), like.is_dense() ? like.strides() : contiguous_strides(like.shape()),
+              dtype);
 }
 
 Tensor empty_like(const Tensor& like) { return empty_like(like, like.dtype()); }

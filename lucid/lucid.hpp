@@ -2,8 +2,11 @@
 // Everything. The one header whose includes point up; the floors below never include it.
 
 #include "autograd/backward.hpp"
+#include "autograd/checkpoint.hpp"
 #include "autograd/grad_mode.hpp"
 #include "autograd/gradcheck.hpp"
+#include "autograd/observer.hpp"
+#include "autograd/profile.hpp"
 #include "lucid/allocator.hpp"
 #include "lucid/error.hpp"
 #include "lucid/log.hpp"
@@ -18,6 +21,7 @@
 #include "ops/activation.hpp"
 #include "ops/arithmetic.hpp"
 #include "ops/attention.hpp"
+#include "ops/autotune.hpp"
 #include "ops/cast.hpp"
 #include "ops/compare.hpp"
 #include "ops/conv.hpp"

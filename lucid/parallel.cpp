@@ -23,7 +23,9 @@ namespace detail {
 
 void parallel_ranges(std::int64_t count, std::int64_t grain, void* context, RangeFunction function) {
   if (count <= 0) return;
-  const std::int64_t most = (count + std::max<std::int64_t>(grain, 1) - 1) / std::max<std::int64_t>(grain, 1);
+  grain = std::max<std::int64_t>(grain, 1);
+  if (count <= grain) return function(context, 0, count);
+  const std::int64_t most = (count + grain - 1) / grain;
   const std::int64_t ranges = std::min<std::int64_t>(most, num_threads());
   if (ranges <= 1 || omp_in_parallel()) return function(context, 0, count);
 

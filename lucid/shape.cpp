@@ -18,7 +18,10 @@ Shape Shape::filled(std::size_t rank, std::int64_t value) {
   return shape;
 }
 
-void Shape::push_back(std::int64_t value) { insert(rank_, value); }
+void Shape::push_back(std::int64_t value) {
+  check(rank_ < kMaxRank, "shape", "rank ", rank_ + 1, " is beyond the limit of ", kMaxRank);
+  sizes_[rank_++] = value;
+}
 
 void Shape::insert(std::size_t position, std::int64_t value) {
   check(rank_ < kMaxRank, "shape", "rank ", rank_ + 1, " is beyond the limit of ", kMaxRank);
@@ -118,6 +121,7 @@ bool is_channels_last(const Shape& shape, const Strides& strides) {
 }
 
 bool is_dense(const Shape& shape, const Strides& strides) {
+  if (is_contiguous(shape, strides)) return true;  // most are, and need no sorting
   std::array<std::size_t, Shape::kMaxRank> axes{};
   std::size_t count = 0;
   for (std::size_t i = 0; i < shape.size(); ++i) {

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "lucid/small_blocks.hpp"
+
 namespace lucid {
 namespace {
 
@@ -59,7 +61,7 @@ Tensor Tensor::from_blob(void* data, const Shape& shape, const Strides& strides,
                          std::function<void()> release) {
   check(strides.size() == shape.size(), "Tensor::from_blob", "strides ", strides, " do not fit shape ",
         shape);
-  auto impl = std::make_shared<TensorImpl>();
+  auto impl = detail::make_small<TensorImpl>();
   impl->numel = checked_numel("Tensor::from_blob", shape);
   std::int64_t extent = impl->numel ? 1 : 0;
   for (std::size_t i = 0; i < shape.size() && impl->numel; ++i) {
@@ -67,7 +69,7 @@ Tensor Tensor::from_blob(void* data, const Shape& shape, const Strides& strides,
     extent = checked_add("Tensor::from_blob", "extent", extent,
                          checked_mul("Tensor::from_blob", "extent", shape[i] - 1, strides[i]));
   }
-  impl->storage = std::make_shared<Storage>(data, extent * size_of(dtype), std::move(release));
+  impl->storage = detail::make_small<Storage>(data, extent * size_of(dtype), std::move(release));
   impl->shape = shape;
   impl->strides = strides;
   impl->dtype = dtype;
@@ -75,7 +77,7 @@ Tensor Tensor::from_blob(void* data, const Shape& shape, const Strides& strides,
 }
 
 Tensor alias(const Tensor& base, const Shape& shape, const Strides& strides, std::int64_t offset) {
-  auto impl = std::make_shared<TensorImpl>();
+  auto impl = detail::make_small<TensorImpl>();
   impl->storage = base.impl().storage;
   impl->shape = shape;
   impl->strides = strides;

@@ -8,6 +8,7 @@
 #include <ostream>
 #include <set>
 #include <typeinfo>
+#include <unordered_set>
 
 #include "autograd/grad_mode.hpp"
 #include "autograd/node.hpp"
@@ -24,16 +25,22 @@ Module& mutable_of(const Module& module) { return const_cast<Module&>(module); }
 
 using Named = std::vector<std::pair<std::string, Tensor>>;
 
-Named distinct(const Named& all) {
-  Named out;
-  std::set<const TensorImpl*> seen;
-  for (const auto& entry : all)
-    if (seen.insert(entry.second.handle().get()).second) out.push_back(entry);
-  return out;
-}
+// Collects tensors, each once.
+class Distinct {
+ public:
+  void add(const std::string& name, const Tensor& tensor) {
+    if (seen_.insert(tensor.handle().get()).second) found_.emplace_back(name, tensor);
+  }
+  Named take() { return std::move(found_); }
+
+ private:
+  std::unordered_set<const TensorImpl*> seen_;
+  Named found_;
+};
 
 std::vector<Tensor> tensors_of(const Named& named) {
   std::vector<Tensor> out;
+  out.reserve(named.size());
   for (const auto& entry : named) out.push_back(entry.second);
   return out;
 }
@@ -111,16 +118,15 @@ std::string Module::type_name() const {
 }
 
 Named Module::named_parameters() const {
-  Named out;
-  walk(mutable_of(*this),
-       {.parameter = [&](const std::string& name, Parameter& p) { out.emplace_back(name, p); }});
-  return distinct(out);
+  Distinct out;
+  walk(mutable_of(*this), {.parameter = [&](const std::string& name, Parameter& p) { out.add(name, p); }});
+  return out.take();
 }
 
 Named Module::named_buffers() const {
-  Named out;
-  walk(mutable_of(*this), {.buffer = [&](const std::string& name, Buffer& b) { out.emplace_back(name, b); }});
-  return distinct(out);
+  Distinct out;
+  walk(mutable_of(*this), {.buffer = [&](const std::string& name, Buffer& b) { out.add(name, b); }});
+  return out.take();
 }
 
 std::vector<Tensor> Module::parameters() const { return tensors_of(named_parameters()); }

@@ -26,4 +26,5 @@
 #include "nn/segmentation_loss.hpp"
 #include "nn/sequential.hpp"
 #include "nn/softmax.hpp"
+#include "nn/summary.hpp"
 #include "nn/upsample.hpp"

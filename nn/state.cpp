@@ -38,7 +38,9 @@ std::string misfit(const std::string& name, const Tensor& own, const Tensor& giv
 
 NamedTensors Module::state_dict() const {
   NamedTensors out;
-  for (const auto& [name, tensor] : state_of(const_cast<Module&>(*this))) out.add(name, tensor.detach());
+  walk(const_cast<Module&>(*this),
+       {.parameter = [&](const std::string& name, Parameter& p) { out.add(name, p.detach()); },
+        .buffer = [&](const std::string& name, Buffer& b) { out.add(name, b.detach()); }});
   return out;
 }
 

@@ -81,6 +81,7 @@ Tensors extremum_backward(const Backward<AmaxOptions>& b) {
 
 template <bool kMax>
 Tensor recorded_extremum(std::string_view op, const Tensor& input, const DimList& dim, bool keepdim) {
+  const autograd::OpTimer timer(op);
   const kernels::Axes axes = ops::nonempty_axes(op, input, dim);
   Tensor out = extremum<kMax>(input, axes);
   if (!keepdim) out = kernels::drop_axes(out, axes);

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "autograd/observer.hpp"
+#include "autograd/op_timer.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
@@ -31,6 +32,7 @@ struct TruthReducer {
 
 template <bool kAny>
 Tensor truth(std::string_view op, const Tensor& input, const DimList& dim, bool keepdim) {
+  const autograd::OpTimer timer(op);
   const kernels::Axes axes = ops::reduced_axes(op, input, dim);
   const Tensor out = kernels::empty_reduced(input, axes, boolean);
   dispatch_all(input.dtype(), [&](auto tag) {

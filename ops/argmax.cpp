@@ -83,6 +83,7 @@ Tensor find_position(std::string_view op, const Tensor& input, std::optional<std
 template <template <class> class Better>
 Tensor observed_position(std::string_view op, const Tensor& input, std::optional<std::int64_t> dim,
                          bool keepdim) {
+  const autograd::OpTimer timer(op);
   const Tensor out = find_position<Better>(op, input, dim, keepdim);
   autograd::observe_op(op, std::span(&out, 1), std::span(&input, 1), MaxOptions{dim, keepdim});
   return out;
@@ -107,6 +108,7 @@ Tensors max_backward(const Backward<MaxOptions>& b) {
 template <template <class> class Better>
 std::pair<Tensor, Tensor> find_extremum(std::string_view op, const Tensor& input, std::int64_t dim,
                                         bool keepdim) {
+  const autograd::OpTimer timer(op);
   const kernels::Axes axes = ops::nonempty_axes(op, input, {dim});
   Found found = find_along<Better>(input, axes, true);
   if (!keepdim) found = {kernels::drop_axes(found.values, axes), kernels::drop_axes(found.indices, axes)};

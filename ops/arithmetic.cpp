@@ -35,10 +35,14 @@ Tensor binary(std::string_view op, const Tensor& input, const Tensor& other, F f
 
 Tensor times(const Tensor& grad, double factor) { return factor == 1.0 ? grad : grad * factor; }
 
-Tensors add_backward(const Backward<AlphaOptions>& b) { return {b.grad(), times(b.grad(), b.options.alpha)}; }
-Tensors sub_backward(const Backward<AlphaOptions>& b) {
-  return {b.grad(), times(b.grad(), -b.options.alpha)};
+Tensors sum_backward(const Backward<AlphaOptions>& b, double alpha) {
+  Tensors out(2);
+  if (b.wants[0]) out[0] = b.grad();
+  if (b.wants[1]) out[1] = times(b.grad(), alpha);
+  return out;
 }
+Tensors add_backward(const Backward<AlphaOptions>& b) { return sum_backward(b, b.options.alpha); }
+Tensors sub_backward(const Backward<AlphaOptions>& b) { return sum_backward(b, -b.options.alpha); }
 Tensors neg_backward(const Backward<NoOptions>& b) { return {-b.grad()}; }
 
 Tensors mul_backward(const Backward<NoOptions>& b) {
@@ -51,34 +55,42 @@ Tensors mul_backward(const Backward<NoOptions>& b) {
 }  // namespace
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
+  const autograd::OpTimer timer("add");
   Tensor out = alpha == 1.0 ? binary("add", input, other, [](auto a, auto b) { return a + b; })
                             : binary("add", input, other, [alpha](auto a, auto b) {
                                 return a + static_cast<decltype(a)>(alpha) * b;
                               });
-  return record("add", out, {input, other}, {}, AlphaOptions{alpha}, add_backward);
+  return record("add", std::move(out), {input, other}, {}, AlphaOptions{alpha}, add_backward);
 }
 
 Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
+  const autograd::OpTimer timer("sub");
   Tensor out = alpha == 1.0 ? binary("sub", input, other, [](auto a, auto b) { return a - b; })
                             : binary("sub", input, other, [alpha](auto a, auto b) {
                                 return a - static_cast<decltype(a)>(alpha) * b;
                               });
-  return record("sub", out, {input, other}, {}, AlphaOptions{alpha}, sub_backward);
+  return record("sub", std::move(out), {input, other}, {}, AlphaOptions{alpha}, sub_backward);
 }
 
 Tensor mul(const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("mul");
   Tensor out = binary("mul", input, other, [](auto a, auto b) { return a * b; });
-  return record("mul", out, {input, other}, {input, other}, NoOptions{}, mul_backward);
+  // Each operand is kept for the other's gradient alone: x * 2.0 keeps no x.
+  const Tensor none;
+  return record("mul", std::move(out), {input, other},
+                {other.requires_grad() ? input : none, input.requires_grad() ? other : none}, NoOptions{},
+                mul_backward);
 }
 
 Tensor neg(const Tensor& input) {
+  const autograd::OpTimer timer("neg");
   check(input.defined(), "neg", "the tensor is undefined");
   Tensor out = empty_like(input);
   dispatch_numeric("neg", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::map<T, T>(out, input, [](T a) { return static_cast<T>(-a); });
   });
-  return record("neg", out, {input}, {}, NoOptions{}, neg_backward);
+  return record("neg", std::move(out), {input}, {}, NoOptions{}, neg_backward);
 }
 
 namespace ops {

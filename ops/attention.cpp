@@ -134,6 +134,7 @@ Tensor grouped_attention(const Tensor& query, const Tensor& key, const Tensor& v
 
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                     const Tensor& attn_mask, const AttentionOptions& options) {
+  const autograd::OpTimer timer(kName);
   check(query.defined(), kName, "query is undefined");
   check_operand(kName, query, "query", query);
   check_operand(kName, key, "key", query);

@@ -155,6 +155,7 @@ Tensor weighted_loss(const L& loss, const Tensor& input, const Tensor& target, c
 
 Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
                             const BinaryCrossEntropyOptions& options) {
+  const autograd::OpTimer timer("binary_cross_entropy");
   ops::require_same_shape("binary_cross_entropy", input, target);
   check_factor("binary_cross_entropy", "weight", options.weight, input);
   check_probabilities(input);
@@ -168,6 +169,7 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
                                         const BinaryCrossEntropyWithLogitsOptions& options) {
   constexpr std::string_view kOp = Logit::kName;
+  const autograd::OpTimer timer(kOp);
   ops::require_same_shape(kOp, input, target);
   check_factor(kOp, "weight", options.weight, input);
   check_factor(kOp, "pos_weight", options.pos_weight, input);

@@ -33,6 +33,7 @@ Tensors clone_backward(const Backward<CloneOptions>& b) { return {b.grad()}; }
 }  // namespace
 
 Tensor to(const Tensor& input, DType dtype) {
+  const autograd::OpTimer timer("to");
   check(input.defined(), "to", "the tensor is undefined");
   if (input.dtype() == dtype) return input;
   Tensor out = empty_like(input, dtype);
@@ -46,6 +47,7 @@ Tensor to(const Tensor& input, DType dtype) {
 }
 
 Tensor clone(const Tensor& input, Layout layout) {
+  const autograd::OpTimer timer("clone");
   check(input.defined(), "clone", "the tensor is undefined");
   Tensor out;
   if (layout == Layout::preserve) {

@@ -95,6 +95,7 @@ bool is_floating_bound(const std::optional<Scalar>& bound) { return bound && bou
 }  // namespace
 
 Tensor clamp(const Tensor& input, const std::optional<Scalar>& min, const std::optional<Scalar>& max) {
+  const autograd::OpTimer timer("clamp");
   check(input.defined(), "clamp", "the tensor is undefined");
   require_some(min || max);
   const ClampOptions options{min, max};
@@ -115,6 +116,7 @@ Tensor clamp(const Tensor& input, const std::optional<Scalar>& min, const std::o
 }
 
 Tensor clamp(const Tensor& input, const Tensor& min, const Tensor& max) {
+  const autograd::OpTimer timer("clamp");
   check(input.defined(), "clamp", "the tensor is undefined");
   require_some(min.defined() || max.defined());
   for (const Tensor* bound : {&min, &max})

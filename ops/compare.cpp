@@ -11,6 +11,7 @@ namespace {
 
 template <class F>
 Tensor compare(std::string_view op, const Tensor& input, const Tensor& other, F f) {
+  const autograd::OpTimer timer(op);
   const kernels::Operands operands(op, input, other);
   const Tensor out = operands.empty(boolean);
   dispatch_all(operands.dtype, [&](auto tag) {
@@ -60,6 +61,7 @@ Tensor logical_xor(const Tensor& input, const Tensor& other) {
   return compare("logical_xor", input, other, [](auto a, auto b) { return truth(a) != truth(b); });
 }
 Tensor logical_not(const Tensor& input) {
+  const autograd::OpTimer timer("logical_not");
   check(input.defined(), "logical_not", "the tensor is undefined");
   const Tensor out = empty_like(input, boolean);
   dispatch_all(input.dtype(), [&](auto tag) {

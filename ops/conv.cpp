@@ -56,6 +56,7 @@ Tensors conv_backward(const Backward<Recorded<N>>& b) {
 template <std::size_t N>
 Tensor conv(std::string_view op, const Tensor& input, const Tensor& weight, const Tensor& bias,
             const ConvOptions<N>& options) {
+  const autograd::OpTimer timer(op);
   const ops::ConvGeometry geometry = ops::conv_geometry(op, input, weight, bias, options);
   Tensor out = ops::conv_form_y(geometry, input, weight, bias);
   // Each gradient needs the other operand only.

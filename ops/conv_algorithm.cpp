@@ -46,6 +46,12 @@ bool own_is_faster(const ConvProblem& p, ConvPass pass, ConvAlgorithm own) {
   return own != ConvAlgorithm::few_channels || (p.taps() > 1 && p.geometry.transposed);
 }
 
+bool is_row_major(const ConvProblem& p, const Strides& weight_strides) {
+  const Dims3& kernel = p.geometry.kernel;
+  return is_contiguous({p.y_channels * p.geometry.groups, p.x_channels, kernel[0], kernel[1], kernel[2]},
+                       weight_strides);
+}
+
 std::string name_of(ConvAlgorithm algorithm) {
   switch (algorithm) {
     case ConvAlgorithm::depthwise: return "lucid:depthwise";
@@ -58,13 +64,12 @@ std::string name_of(ConvAlgorithm algorithm) {
 }  // namespace
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
-                   bool has_bias) {
-  const ConvGeometry& g = problem.geometry;
-  const Shape weight{problem.y_channels * g.groups, problem.x_channels, g.kernel[0], g.kernel[1],
-                     g.kernel[2]};
-  algorithm = own_algorithm(problem, pass, is_contiguous(weight, weight_strides));
+                   bool has_bias, std::optional<ConvAlgorithm> given) {
+  algorithm = own_algorithm(problem, pass, is_row_major(problem, weight_strides));
+  const bool wants_own = given ? *given != ConvAlgorithm::onednn : own_is_faster(problem, pass, algorithm);
+  if (given && wants_own) algorithm = *given;
   implementation = name_of(algorithm);
-  if (dtype != f32 || own_is_faster(problem, pass, algorithm)) return;
+  if (dtype != f32 || wants_own) return;
   primitive = onednn::Convolution::make(problem, pass, weight_strides, has_bias);
   if (!primitive) return;
   if (primitive->is_reference()) {
@@ -75,6 +80,14 @@ ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const
   }
   algorithm = ConvAlgorithm::onednn;
   implementation = "onednn:" + primitive->implementation();
+}
+
+std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, ConvPass pass,
+                                                const Strides& weight_strides) {
+  std::vector<ConvAlgorithm> out{ConvAlgorithm::onednn, ConvAlgorithm::direct};
+  const ConvAlgorithm own = own_algorithm(problem, pass, is_row_major(problem, weight_strides));
+  if (own != ConvAlgorithm::direct) out.push_back(own);
+  return out;
 }
 
 ConvPlan::~ConvPlan() = default;

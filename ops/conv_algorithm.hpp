@@ -2,7 +2,9 @@
 // Which kernel computes a convolution or one of its gradients.
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "ops/conv_problem.hpp"
 #include "ops/packed_weights.hpp"
@@ -23,15 +25,20 @@ enum class ConvAlgorithm : std::uint8_t {
 
 /// Everything decided for one call at one shape.
 struct ConvPlan {
+  /// By a cost rule, or `algorithm`, which is one of candidates().
   ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
-           bool has_bias);
+           bool has_bias, std::optional<ConvAlgorithm> algorithm = {});
+  /// The algorithms that may serve; whether oneDNN does is told by the plan, whose algorithm is another where
+  /// it does not.
+  static std::vector<ConvAlgorithm> candidates(const ConvProblem& problem, ConvPass pass,
+                                               const Strides& weight_strides);
   ~ConvPlan();
 
   ConvAlgorithm algorithm = ConvAlgorithm::direct;
   std::unique_ptr<onednn::Convolution> primitive;  ///< of ConvAlgorithm::onednn
   PackedWeights weights;
-  std::string implementation;                      ///< "onednn:jit:avx512_core", "lucid:direct"
-  bool is_reference = false;                       ///< oneDNN offered only a plain loop, which is not used
+  std::string implementation;  ///< "onednn:jit:avx512_core", "lucid:direct"
+  bool is_reference = false;   ///< oneDNN offered only a plain loop, which is not used
 };
 
 }  // namespace lucid::ops

@@ -7,13 +7,8 @@
 namespace lucid::ops {
 namespace {
 
-Tensor in_channels_last(const Tensor& tensor) {
-  if (tensor.is_channels_last()) return tensor;
-  count_activation_reorder();
-  const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
-  kernels::copy(out, tensor);
-  return out;
-}
+// What kernels read in place, or else a copy.
+Tensor in_voxel_order(const Tensor& tensor) { return voxel_gap(tensor) ? tensor : in_channels_last(tensor); }
 
 Tensor contiguous(const Tensor& tensor) {
   if (tensor.is_contiguous()) return tensor;
@@ -60,8 +55,7 @@ Tensor conv_form_y(const ConvGeometry& g, const Tensor& x, const Tensor& weight,
   if (out.numel() == 0 || input.numel() == 0)
     fill_with_bias(out, b);
   else
-    run_conv_in_slabs(problem_of(g, batch, w), ConvPass::y, in_channels_last(input), usable_weight(w), out,
-                      b);
+    run_conv_in_slabs(problem_of(g, batch, w), ConvPass::y, in_voxel_order(input), usable_weight(w), out, b);
   return lowered(out, g.axes, x.shape().size() == g.axes + 2);
 }
 
@@ -87,7 +81,7 @@ Tensor conv_form_w(const ConvGeometry& g, const Tensor& x, const Tensor& y) {
   if (out.numel() == 0 || input.numel() == 0 || grad.numel() == 0)
     fill_with_bias(out, {});
   else
-    run_conv_in_slabs(problem_of(g, input.shape()[0], out), ConvPass::w, in_channels_last(input), out,
+    run_conv_in_slabs(problem_of(g, input.shape()[0], out), ConvPass::w, in_voxel_order(input), out,
                       in_channels_last(grad));
   Shape shape = out.shape();
   for (std::size_t i = g.axes; i < 3; ++i) shape.erase(2);

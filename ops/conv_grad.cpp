@@ -36,16 +36,19 @@ Tensors weight_grad_backward(const Backward<ConvGeometry>& b) {
 }  // namespace
 
 Tensor conv_output(const Tensor& input, const Tensor& weight, const ConvGeometry& geometry) {
+  const autograd::OpTimer timer("conv_output");
   return record("conv_output", conv_form_y(geometry, input, weight), {input, weight}, {input, weight},
                 geometry, output_backward);
 }
 
 Tensor conv_input_grad(const Tensor& grad, const Tensor& weight, const ConvGeometry& geometry) {
+  const autograd::OpTimer timer("conv_input_grad");
   return record("conv_input_grad", conv_form_x(geometry, grad, weight), {grad, weight}, {grad, weight},
                 geometry, input_grad_backward);
 }
 
 Tensor conv_weight_grad(const Tensor& input, const Tensor& grad, const ConvGeometry& geometry) {
+  const autograd::OpTimer timer("conv_weight_grad");
   return record("conv_weight_grad", conv_form_w(geometry, input, grad), {input, grad}, {input, grad},
                 geometry, weight_grad_backward);
 }

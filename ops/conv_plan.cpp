@@ -1,17 +1,24 @@
 #include "ops/conv_plan.hpp"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
+#include <limits>
 #include <list>
 #include <mutex>
 #include <unordered_map>
 
+#include "autograd/op_timer.hpp"
 #include "lucid/log.hpp"
 #include "lucid/parallel.hpp"
+#include "ops/autotune.hpp"
+#include "ops/autotune_store.hpp"
 #include "ops/conv_algorithm.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/direct/depthwise.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/single_voxel.hpp"
+#include "ops/kernels/binary.hpp"
 #include "ops/onednn/conv.hpp"
 #include "ops/plan_stats.hpp"
 
@@ -42,6 +49,11 @@ struct Key {
     add_all(weight);
   }
   bool operator==(const Key&) const = default;
+  std::string str() const {
+    std::string out;
+    for (const std::int64_t value : values) out += std::to_string(value) + " ";
+    return out;
+  }
 };
 
 struct Hash {
@@ -166,27 +178,103 @@ void run_depthwise(const ConvProblem& p, ConvPass pass, const Tensor& x, const T
   }
 }
 
+void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, const Tensor& x,
+             const Tensor& weight, const Tensor& y, const Tensor& bias) {
+  ConvProblem p = problem;
+  Tensor input = x;
+  if (plan.algorithm == ConvAlgorithm::direct && direct::takes_gaps(p, pass))
+    p.x_gap = voxel_gap(x).value();
+  else if (pass != ConvPass::x)
+    input = in_channels_last(x);
+  switch (plan.algorithm) {
+    case ConvAlgorithm::onednn: return plan.primitive->run(input, weight, y, bias, plan.weights);
+    case ConvAlgorithm::direct: return run_direct(p, pass, input, weight, y, bias, plan.weights);
+    case ConvAlgorithm::few_channels: return direct::conv_transpose_few(p, y, weight, bias, input);
+    case ConvAlgorithm::single_voxel: return direct::run_single_voxel(p, pass, input, weight, y, bias);
+    case ConvAlgorithm::depthwise: return run_depthwise(p, pass, input, weight, y, bias);
+  }
+}
+
+// The fastest of the candidates on these operands. What is produced is written several times.
+std::shared_ptr<const ConvPlan> fastest_plan(const Key& key, const ConvProblem& problem, ConvPass pass,
+                                             const Tensor& x, const Tensor& weight, const Tensor& y,
+                                             const Tensor& bias) {
+  const auto plan_for = [&](ConvAlgorithm algorithm) {
+    return std::make_shared<const ConvPlan>(problem, pass, weight.dtype(), weight.strides(), bias.defined(),
+                                            algorithm);
+  };
+  const std::string name = key.str();
+  const std::vector<ConvAlgorithm> candidates = ConvPlan::candidates(problem, pass, weight.strides());
+  // A file may say anything.
+  if (const auto known = remembered_choice(name); known && std::ranges::count(candidates, *known))
+    if (auto plan = plan_for(*known); plan->algorithm == *known) return plan;
+  constexpr int kRuns = 4;
+  std::shared_ptr<const ConvPlan> best;
+  double best_seconds = 0;
+  for (const ConvAlgorithm candidate : candidates) {
+    const auto plan = plan_for(candidate);
+    if (plan->algorithm != candidate) continue;
+    double seconds = std::numeric_limits<double>::infinity();
+    for (int run = 0; run < kRuns; ++run) {
+      const auto start = std::chrono::steady_clock::now();
+      execute(*plan, problem, pass, x, weight, y, bias);
+      seconds =
+          std::min(seconds, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      if (best && seconds > 4 * best_seconds) break;
+    }
+    if (!best || seconds < best_seconds) best = plan, best_seconds = seconds;
+  }
+  remember_choice(name, best->algorithm);
+  return best;
+}
+
 }  // namespace
 
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias) {
   const Strides& strides = weight.strides();
-  const Plan plan = cache().find_or_make(Key(problem, pass, weight.dtype(), strides, bias.defined()), [&] {
-    auto fresh = std::make_shared<const ConvPlan>(problem, pass, weight.dtype(), strides, bias.defined());
+  const Key key(problem, pass, weight.dtype(), strides, bias.defined());
+  const Plan plan = cache().find_or_make(key, [&] {
+    const auto fresh =
+        autotune() ? fastest_plan(key, problem, pass, x, weight, y, bias)
+                   : std::make_shared<const ConvPlan>(problem, pass, weight.dtype(), strides, bias.defined());
     log_plan(problem, pass, *fresh);
     return fresh;
   });
-  cache().count_run(plan, pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight());
-  switch (plan->algorithm) {
-    case ConvAlgorithm::onednn: return plan->primitive->run(x, weight, y, bias, plan->weights);
-    case ConvAlgorithm::direct: return run_direct(problem, pass, x, weight, y, bias, plan->weights);
-    case ConvAlgorithm::few_channels: return direct::conv_transpose_few(problem, y, weight, bias, x);
-    case ConvAlgorithm::single_voxel: return direct::run_single_voxel(problem, pass, x, weight, y, bias);
-    case ConvAlgorithm::depthwise: return run_depthwise(problem, pass, x, weight, y, bias);
-  }
+  const bool unpacks = pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight();
+  cache().count_run(plan, unpacks);
+  const std::int64_t packed_before = weights_packed();
+  execute(*plan, problem, pass, x, weight, y, bias);
+  if (autograd::OpSink* sink = autograd::detail::op_sink) [[unlikely]]
+    sink->kernel({plan->implementation, 2 * problem.work(),
+                  static_cast<double>(x.nbytes() + weight.nbytes() + y.nbytes()),
+                  unpacks || weights_packed() != packed_before});
 }
 
-void count_activation_reorder() { cache().count_activation_reorder(); }
+Tensor in_channels_last(const Tensor& tensor) {
+  if (tensor.is_channels_last()) return tensor;
+  cache().count_activation_reorder();
+  if (autograd::OpSink* sink = autograd::detail::op_sink) [[unlikely]]
+    sink->activation_reorder(tensor.nbytes());
+  const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
+  kernels::copy(out, tensor);
+  return out;
+}
+
+std::optional<std::int64_t> voxel_gap(const Tensor& tensor) {
+  const Shape &shape = tensor.shape(), &strides = tensor.strides();
+  const std::int64_t channels = shape[1];
+  if (channels > 1 && strides[1] != 1) return std::nullopt;
+  std::int64_t step = 0, voxels = 1;  // the innermost axis with more than one voxel tells the step
+  for (const std::size_t axis : {4, 3, 2, 0}) {
+    if (shape[axis] > 1) {
+      if (step == 0) step = strides[axis] / voxels;
+      if (step < channels || strides[axis] != step * voxels) return std::nullopt;
+    }
+    voxels *= shape[axis];
+  }
+  return step == 0 ? 0 : step - channels;
+}
 
 }  // namespace lucid::ops
 

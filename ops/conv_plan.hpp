@@ -1,17 +1,24 @@
 #pragma once
 // The bounded cache of convolution plans, and running them.
 
+#include <optional>
+
 #include "ops/conv_problem.hpp"
 
 namespace lucid::ops {
 
 /// Writes the operand that `pass` produces, from the other two. float32 or float64, rank 5, nothing empty; x
-/// and y channels-last; a produced weight contiguous; bias (rank 1, contiguous, undefined for none) is added
-/// to a produced x or y. Plans are made once for each shape and kept.
+/// and y channels-last, an x that is read perhaps with gaps between its voxels (voxel_gap()); a produced
+/// weight contiguous; bias (rank 1, contiguous, undefined for none) is added to a produced x or y. Plans are
+/// made once for each shape and kept.
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias = {});
 
-/// Counts a copy of an activation to channels-last.
-void count_activation_reorder();
+/// The tensor, or its copy in channels-last order, which is counted.
+Tensor in_channels_last(const Tensor& tensor);
+
+/// Elements between the voxels of (N, C, D, H, W) where all channels of a voxel lie together and the voxels
+/// follow in order: 0 in channels-last, what was cut off in a slice of channels. Nothing in any other order.
+std::optional<std::int64_t> voxel_gap(const Tensor& tensor);
 
 }  // namespace lucid::ops

@@ -8,12 +8,14 @@ namespace lucid::ops {
 /// Which operand of form(x, w, y) is produced from the other two.
 enum class ConvPass : std::uint8_t { x, w, y };
 
-/// Channels per group and sizes. x and y lie channels-last without gaps.
+/// Channels per group and sizes. x and y lie channels-last, y without gaps.
 struct ConvProblem {
   ConvGeometry geometry;
   std::int64_t batch = 0;
   std::int64_t x_channels = 0, y_channels = 0;  ///< in one group
+  std::int64_t x_gap = 0;  ///< elements between the voxels of x: a slice of channels has some
   std::int64_t x_row() const { return x_channels * geometry.groups; }
+  std::int64_t x_step() const { return x_row() + x_gap; }  ///< from one voxel of x to the next
   std::int64_t y_row() const { return y_channels * geometry.groups; }
   std::int64_t taps() const { return geometry.kernel[0] * geometry.kernel[1] * geometry.kernel[2]; }
   bool is_depthwise() const { return geometry.groups > 1 && x_channels == 1 && y_channels == 1; }

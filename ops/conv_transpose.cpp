@@ -41,6 +41,7 @@ Tensors conv_transpose_backward(const Backward<RecordedTranspose<N>>& b) {
 template <std::size_t N>
 Tensor conv_transpose(std::string_view op, const Tensor& input, const Tensor& weight, const Tensor& bias,
                       const ConvTransposeOptions<N>& options) {
+  const autograd::OpTimer timer(op);
   const ops::ConvGeometry geometry = ops::conv_transpose_geometry(op, input, weight, bias, options);
   Tensor out = ops::conv_form_x(geometry, input, weight, bias);
   // Each gradient needs the other operand only.

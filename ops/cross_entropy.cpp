@@ -50,6 +50,7 @@ Tensors nll_loss_backward(const Backward<NllLossOptions>& b) {
 }  // namespace
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntropyOptions& options) {
+  const autograd::OpTimer timer("cross_entropy");
   const kernels::ClassTargets targets = ops::class_targets("cross_entropy", input, target, options.weight,
                                                            options.ignore_index, options.label_smoothing);
   const Tensor losses = options.reduction == Reduction::none ? ops::empty_losses(targets, input) : Tensor();
@@ -63,6 +64,7 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntro
 }
 
 Tensor nll_loss(const Tensor& input, const Tensor& target, const NllLossOptions& options) {
+  const autograd::OpTimer timer("nll_loss");
   const kernels::ClassTargets targets =
       ops::class_targets("nll_loss", input, target, options.weight, options.ignore_index, 0);
   const Tensor losses = options.reduction == Reduction::none ? ops::empty_losses(targets, input) : Tensor();

@@ -60,6 +60,7 @@ void cumsum_along(const Tensor& result, const Tensor& input, std::size_t axis, b
 }  // namespace
 
 Tensor cumsum(const Tensor& given, std::int64_t dim, std::optional<DType> dtype, bool reverse) {
+  const autograd::OpTimer timer("cumsum");
   check(given.defined(), "cumsum", "the tensor is undefined");
   const std::size_t axis = normalize_axis("cumsum", dim, given.shape().size());
   const Tensor input = dtype ? given.to(*dtype) : given;

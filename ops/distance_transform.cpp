@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "autograd/observer.hpp"
+#include "autograd/op_timer.hpp"
 #include "ops/kernels/distance.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/options.hpp"
@@ -53,6 +54,7 @@ Tensor distances(const Tensor& input, const std::vector<double>& spacing) {
 }  // namespace
 
 Tensor distance_transform_edt(const Tensor& input, const DistanceTransformOptions& options) {
+  const autograd::OpTimer timer(kOp);
   check(input.defined(), kOp, "input is undefined");
   check(input.dim() >= 3, kOp, "input has shape ", input.shape(),
         "; (N, C, spatial...) is required, unsqueeze() the axes that are missing");

@@ -19,7 +19,7 @@ struct DivOptions {
 };
 LUCID_OPTIONS(DivOptions, rounding_mode)
 
-// saved: the divisor and the quotient; d(a/b)/db = -(a/b)/b
+// saved: the divisor and, where it wants a gradient, the quotient; d(a/b)/db = -(a/b)/b
 Tensors div_backward(const Backward<DivOptions>& b) {
   const Tensor scaled = b.grad() / b.saved[0];
   return {scaled, b.wants[1] ? -(scaled * b.saved[1]) : Tensor()};
@@ -82,8 +82,9 @@ Tensor rounded(const Tensor& input, const Tensor& other, bool floor) {
 }  // namespace
 
 Tensor div(const Tensor& input, const Tensor& other) {
-  const Operands types("div", input, other);
-  const DType dtype = is_floating(types.dtype) ? types.dtype : f32;
+  const autograd::OpTimer timer("div");
+  const DType common = kernels::operand_dtype("div", input, other);
+  const DType dtype = is_floating(common) ? common : f32;
   const Operands operands("div", input, other, dtype);
   const Tensor out = operands.empty(dtype);
   dispatch_floating("div", dtype, [&](auto tag) {
@@ -92,10 +93,13 @@ Tensor div(const Tensor& input, const Tensor& other) {
     kernels::map<T, T, T>(out, operands.a, operands.b,
                           [](T a, T b) { return static_cast<T>(static_cast<C>(a) / static_cast<C>(b)); });
   });
-  return autograd::record("div", out, {input, other}, {other, out}, DivOptions{}, div_backward);
+  const Tensor none;
+  return autograd::record("div", out, {input, other}, {other, other.requires_grad() ? out : none},
+                          DivOptions{}, div_backward);
 }
 
 Tensor div(const Tensor& input, const Tensor& other, std::string_view rounding_mode) {
+  const autograd::OpTimer timer("div");
   check(rounding_mode == "trunc" || rounding_mode == "floor", "div", "rounding_mode is \"", rounding_mode,
         "\"; trunc or floor is required");
   const Tensor out = rounded(input, other, rounding_mode == "floor");

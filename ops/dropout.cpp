@@ -81,6 +81,7 @@ Tensors channels_backward(const Backward<DropoutOptions>& b) { return {b.grad() 
 }  // namespace
 
 Tensor dropout(const Tensor& input, double p, bool training, Generator* generator) {
+  const autograd::OpTimer timer("dropout");
   if (is_identity("dropout", input, p, training)) return input;
   const Tensor mask = keep_mask(input.shape(), p, generator);
   return record("dropout", scaled_where(mask, input, scale_of(p)), {input}, {mask},
@@ -92,6 +93,7 @@ namespace {
 // Drops all of the last `spatial` axes together.
 Tensor drop_channels(std::string_view op, const Tensor& input, std::size_t spatial, double p, bool training,
                      Generator* generator) {
+  const autograd::OpTimer timer(op);
   if (is_identity(op, input, p, training)) return input;
   Shape channels = input.shape();
   std::fill(channels.end() - spatial, channels.end(), 1);

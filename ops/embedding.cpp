@@ -53,6 +53,7 @@ Tensors embedding_backward(const Backward<EmbeddingOptions>& b) {
 
 Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<std::int64_t> padding_idx,
                  bool scale_grad_by_freq) {
+  const autograd::OpTimer timer("embedding");
   check(weight.defined() && weight.dim() == 2, "embedding", "weight has shape ",
         weight.defined() ? weight.shape() : Shape(), "; (classes, features) is required");
   const std::int64_t classes = weight.size(0);

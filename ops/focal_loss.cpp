@@ -131,6 +131,7 @@ Tensors focal_loss_backward(const Backward<FocalLossOptions>& b) {
 }  // namespace
 
 Tensor focal_loss(const Tensor& input, const Tensor& target, const FocalLossOptions& options) {
+  const autograd::OpTimer timer(kOp);
   check_options(input, target, options);
   const ClassTargets targets = ops::region_targets(kOp, input, target, options.ignore_index);
   const kernels::FocalTerms terms =

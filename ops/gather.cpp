@@ -53,6 +53,7 @@ bool is_scalar(const Tensor& tensor) { return tensor.defined() && tensor.dim() =
 }  // namespace
 
 Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index) {
+  const autograd::OpTimer timer("gather");
   if (is_scalar(input) && index.defined() && index.dim() <= 1)
     return reshape(gather(as_list(input), dim, as_list(index)), index.shape());
   const std::size_t axis = gathered_axis("gather", input, dim, index);
@@ -63,6 +64,7 @@ Tensor gather(const Tensor& input, std::int64_t dim, const Tensor& index) {
 }
 
 Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index, const Tensor& src) {
+  const autograd::OpTimer timer("scatter_add");
   if (is_scalar(input) && index.defined() && index.dim() <= 1)
     return reshape(scatter_add(as_list(input), dim, as_list(index), as_list(src)), {});
   const std::size_t axis = gathered_axis("scatter_add", input, dim, index);

@@ -158,6 +158,7 @@ Plan plan_index(const Tensor& input, const std::vector<TensorIndex>& indices) {
 }  // namespace
 
 Tensor index(const Tensor& input, const std::vector<TensorIndex>& indices) {
+  const autograd::OpTimer timer("getitem");
   check(input.defined(), "getitem", "the tensor is undefined");
   if (std::any_of(indices.begin(), indices.end(),
                   [](const TensorIndex& entry) { return entry.kind == TensorIndex::Kind::tensor; }))
@@ -176,6 +177,7 @@ Tensor index(const Tensor& input, const std::vector<TensorIndex>& indices) {
 namespace ops {
 
 Tensor scatter_region(const Tensor& grad, const Shape& sizes, const Region& region, const Strides& like) {
+  const autograd::OpTimer timer("slice_backward");
   Tensor out = kernels::empty_in_order(sizes, like, grad.dtype());
   if (grad.numel() < out.numel()) kernels::zero_bytes(out);
   kernels::copy(region.of(out), grad);

@@ -105,6 +105,7 @@ Tensors adjoint_backward(const Backward<GridNode>& b) {
 }
 
 Tensor sample(const Tensor& input, const Tensor& grid, const GridNode& node) {
+  const autograd::OpTimer timer(kOp);
   const Tensor out =
       kernels::from_volume(kernels::grid_sample(volume_of(input), places_of(grid), sampling_of(node)),
                            input.shape().size() - 2, input.shape().size());
@@ -112,6 +113,7 @@ Tensor sample(const Tensor& input, const Tensor& grid, const GridNode& node) {
 }
 
 Tensor adjoint(const Tensor& grad, const Tensor& grid, const GridNode& node) {
+  const autograd::OpTimer timer("grid_sample_adjoint");
   const std::size_t axes = grad.shape().size() - 2;
   Shape shape = node.input_shape;
   while (shape.size() < 5) shape.insert(2, 1);

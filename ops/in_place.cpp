@@ -2,6 +2,7 @@
 
 #include "autograd/grad_mode.hpp"
 #include "autograd/node.hpp"
+#include "autograd/op_timer.hpp"
 #include "ops/arithmetic.hpp"
 #include "ops/kernels/binary.hpp"
 
@@ -78,6 +79,7 @@ const Tensor& change(std::string_view op, const Tensor& target, const Tensor& ot
 }  // namespace
 
 const Tensor& Tensor::add_(const Tensor& other, double alpha) const {
+  const autograd::OpTimer timer("add_");
   const bool plain = defined() && other.defined() && dtype() == other.dtype() && shape() == other.shape();
   if (plain && is_floating(dtype()) && !ops::must_record_change("add_", *this, other)) {
     dispatch_floating("add_", dtype(), [&](auto tag) {

@@ -84,6 +84,7 @@ Tensors select_backward(const Backward<SelectOptions>& b) {
 
 Tensor ops::sum_selected(const Tensor& source, std::int64_t dim, const Tensor& index, std::int64_t size) {
   const char* op = "index_select_backward";
+  const autograd::OpTimer timer(op);
   const std::size_t axis = picked_axis(op, source, dim, index);
   check(size >= 0, op, "size ", size, " is negative");
   check(source.shape()[axis] == index.numel(), op, "a gradient of shape ", source.shape(), " does not have ",
@@ -93,6 +94,7 @@ Tensor ops::sum_selected(const Tensor& source, std::int64_t dim, const Tensor& i
 }
 
 Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index) {
+  const autograd::OpTimer timer("index_select");
   if (input.defined() && input.dim() == 0) {  // read as one element, of which one can be picked
     check(index.defined() && index.numel() == 1, "index_select", "index has shape ",
           index.defined() ? index.shape() : Shape(), "; one position is required for a tensor of rank 0");
@@ -106,6 +108,7 @@ Tensor index_select(const Tensor& input, std::int64_t dim, const Tensor& index) 
 
 Tensor index_add(const Tensor& input, std::int64_t dim, const Tensor& index, const Tensor& source,
                  double alpha) {
+  const autograd::OpTimer timer("index_add");
   if (input.defined() && input.dim() == 0 && source.defined() && source.numel() == index.numel())
     return reshape(index_add(reshape(input, {1}), dim, index, reshape(source, {-1}), alpha), {});
   const std::size_t axis = picked_axis("index_add", input, dim, index);

@@ -86,6 +86,7 @@ Tensor joined(std::string_view op, const Tensors& parts, std::size_t axis) {
 }  // namespace
 
 Tensor cat(const Tensors& tensors, std::int64_t dim) {
+  const autograd::OpTimer timer("cat");
   require_tensors("cat", tensors);
   bool passes_over = false;
   for (const Tensor& tensor : tensors) passes_over |= tensor.dim() != 1;
@@ -107,6 +108,7 @@ Tensor cat(const Tensors& tensors, std::int64_t dim) {
 }
 
 Tensor stack(const Tensors& tensors, std::int64_t dim) {
+  const autograd::OpTimer timer("stack");
   require_tensors("stack", tensors);
   Tensors parts;
   {

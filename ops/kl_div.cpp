@@ -62,6 +62,7 @@ Tensors kl_div_backward(const Backward<KlDivOptions>& b) {
 }  // namespace
 
 Tensor kl_div(const Tensor& input, const Tensor& target, const KlDivOptions& options) {
+  const autograd::OpTimer timer("kl_div");
   ops::require_same_shape("kl_div", input, target);
   Tensor out = ops::pair_loss(Divergence{options.log_target}, input, target, plain(options.reduction));
   if (options.reduction == KlReduction::batchmean) {

@@ -140,6 +140,7 @@ Tensors rms_norm_backward(const Backward<RmsNormOptions>& b) {
 
 Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight,
                   const Tensor& bias, double eps) {
+  const autograd::OpTimer timer("layer_norm");
   const RowNorm rows = rows_of("layer_norm", input, normalized_shape, true, eps);
   require_tail("layer_norm", "weight", weight, normalized_shape);
   require_tail("layer_norm", "bias", bias, normalized_shape);
@@ -150,6 +151,7 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
 
 Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight,
                 std::optional<double> eps) {
+  const autograd::OpTimer timer("rms_norm");
   const double used = eps.value_or(input.defined() ? eps_of(input.dtype()) : 0);
   const RowNorm rows = rows_of("rms_norm", input, normalized_shape, false, used);
   require_tail("rms_norm", "weight", weight, normalized_shape);

@@ -47,6 +47,7 @@ Tensors linear_backward(const Backward<NoOptions>& b) {
 }  // namespace
 
 Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, double beta, double alpha) {
+  const autograd::OpTimer timer("addmm");
   check(input.defined(), "addmm", "input is undefined");
   ops::require_matrices("addmm", mat1, mat2);
   check(mat1.dim() == 2 && mat2.dim() == 2, "addmm", "mat1 of shape ", mat1.shape(), " and mat2 of shape ",
@@ -63,6 +64,7 @@ Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, double
 }
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const autograd::OpTimer timer("linear");
   if (weight.defined() && weight.dim() == 1 &&
       (!bias.defined() || bias.numel() == 1))  // one feature, no axis
     return squeeze(linear(input, unsqueeze(weight, 0), bias.defined() ? reshape(bias, {1}) : bias), -1);
@@ -82,7 +84,10 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     const no_grad guard;
     kernels::matmul(ops::as_rows(out), ops::as_rows(input), flipped(weight), 1.0, bias.defined() ? 1.0 : 0.0);
   }
-  return record("linear", out, {input, weight, bias}, {input, weight}, NoOptions{}, linear_backward);
+  const Tensor none;  // each operand is kept for the other's gradient alone
+  return record("linear", out, {input, weight, bias},
+                {weight.requires_grad() ? input : none, input.requires_grad() ? weight : none}, NoOptions{},
+                linear_backward);
 }
 
 namespace ops {

@@ -65,6 +65,7 @@ Tensors logsumexp_backward(const Backward<LogsumexpOptions>& b) {
 }  // namespace
 
 Tensor logsumexp(const Tensor& input, const DimList& dim, bool keepdim) {
+  const autograd::OpTimer timer("logsumexp");
   const kernels::Axes axes = ops::reduced_axes("logsumexp", input, dim);
   Tensor out = kernels::empty_reduced(input, axes, input.dtype());
   dispatch_floating("logsumexp", input.dtype(), [&](auto tag) {

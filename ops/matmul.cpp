@@ -84,6 +84,7 @@ Tensors matmul_backward(const Backward<NoOptions>& b) {
 }  // namespace
 
 Tensor matmul(const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("matmul");
   require_matrices("matmul", input, other);
   check(input.dim() > 0 && other.dim() > 0, "matmul", "shapes ", input.shape(), " and ", other.shape(),
         " cannot be multiplied: both need rank 1 or more");
@@ -102,6 +103,7 @@ Tensor matmul(const Tensor& input, const Tensor& other) {
 namespace {
 
 Tensor product_of_rank(std::string_view op, const Tensor& input, const Tensor& other, std::int64_t rank) {
+  const autograd::OpTimer timer(op);
   require_matrices(op, input, other);
   check(input.dim() == rank && other.dim() == rank, op, "shapes ", input.shape(), " and ", other.shape(),
         "; both need rank ", rank, ", or use matmul");

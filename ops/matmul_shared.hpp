@@ -17,6 +17,7 @@ void require_inner(std::string_view op, const Tensor& a, const Tensor& b, std::i
 inline Tensor flipped(const Tensor& matrices) { return matrices.transpose(-2, -1); }
 /// All leading axes in one: (..., n) to (rows, n).
 inline Tensor as_rows(const Tensor& tensor) {
+  if (tensor.dim() == 2) return tensor;
   return tensor.dim() == 1 ? tensor.unsqueeze(0) : tensor.flatten(0, -2);
 }
 /// The gradient of the (k, m) matrix that each row of `rows` (..., k) was multiplied with: rows^T @ grad.

@@ -23,6 +23,7 @@ Tensors gather_backward(const Backward<SpatialNode>& b);
 // grad's elements added at the positions that the maxima were found at.
 Tensors scatter_backward(const Backward<SpatialNode>& b) {
   const SpatialNode& node = b.options;
+  const autograd::OpTimer timer(node.adjoint);
   if (!node.taps) return {zeros(node.input_shape, b.grad().dtype())};
   const auto volume = [&](const Tensor& tensor) {
     return kernels::as_volume(node.op, tensor, node.spatial_rank);
@@ -35,6 +36,7 @@ Tensors scatter_backward(const Backward<SpatialNode>& b) {
 
 Tensors gather_backward(const Backward<SpatialNode>& b) {
   const SpatialNode& node = b.options;
+  const autograd::OpTimer timer(node.adjoint);
   const auto volume = [&](const Tensor& tensor) {
     return kernels::as_volume(node.op, tensor, node.spatial_rank);
   };
@@ -48,6 +50,7 @@ Tensors gather_backward(const Backward<SpatialNode>& b) {
 template <class MakeTaps>
 std::pair<Tensor, Tensor> pool(SpatialNode node, const Tensor& input, const Tensor& volume,
                                const Shape& shape, bool indices, MakeTaps&& make_taps) {
+  const autograd::OpTimer timer(node.op);
   using kernels::Positions;
   check(is_floating(input.dtype()), node.op, "input has dtype ", input.dtype(),
         "; a floating type is required");

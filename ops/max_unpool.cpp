@@ -108,6 +108,7 @@ Tensors place_backward(const Backward<Node<N>>& b);
 // grad at the indices.
 template <std::size_t N>
 Tensors take_backward(const Backward<Node<N>>& b) {
+  const autograd::OpTimer timer(Names<N>::adjoint);
   const Tensor out = kernels::gather_positions(volume_of<N>(b.grad()), volume_of<N>(b.saved[0]));
   Node<N> back = b.options;
   back.input_shape = b.grad().shape();
@@ -127,6 +128,7 @@ Tensor place(const Tensor& input, const Tensor& indices, const Shape& result_sha
 
 template <std::size_t N>
 Tensors place_backward(const Backward<Node<N>>& b) {
+  const autograd::OpTimer timer(Names<N>::op);
   Node<N> back = b.options;
   back.input_shape = b.grad().shape();
   return {autograd::record(Names<N>::op, place<N>(b.grad(), b.saved[0], b.options.input_shape), {b.grad()},
@@ -136,6 +138,7 @@ Tensors place_backward(const Backward<Node<N>>& b) {
 template <std::size_t N>
 Tensor max_unpool(const Tensor& input, const Tensor& indices, const MaxUnpoolOptions<N>& options) {
   constexpr std::string_view op = Names<N>::op;
+  const autograd::OpTimer timer(op);
   const Tensor volume = volume_of<N>(input);
   check(is_floating(input.dtype()), op, "input has dtype ", input.dtype(), "; a floating type is required");
   check(indices.defined() && indices.dtype() == i64, op, "indices ",

@@ -147,8 +147,7 @@ Normalized forward(const Tensor& input, const Grouping& grouping, const Running&
 template <class Options>
 Tensor recorded(std::string_view op, const Normalized& normalized, autograd::TensorList inputs,
                 const Options& options, autograd::Rule<Options> rule) {
-  autograd::record_all(op, std::span(&normalized.result, 1), std::span(inputs.begin(), inputs.size()),
-                       normalized.saved, options, rule);
+  autograd::record_all(op, std::span(&normalized.result, 1), inputs, normalized.saved, options, rule);
   return normalized.result;
 }
 
@@ -157,6 +156,7 @@ Tensor recorded(std::string_view op, const Normalized& normalized, autograd::Ten
 Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
                   const Tensor& weight, const Tensor& bias, const BatchNormOptions& options) {
   constexpr std::string_view op = "batch_norm";
+  const autograd::OpTimer timer(op);
   // PyTorch takes an empty vector too: there is nothing to do, and no channel to name.
   if (input.defined() && input.dim() == 1 && input.numel() == 0) return input.clone();
   require_arguments(op, input, weight, bias);
@@ -178,6 +178,7 @@ Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor&
 Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
                      const Tensor& weight, const Tensor& bias, const InstanceNormOptions& options) {
   constexpr std::string_view op = "instance_norm";
+  const autograd::OpTimer timer(op);
   require_arguments(op, input, weight, bias);
   const Running running{running_mean, running_var};
   require_running(op, running, input, !options.use_input_stats);
@@ -193,6 +194,7 @@ Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tens
 Tensor group_norm(const Tensor& input, std::int64_t num_groups, const Tensor& weight, const Tensor& bias,
                   double eps) {
   constexpr std::string_view op = "group_norm";
+  const autograd::OpTimer timer(op);
   require_arguments(op, input, weight, bias);
   check(num_groups >= 1 && input.shape()[1] % num_groups == 0, op, "num_groups is ", num_groups, ", input ",
         input.shape(), " has ", input.shape()[1],

@@ -71,6 +71,7 @@ Tensors overlap_sums_backward(const Backward<OverlapSumsOptions>& b) {
 
 Tensor recorded_sums(std::string_view op, const Tensor& input, const Tensor& target,
                      const OverlapSumsOptions& options) {
+  const autograd::OpTimer timer(kOp);
   const ClassTargets targets = ops::region_targets(op, input, target, options.ignore_index);
   const std::vector<kernels::DiceSums> sums = kernels::dice_sums(targets, input, terms_of(options));
   std::vector<double> values(3 * sums.size());

@@ -146,6 +146,7 @@ Tensors pad_backward(const Backward<PadOptions>& b) {
 }  // namespace
 
 Tensor pad(const Tensor& input, const std::vector<std::int64_t>& pad, PadMode mode, double value) {
+  const autograd::OpTimer timer("pad");
   check(input.defined(), "pad", "the tensor is undefined");
   check(mode == PadMode::constant || value == 0.0, "pad", "value ", value,
         " has a meaning in constant mode only");

@@ -121,6 +121,7 @@ Tensor integer_pow(const Tensor& input, std::int64_t exponent) {
 }  // namespace
 
 Tensor pow(const Tensor& input, const Scalar& exponent) {
+  const autograd::OpTimer timer("pow");
   check(input.defined(), "pow", "the tensor is undefined");
   if (!is_floating(input.dtype()) && !exponent.is_floating())
     return integer_pow(input, exponent.to<std::int64_t>());
@@ -138,6 +139,7 @@ Tensor pow(const Tensor& input, const Scalar& exponent) {
 }
 
 Tensor pow(const Tensor& input, const Tensor& exponent) {
+  const autograd::OpTimer timer("pow");
   const kernels::Operands operands("pow", input, exponent);
   const Tensor out = operands.empty(operands.dtype);
   dispatch_numeric("pow", operands.dtype, [&](auto tag) {

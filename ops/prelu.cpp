@@ -40,7 +40,8 @@ Tensors prelu_backward(const Backward<NoOptions>& b) {
     if (autograd::is_recording()) {
       out[0] = where(x > 0.0, grad, grad * weight.reshape(shape));
     } else {
-      const kernels::Operands operands("prelu", x, along_channels(x, weight), x.dtype());
+      const Tensor slopes = along_channels(x, weight);
+      const kernels::Operands operands("prelu", x, slopes, x.dtype());
       out[0] = empty_like(x);
       dispatch_floating("prelu", x.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
@@ -58,6 +59,7 @@ Tensors prelu_backward(const Backward<NoOptions>& b) {
 }  // namespace
 
 Tensor prelu(const Tensor& input, const Tensor& weight) {
+  const autograd::OpTimer timer("prelu");
   check(input.defined(), "prelu", "the tensor is undefined");
   check(weight.defined(), "prelu", "the weight is undefined");
   const std::int64_t channels = input.dim() > 1 ? input.size(1) : 1;

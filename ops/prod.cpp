@@ -72,6 +72,7 @@ Tensors prod_backward(const Backward<ProdOptions>& b) {
 }  // namespace
 
 Tensor prod(const Tensor& given, std::optional<std::int64_t> dim, bool keepdim, std::optional<DType> dtype) {
+  const autograd::OpTimer timer("prod");
   const DimList dims = dim ? DimList{*dim} : DimList{};
   const kernels::Axes axes = ops::reduced_axes("prod", given, dims);
   const Tensor input = dtype ? given.to(*dtype) : given;

@@ -90,6 +90,7 @@ Tensors repeat_backward(const Backward<RepeatOptions>& b) {
 }  // namespace
 
 Tensor flip(const Tensor& input, const Shape& dims) {
+  const autograd::OpTimer timer("flip");
   check(input.defined(), "flip", "the tensor is undefined");
   Strides strides = input.strides();
   std::int64_t offset = input.offset();
@@ -104,6 +105,7 @@ Tensor flip(const Tensor& input, const Shape& dims) {
 }
 
 Tensor roll(const Tensor& input, const Shape& shifts, const Shape& dims) {
+  const autograd::OpTimer timer("roll");
   check(input.defined(), "roll", "the tensor is undefined");
   check(!shifts.empty() && (dims.empty() ? shifts.size() == 1 : shifts.size() == dims.size()), "roll",
         "shifts ", shifts, " and dims ", dims, " do not pair");
@@ -125,6 +127,7 @@ Tensor roll(const Tensor& input, const Shape& shifts, const Shape& dims) {
 }
 
 Tensor repeat(const Tensor& input, const Shape& repeats) {
+  const autograd::OpTimer timer("repeat");
   check(input.defined(), "repeat", "the tensor is undefined");
   check(repeats.size() >= input.shape().size(), "repeat", "repeats ", repeats,
         " have fewer axes than the input, ", input.shape());

@@ -109,6 +109,7 @@ Tensors loss_backward(const Backward<Options>& b) {
 
 template <class L, class Options>
 Tensor loss_of(const Tensor& input, const Tensor& target, const Options& options) {
+  const autograd::OpTimer timer(L::kName);
   ops::require_same_shape(L::kName, input, target);
   const Tensor out = ops::pair_loss(L(options), input, target, options.reduction);
   return autograd::record(L::kName, out, {input, target}, {input, target}, options,

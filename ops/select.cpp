@@ -83,6 +83,7 @@ Tensors minimum_backward(const Backward<NoOptions>& b) { return extremum_backwar
 }  // namespace
 
 Tensor where(const Tensor& condition, const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("where");
   require_bool("where", "condition", condition);
   const Operands operands("where", input, other);
   const Shape shape = broadcast_shapes("where", condition.shape(), operands.shape);
@@ -102,6 +103,7 @@ Tensor where(const Tensor& condition, const Scalar& input, const Tensor& other) 
 }
 
 Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value) {
+  const autograd::OpTimer timer("masked_fill");
   check(input.defined(), "masked_fill", "the tensor is undefined");
   require_bool("masked_fill", "mask", mask);
   check(is_floating(input.dtype()) || !value.is_floating(), "masked_fill", "value ", value.to<double>(),
@@ -130,11 +132,13 @@ Tensor masked_fill(const Tensor& input, const Tensor& mask, const Tensor& value)
 
 // x != x holds for NaN alone.
 Tensor maximum(const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("maximum");
   Tensor out = extremum("maximum", input, other, [](auto a, auto b) { return (a > b) | (a != a); });
   return record("maximum", out, {input, other}, {input, other}, NoOptions{}, maximum_backward);
 }
 
 Tensor minimum(const Tensor& input, const Tensor& other) {
+  const autograd::OpTimer timer("minimum");
   Tensor out = extremum("minimum", input, other, [](auto a, auto b) { return (a < b) | (a != a); });
   return record("minimum", out, {input, other}, {input, other}, NoOptions{}, minimum_backward);
 }

@@ -105,6 +105,7 @@ constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
 }  // namespace
 
 Tensor slice(const Tensor& input, std::int64_t dim, std::int64_t start, std::int64_t end, std::int64_t step) {
+  const autograd::OpTimer timer("slice");
   const std::size_t axis = axis_of("slice", input, dim);
   Region region = Region::all(input.shape());
   region.slice("slice", axis, start, end, step);
@@ -114,6 +115,7 @@ Tensor slice(const Tensor& input, std::int64_t dim, std::int64_t start, std::int
 }
 
 Tensor narrow(const Tensor& input, std::int64_t dim, std::int64_t start, std::int64_t length) {
+  const autograd::OpTimer timer("narrow");
   const std::size_t axis = axis_of("narrow", input, dim);
   const std::int64_t size = input.shape()[axis];
   const std::int64_t first = start < 0 ? start + size : start;
@@ -134,6 +136,7 @@ Tensor narrow(const Tensor& input, std::int64_t dim, const Tensor& start, std::i
 }
 
 Tensor select(const Tensor& input, std::int64_t dim, std::int64_t index) {
+  const autograd::OpTimer timer("select");
   const std::size_t axis = axis_of("select", input, dim);
   Region region = Region::all(input.shape());
   region.starts[axis] = ops::wrap_index("select", index, axis, input.shape()[axis]);

@@ -42,6 +42,7 @@ Tensors log_softmax_backward(const Backward<SoftmaxOptions>& b) {
 
 Tensor normalized(std::string_view op, const Tensor& given, std::int64_t dim, std::optional<DType> dtype,
                   bool logarithm, autograd::Rule<SoftmaxOptions> rule) {
+  const autograd::OpTimer timer(op);
   check(given.defined(), op, "the tensor is undefined");
   const std::size_t axis = normalize_axis(op, dim, given.shape().size());
   const Tensor input = dtype ? given.to(*dtype) : given;

@@ -24,6 +24,7 @@ Shape result_shape(const Tensor& input, std::size_t spatial_rank, const Shape& o
 }
 
 Tensor resample(const Tensor& input, const Shape& out_shape, SpatialNode node) {
+  const autograd::OpTimer timer(node.op);
   Tensor out;
   if (node.taps) {
     const Tensor volume = kernels::as_volume(node.op, input, node.spatial_rank);

@@ -100,6 +100,7 @@ std::vector<std::int64_t> even_sizes(std::int64_t total, std::int64_t size) {
 }  // namespace
 
 Tensors split(const Tensor& input, std::int64_t split_size, std::int64_t dim) {
+  const autograd::OpTimer timer("split");
   const std::size_t axis = split_axis("split", input, dim);
   check(split_size > 0 || (split_size == 0 && input.shape()[axis] == 0), "split", "split_size ", split_size,
         " is not positive, and axis ", axis, " has size ", input.shape()[axis]);
@@ -112,6 +113,7 @@ Tensors split(const Tensor& input, std::int64_t split_size, std::int64_t dim) {
 }
 
 Tensors split(const Tensor& input, const std::vector<std::int64_t>& split_sizes, std::int64_t dim) {
+  const autograd::OpTimer timer("split");
   const std::size_t axis = split_axis("split", input, dim);
   check(!split_sizes.empty(), "split", "no sizes given");
   std::int64_t total = 0;
@@ -129,6 +131,7 @@ Tensors split(const Tensor& input, const std::vector<std::int64_t>& split_sizes,
 }
 
 Tensors chunk(const Tensor& input, std::int64_t chunks, std::int64_t dim) {
+  const autograd::OpTimer timer("chunk");
   const std::size_t axis = split_axis("chunk", input, dim);
   check(chunks > 0, "chunk", "chunks ", chunks, " is not positive");
   const std::int64_t total = input.shape()[axis];

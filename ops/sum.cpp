@@ -42,23 +42,26 @@ Tensors mean_backward(const Backward<SumOptions>& b) {
 Tensors sum_to_backward(const Backward<SumToOptions>& b) { return {b.grad().expand(b.options.input_shape)}; }
 
 Tensor reduced_sum(const Tensor& input, const kernels::Axes& axes, bool keepdim, double scale) {
-  const Tensor out = kernels::empty_reduced(input, axes, is_floating(input.dtype()) ? input.dtype() : i64);
+  Tensor out = kernels::empty_reduced(input, axes, is_floating(input.dtype()) ? input.dtype() : i64);
   kernels::sum(out, input, axes, scale);
-  return keepdim ? out : kernels::drop_axes(out, axes);
+  return keepdim ? out : kernels::drop_axes(std::move(out), axes);
 }
 
 }  // namespace
 
 Tensor sum(const Tensor& given, const DimList& dim, bool keepdim, std::optional<DType> dtype) {
+  const autograd::OpTimer timer("sum");
   const kernels::Axes axes = ops::reduced_axes("sum", given, dim);
-  const Tensor input = dtype ? given.to(*dtype) : given;
+  const Tensor converted = dtype ? given.to(*dtype) : Tensor();
+  const Tensor& input = dtype ? converted : given;
   Tensor out = reduced_sum(input, axes, keepdim, 1.0);
   if (dtype && out.dtype() != *dtype) out = out.to(*dtype);
-  return autograd::record("sum", out, {input}, {}, SumOptions{{dim}, keepdim, dtype, input.shape()},
-                          sum_backward);
+  return autograd::record("sum", std::move(out), {input}, {},
+                          SumOptions{{dim}, keepdim, dtype, input.shape()}, sum_backward);
 }
 
 Tensor mean(const Tensor& given, const DimList& dim, bool keepdim, std::optional<DType> dtype) {
+  const autograd::OpTimer timer("mean");
   const kernels::Axes axes = ops::reduced_axes("mean", given, dim);
   const Tensor input = dtype ? given.to(*dtype) : given;
   check(is_floating(input.dtype()), "mean", "dtype ", input.dtype(),
@@ -72,6 +75,7 @@ Tensor mean(const Tensor& given, const DimList& dim, bool keepdim, std::optional
 }
 
 Tensor sum_to(const Tensor& input, const Shape& shape) {
+  const autograd::OpTimer timer("sum_to");
   check(input.defined(), "sum_to", "the tensor is undefined");
   if (input.shape() == shape) return input;
   const bool fits = shape.size() <= input.shape().size() &&

@@ -84,6 +84,7 @@ Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool
 }  // namespace
 
 std::pair<Tensor, Tensor> topk(const Tensor& given, std::int64_t k, std::int64_t dim, bool largest, bool) {
+  const autograd::OpTimer timer("topk");
   check(given.defined(), "topk", "the tensor is undefined");
   const std::size_t axis = normalize_axis("topk", dim, given.shape().size());
   const Tensor input = given.dim() == 0 ? given.unsqueeze(0) : given;
@@ -103,6 +104,7 @@ std::pair<Tensor, Tensor> topk(const Tensor& given, std::int64_t k, std::int64_t
 }
 
 Tensor one_hot(const Tensor& input, std::int64_t num_classes) {
+  const autograd::OpTimer timer("one_hot");
   const Tensor classes = ops::as_positions("one_hot", "input", input).contiguous();
   const auto* from = classes.data<std::int64_t>();
   std::int64_t highest = -1;

@@ -67,6 +67,7 @@ void square_root(const Tensor& values) {
 }
 
 Tensor deviation(std::string_view op, const Tensor& input, const VarOptions& options, bool root) {
+  const autograd::OpTimer timer(op);
   const kernels::Axes axes = ops::reduced_axes(op, input, options.dim.dims);
   check(is_floating(input.dtype()), op, "dtype ", input.dtype(),
         " is not floating; convert first, for example with .to(lucid::f32)");

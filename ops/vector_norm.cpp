@@ -140,6 +140,7 @@ Tensors norm_backward(const Backward<NormOptions>& b) {
 }  // namespace
 
 Tensor norm(const Tensor& input, double p, const DimList& dim, bool keepdim) {
+  const autograd::OpTimer timer("norm");
   check(!std::isnan(p), "norm", "p is NaN; a number is required");
   const kernels::Axes axes =
       p < 0 || std::isinf(p) ? ops::nonempty_axes("norm", input, dim) : ops::reduced_axes("norm", input, dim);

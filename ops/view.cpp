@@ -111,6 +111,7 @@ std::int64_t stride_before(const Tensor& input, std::size_t axis) {
 }  // namespace
 
 Tensor reshape(const Tensor& input, const Shape& shape) {
+  const autograd::OpTimer timer("reshape");
   check(input.defined(), "reshape", "the tensor is undefined");
   const Shape resolved = resolve_shape("reshape", input, shape);
   return record("reshape", reshaped(input, resolved), {input}, {}, ReshapeOptions{shape, input.shape()},
@@ -118,6 +119,7 @@ Tensor reshape(const Tensor& input, const Shape& shape) {
 }
 
 Tensor flatten(const Tensor& input, std::int64_t start_dim, std::int64_t end_dim) {
+  const autograd::OpTimer timer("flatten");
   check(input.defined(), "flatten", "the tensor is undefined");
   const std::size_t first = normalize_axis("flatten", start_dim, input.shape().size());
   const std::size_t last = normalize_axis("flatten", end_dim, input.shape().size());
@@ -136,6 +138,7 @@ Tensor flatten(const Tensor& input, std::int64_t start_dim, std::int64_t end_dim
 }
 
 Tensor squeeze(const Tensor& input) {
+  const autograd::OpTimer timer("squeeze");
   check(input.defined(), "squeeze", "the tensor is undefined");
   Shape shape, strides;
   for (std::size_t i = 0; i < input.shape().size(); ++i) {
@@ -148,6 +151,7 @@ Tensor squeeze(const Tensor& input) {
 }
 
 Tensor squeeze(const Tensor& input, std::int64_t dim) {
+  const autograd::OpTimer timer("squeeze");
   check(input.defined(), "squeeze", "the tensor is undefined");
   const std::size_t axis = normalize_axis("squeeze", dim, input.shape().size());
   Shape shape = input.shape(), strides = input.strides();
@@ -160,6 +164,7 @@ Tensor squeeze(const Tensor& input, std::int64_t dim) {
 }
 
 Tensor unsqueeze(const Tensor& input, std::int64_t dim) {
+  const autograd::OpTimer timer("unsqueeze");
   check(input.defined(), "unsqueeze", "the tensor is undefined");
   const std::size_t axis = normalize_axis("unsqueeze", dim, input.shape().size() + 1);
   Shape shape = input.shape(), strides = input.strides();

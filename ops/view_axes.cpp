@@ -46,6 +46,7 @@ Tensors expand_backward(const Backward<ExpandOptions>& b) { return {b.grad()}; }
 }  // namespace
 
 Tensor permute(const Tensor& input, std::span<const std::int64_t> dims) {
+  const autograd::OpTimer timer("permute");
   check(input.defined(), "permute", "the tensor is undefined");
   const Shape given(dims);
   const std::size_t rank = input.shape().size();
@@ -63,6 +64,7 @@ Tensor permute(const Tensor& input, std::span<const std::int64_t> dims) {
 }
 
 Tensor transpose(const Tensor& input, std::int64_t dim0, std::int64_t dim1) {
+  const autograd::OpTimer timer("transpose");
   check(input.defined(), "transpose", "the tensor is undefined");
   const std::size_t first = normalize_axis("transpose", dim0, input.shape().size());
   const std::size_t second = normalize_axis("transpose", dim1, input.shape().size());
@@ -74,6 +76,7 @@ Tensor transpose(const Tensor& input, std::int64_t dim0, std::int64_t dim1) {
 }
 
 Tensor expand(const Tensor& input, const Shape& sizes) {
+  const autograd::OpTimer timer("expand");
   check(input.defined(), "expand", "the tensor is undefined");
   check(sizes.size() >= input.shape().size(), "expand", "sizes ", sizes, " have fewer axes than the input, ",
         input.shape());

@@ -1,5 +1,6 @@
 #include "nn/models/unet3d.hpp"
 
+#include "autograd/checkpoint.hpp"
 #include "ops/activation.hpp"
 #include "ops/interpolate.hpp"
 #include "ops/join.hpp"
@@ -120,13 +121,16 @@ Tensor UNet3d::operator()(const Tensor& input) const {
 
   Tensors skips;
   for (std::size_t level = 0; level < encoder.size(); ++level) {
-    x = encoder[level](x);
+    x = options.checkpoint ? autograd::checkpoint(encoder[level], x) : encoder[level](x);
     if (level + 1 == encoder.size()) break;
     skips.push_back(x);
     const Dims3& stride = options.strides[level];
     x = max_pool3d(x, {.kernel_size = stride, .stride = stride});
   }
-  for (std::size_t level = decoder.size(); level-- > 0;) x = decoder[level](x, skips[level]);
+  for (std::size_t level = decoder.size(); level-- > 0;) {
+    const Tensor& skip = skips[level];
+    x = options.checkpoint ? autograd::checkpoint(decoder[level], x, skip) : decoder[level](x, skip);
+  }
   Tensor y = head(x);
   for (std::size_t i = 0; i < 3; ++i)
     if (missing[i]) y = y.narrow(2 + static_cast<std::int64_t>(i), 0, input.shape()[2 + i]);

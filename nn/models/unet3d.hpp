@@ -32,6 +32,10 @@ struct UNet3dOptions {
   /// What to do with a size that the strides don't divide: pad with zeros behind and crop the result, or
   /// throw Error naming the sizes that would work.
   OddSizes odd_sizes = OddSizes::pad;
+  /// Keep the blocks' inputs only and compute the blocks again in the backward pass (autograd::checkpoint):
+  /// less memory, a forward pass more of time. With batch norm the running values are then updated twice a
+  /// step.
+  bool checkpoint = false;
 };
 
 /// Two 3x3x3 convolutions without bias (with one when there is no norm), each with norm and activation.

@@ -79,13 +79,13 @@ void Optimizer::step() {
       const Tensor grad = param.grad();
       if (!grad.defined()) continue;
       // What is updated must be dense; a parameter that is not goes through a copy.
-      const Tensor target =
-          param.is_dense() ? param.detach() : laid_out_like(param, empty_like(param), param.dtype());
+      const bool dense = param.is_dense();
+      const Tensor target = dense ? param : laid_out_like(param, empty_like(param), param.dtype());
       for (Tensor& slot : state.slots)
         if (slot.defined()) slot = laid_out_like(slot, target, state_dtype(param));
       update(g, target, laid_out_like(grad, target, param.dtype()), state);
       ++state.step;
-      if (!param.is_dense()) param.copy_(target);
+      if (!dense) param.copy_(target);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
+#include "ops/direct/patches.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/direct/weight_share.hpp"
 
@@ -176,18 +177,24 @@ void weight_grad_by_taps(const ConvProblem& p, const T* x, const T* y, T* w, con
   });
 }
 
+bool is_summed_by_lines(const ConvProblem& p) { return sums_of(p) <= kShareElements; }
+
 template <class T>
 void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Tensor& out) {
   const T* x = input.data<T>();
   const T* y = grad.data<T>();
   T* w = out.mutable_data<T>();
-  if (sums_of(p) <= kShareElements)
+  if (is_summed_by_lines(p))
     weight_grad_by_lines(p, x, y, w, out.strides());
   else
     weight_grad_by_taps(p, x, y, w, out.strides());
 }
 
 }  // namespace
+
+bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {
+  return pass == ops::ConvPass::w ? is_summed_by_lines(p) : pass == ops::ConvPass::y && has_patches(p);
+}
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);

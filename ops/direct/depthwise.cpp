@@ -1,5 +1,6 @@
 #include "ops/direct/depthwise.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -38,6 +39,88 @@ class AxisTaps {
   std::vector<std::size_t> ends_;
 };
 
+// Positions first, first + step, ... of a result's row with the same taps, whose sources lie `source_step`
+// apart.
+struct Run {
+  std::int64_t first, count, step, source_step;
+};
+
+// The row's positions, `period` apart, in runs.
+std::vector<Run> runs_of(const AxisTaps& taps, std::int64_t period) {
+  // Whether position b has a's taps, all of them `source_step` behind.
+  const auto follows = [&](std::int64_t a, std::int64_t b, std::int64_t source_step) {
+    return std::equal(
+        taps.begin(a), taps.end(a), taps.begin(b), taps.end(b),
+        [&](const Tap& x, const Tap& y) { return x.tap == y.tap && y.source - x.source == source_step; });
+  };
+  std::vector<Run> out;
+  for (std::int64_t phase = 0; phase < std::min(period, taps.count()); ++phase)
+    for (std::int64_t at = phase; at < taps.count();) {
+      Run run{at, 1, period, 0};
+      const std::int64_t next = at + period;
+      if (next < taps.count() && taps.begin(at) != taps.end(at) && taps.begin(next) != taps.end(next))
+        run.source_step = taps.begin(next)->source - taps.begin(at)->source;
+      for (at = next; at < taps.count() && follows(at - period, at, run.source_step); at += period)
+        ++run.count;
+      out.push_back(run);
+    }
+  return out;
+}
+
+// One product of a run: where its sources begin, and the tap's weights; both at the first of the channels.
+template <class T>
+struct Factor {
+  const T* source;
+  const T* weight;
+};
+
+// `count` voxels of a run: out += or = start + the sum over N factors, for a vector of channels. The weights
+// stay in registers.
+template <class T, int N>
+[[gnu::always_inline]] inline void add_factors(const Factor<T>* factors, std::int64_t count,
+                                               std::int64_t source_step, const T* start, T* out,
+                                               std::int64_t out_step) {
+  typedef T Lanes __attribute__((vector_size(64)));
+  Lanes weights[N], first = {};
+  for (int j = 0; j < N; ++j) std::memcpy(&weights[j], factors[j].weight, sizeof(Lanes));
+  if (start) std::memcpy(&first, start, sizeof(Lanes));
+  for (std::int64_t i = 0; i < count; ++i, out += out_step) {
+    Lanes sum = first, x;
+    if (!start) std::memcpy(&sum, out, sizeof(Lanes));
+    for (int j = 0; j < N; ++j) {
+      std::memcpy(&x, factors[j].source + i * source_step, sizeof(Lanes));
+      sum += weights[j] * x;
+    }
+    std::memcpy(out, &sum, sizeof(Lanes));
+  }
+}
+
+constexpr std::size_t kAtOnce = 8;  // factors
+
+// One run of a vector of channels, all its factors; `start`: the bias.
+template <class T>
+LUCID_VECTORIZED void sum_run(const std::vector<Factor<T>>& factors, std::int64_t count,
+                              std::int64_t source_step, const T* start, T* out, std::int64_t out_step) {
+  std::size_t at = 0;
+  do {
+    const Factor<T>* from = factors.data() + at;
+    switch (std::min(kAtOnce, factors.size() - at)) {
+      case 8: add_factors<T, 8>(from, count, source_step, start, out, out_step); break;
+      case 7: add_factors<T, 7>(from, count, source_step, start, out, out_step); break;
+      case 6: add_factors<T, 6>(from, count, source_step, start, out, out_step); break;
+      case 5: add_factors<T, 5>(from, count, source_step, start, out, out_step); break;
+      case 4: add_factors<T, 4>(from, count, source_step, start, out, out_step); break;
+      case 3: add_factors<T, 3>(from, count, source_step, start, out, out_step); break;
+      case 2: add_factors<T, 2>(from, count, source_step, start, out, out_step); break;
+      case 1: add_factors<T, 1>(from, count, source_step, start, out, out_step); break;
+      default:  // no tap reaches these voxels
+        for (std::int64_t i = 0; i < count; ++i) std::memcpy(out + i * out_step, start, 64);
+    }
+    start = nullptr;
+    at += kAtOnce;
+  } while (at < factors.size());
+}
+
 // What one row of the result sums over along depth and height: a row of the source, and the weight's row of
 // taps.
 template <class T>
@@ -46,51 +129,30 @@ struct RowTap {
   const T* weight;
 };
 
-// V vectors of channels of one voxel: the sum over the row's taps and the voxel's own. Not vectorised by
-// itself, but inlined where it is.
-template <class T, int V>
-[[gnu::always_inline]] inline void sum_vectors(const RowTap<T>* rows, std::size_t count, const Tap* first,
-                                               const Tap* last, std::int64_t channels, std::int64_t at,
-                                               const T* bias, T* out) {
-  typedef T Lanes __attribute__((vector_size(64)));
-  constexpr std::int64_t lanes = kLanes<T>;
-  Lanes sums[V];
-  for (int v = 0; v < V; ++v) std::memcpy(&sums[v], bias + at + v * lanes, sizeof(Lanes));
-  for (std::size_t r = 0; r < count; ++r)
-    for (const Tap* tap = first; tap != last; ++tap) {
-      const T* x = rows[r].source + tap->source * channels + at;
-      const T* w = rows[r].weight + tap->tap * channels + at;
-      for (int v = 0; v < V; ++v) {
-        Lanes a, b;
-        std::memcpy(&a, x + v * lanes, sizeof(Lanes));
-        std::memcpy(&b, w + v * lanes, sizeof(Lanes));
-        sums[v] += a * b;
-      }
-    }
-  for (int v = 0; v < V; ++v) std::memcpy(out + at + v * lanes, &sums[v], sizeof(Lanes));
-}
-
 // One row of the result: `bias` and the weights hold `channels` values a tap.
 template <class T>
-LUCID_VECTORIZED void sum_row(const std::vector<RowTap<T>>& rows, const AxisTaps& widths,
-                              std::int64_t channels, const T* bias, T* out) {
-  constexpr std::int64_t lanes = kLanes<T>;
-  for (std::int64_t at = 0; at < widths.count(); ++at, out += channels) {
-    const Tap *first = widths.begin(at), *last = widths.end(at);
+void sum_row(const std::vector<RowTap<T>>& rows, const AxisTaps& widths, const std::vector<Run>& runs,
+             std::int64_t channels, const T* bias, T* out, std::vector<Factor<T>>& factors) {
+  for (const Run& run : runs) {
     std::int64_t c = 0;
-    for (; c + 4 * lanes <= channels; c += 4 * lanes)
-      sum_vectors<T, 4>(rows.data(), rows.size(), first, last, channels, c, bias, out);
-    for (; c + 2 * lanes <= channels; c += 2 * lanes)
-      sum_vectors<T, 2>(rows.data(), rows.size(), first, last, channels, c, bias, out);
-    for (; c + lanes <= channels; c += lanes)
-      sum_vectors<T, 1>(rows.data(), rows.size(), first, last, channels, c, bias, out);
-    for (; c < channels; ++c) {
-      T sum = bias[c];
+    const Tap *first = widths.begin(run.first), *last = widths.end(run.first);
+    for (; c + kLanes<T> <= channels; c += kLanes<T>) {
+      factors.clear();
       for (const RowTap<T>& row : rows)
         for (const Tap* tap = first; tap != last; ++tap)
-          sum += row.source[tap->source * channels + c] * row.weight[tap->tap * channels + c];
-      out[c] = sum;
+          factors.push_back({row.source + tap->source * channels + c, row.weight + tap->tap * channels + c});
+      sum_run(factors, run.count, step_of(run.source_step, channels), bias + c,
+              out + run.first * channels + c, step_of(run.step, channels));
     }
+    for (; c < channels; ++c)
+      for (std::int64_t i = 0; i < run.count; ++i) {
+        T sum = bias[c];
+        for (const RowTap<T>& row : rows)
+          for (const Tap* tap = first; tap != last; ++tap)
+            sum += row.source[(tap->source + i * run.source_step) * channels + c] *
+                   row.weight[tap->tap * channels + c];
+        out[(run.first + i * run.step) * channels + c] = sum;
+      }
   }
 }
 
@@ -114,6 +176,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
          const Tensor& out) {
   const Maps maps(p.geometry);
   const AxisTaps depths(maps.d, transposed), heights(maps.h, transposed), widths(maps.w, transposed);
+  const std::vector<Run> runs = runs_of(widths, transposed ? maps.w.stride : 1);
   const std::int64_t channels = p.geometry.groups;
   const Dims3& from = transposed ? p.geometry.y : p.geometry.x;
   const std::vector<T> packed = packed_weight<T>(p, weight);
@@ -124,6 +187,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
   const std::int64_t lines = p.batch * depths.count() * heights.count(), line = widths.count() * channels;
   parallel_for(lines, grain_of(p.work(), lines), [&](std::int64_t begin, std::int64_t end) {
     std::vector<RowTap<T>> rows;
+    std::vector<Factor<T>> factors;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / heights.count() / depths.count(), d = i / heights.count() % depths.count(),
                          h = i % heights.count();
@@ -132,7 +196,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
         for (const Tap* kh = heights.begin(h); kh != heights.end(h); ++kh)
           rows.push_back({source + ((n * from[0] + kd->source) * from[1] + kh->source) * from[2] * channels,
                           packed.data() + (kd->tap * maps.h.kernel + kh->tap) * maps.w.kernel * channels});
-      sum_row(rows, widths, channels, shift.data(), to + i * line);
+      sum_row(rows, widths, runs, channels, shift.data(), to + i * line, factors);
     }
   });
 }

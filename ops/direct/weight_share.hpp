@@ -25,7 +25,9 @@ class WeightShare {
         tap_lines_(tap_lines),
         columns_(padded_to_lanes(p.y_channels, kLanes<T>)),
         panels_((p.y_channels + kPanel<T> - 1) / kPanel<T>),
-        inner_(p.geometry.groups == 1 && maps_.w.taps_are_neighbours() ? maps_.w.common_range() : Range{}),
+        inner_(p.geometry.groups == 1 && p.x_gap == 0 && maps_.w.taps_are_neighbours()
+                   ? maps_.w.common_range()
+                   : Range{}),
         lines_at_once_(lines_at_once(p)),
         sums_(static_cast<std::size_t>(p.geometry.groups * tap_lines.size() * maps_.w.kernel * p.x_channels *
                                        columns_)) {
@@ -118,7 +120,7 @@ class WeightShare {
     const std::int64_t xd = maps_.d.x_of(d, tap_line / maps_.h.kernel),
                        xh = maps_.h.x_of(h, tap_line % maps_.h.kernel);
     if (xd < 0 || xh < 0) return nullptr;
-    return x_ + ((n * maps_.d.x + xd) * maps_.h.x + xh) * maps_.w.x * p_.x_row();
+    return x_ + ((n * maps_.d.x + xd) * maps_.h.x + xh) * maps_.w.x * p_.x_step();
   }
   // How far behind x lie the lines that are multiplied next, those of one tap line, or the next lines' first.
   std::int64_t ahead(const T* x, std::int64_t n, std::int64_t d, Range lines, Range tap_lines,
@@ -153,9 +155,9 @@ class WeightShare {
                 std::int64_t kw, std::int64_t taps, std::int64_t fetched) {
     const std::int64_t first = voxels.begin * maps_.w.stride + maps_.w.shift(kw);
     for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
-      add_product(RowsProduct<T>{.a = x + first * p_.x_row() + group * p_.x_channels,
+      add_product(RowsProduct<T>{.a = x + first * p_.x_step() + group * p_.x_channels,
                                  .a_row = 1,
-                                 .a_step = step_of(maps_.w.stride, p_.x_row()),
+                                 .a_step = step_of(maps_.w.stride, p_.x_step()),
                                  .b = packed_.data() + group * panels_ * panel_size() + y_voxel * kPanel<T>,
                                  .b_row = kPanel<T>,
                                  .c = sums_.data() + row(group, tap_line * maps_.w.kernel + kw, 0),
@@ -165,7 +167,7 @@ class WeightShare {
                                  .columns = columns_,
                                  .b_panel = panel_size(),
                                  .outer = lines,
-                                 .a_outer = step_of(maps_.h.stride, maps_.w.x * p_.x_row()),
+                                 .a_outer = step_of(maps_.h.stride, maps_.w.x * p_.x_step()),
                                  .b_outer = maps_.w.y * kPanel<T>,
                                  .a_ahead = fetched});
   }

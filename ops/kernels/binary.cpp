@@ -37,15 +37,15 @@ Tensor converted(const Tensor& tensor, DType dtype) {
   return out;
 }
 
-Operands::Operands(std::string_view op, const Tensor& first, const Tensor& second)
-    : Operands(op, first, second, (require_defined(op, first, second), result_dtype(first, second))) {}
+DType operand_dtype(std::string_view op, const Tensor& a, const Tensor& b) {
+  require_defined(op, a, b);
+  return result_dtype(a, b);
+}
 
 Operands::Operands(std::string_view op, const Tensor& first, const Tensor& second, DType wanted)
-    : dtype(wanted) {
-  require_defined(op, first, second);
-  shape = broadcast_shapes(op, first.shape(), second.shape());
-  a = converted(first, dtype);
-  b = converted(second, dtype);
-}
+    : dtype((require_defined(op, first, second), wanted)),
+      shape(broadcast_shapes(op, first.shape(), second.shape())),
+      a(first.dtype() == wanted ? first : converted_a_ = converted(first, wanted)),
+      b(second.dtype() == wanted ? second : converted_b_ = converted(second, wanted)) {}
 
 }  // namespace lucid::kernels

@@ -16,13 +16,28 @@ Tensor wrap_scalar(const Scalar& value, const Tensor& tensor);
 /// `tensor` itself, or its values in another type. Not recorded.
 Tensor converted(const Tensor& tensor, DType dtype);
 
-/// Two operands of one dtype and the shape they broadcast to. Throws Error naming both shapes.
-struct Operands {
-  Operands(std::string_view op, const Tensor& a, const Tensor& b);
-  Operands(std::string_view op, const Tensor& a, const Tensor& b, DType dtype);
-  Tensor a, b;
-  Shape shape;
+/// result_dtype of two tensors that must be defined: throws Error where one is not.
+DType operand_dtype(std::string_view op, const Tensor& a, const Tensor& b);
+
+/// Two operands of one dtype and the shape they broadcast to. Throws Error naming both shapes. A tensor that
+/// has the type already is referred to, so it must live as long.
+class Operands {
+  Tensor converted_a_, converted_b_;
+
+ public:
+  Operands(std::string_view op, const Tensor& first, const Tensor& second)
+      : Operands(op, first, second, operand_dtype(op, first, second)) {}
+  Operands(std::string_view op, const Tensor& first, const Tensor& second, DType wanted);
+  template <class A, class B, class... Rest>
+  requires(!std::is_lvalue_reference_v<A> || !std::is_lvalue_reference_v<B>)
+      Operands(std::string_view, A&&, B&&, Rest...)
+  = delete;  // a temporary would be gone before the loop
+  Operands(const Operands&) = delete;
+  Operands& operator=(const Operands&) = delete;
+
   DType dtype;
+  Shape shape;
+  const Tensor &a, &b;
   /// Uninitialised, of the broadcast shape, laid out like an operand of that shape.
   Tensor empty(DType result) const { return empty_for(shape, result, {&a, &b}); }
 };

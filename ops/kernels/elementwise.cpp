@@ -31,7 +31,7 @@ LoopPlan<N> plan_loop(const Shape& shape, const std::array<Strides, N>& strides)
     if (shape[axis] != 1) axes[count++] = axis;
   }
   // Outermost first: descending strides of the first operand, of the later ones where those are equal.
-  std::stable_sort(axes.begin(), axes.begin() + count, [&](std::size_t a, std::size_t b) {
+  sort_axes(axes.data(), count, [&](std::size_t a, std::size_t b) {
     for (std::size_t k = 0; k < N; ++k)
       if (strides[k][a] != strides[k][b]) return strides[k][a] > strides[k][b];
     return false;
@@ -57,6 +57,33 @@ template LoopPlan<1> plan_loop(const Shape&, const std::array<Strides, 1>&);
 template LoopPlan<2> plan_loop(const Shape&, const std::array<Strides, 2>&);
 template LoopPlan<3> plan_loop(const Shape&, const std::array<Strides, 3>&);
 template LoopPlan<4> plan_loop(const Shape&, const std::array<Strides, 4>&);
+
+template <std::size_t N>
+LoopPlan<N> plan_tensors(const std::array<const Tensor*, N>& tensors) {
+  const Tensor& first = *tensors[0];
+  std::array<std::int64_t, N> steps;
+  bool one_run = first.is_dense();
+  for (std::size_t k = 0; k < N && one_run; ++k) {
+    const Tensor& tensor = *tensors[k];
+    const bool alike = tensor.strides() == first.strides() && tensor.shape() == first.shape();
+    steps[k] = alike ? 1 : 0;
+    one_run = alike || tensor.numel() == 1;
+  }
+  if (one_run) {
+    LoopPlan<N> plan;
+    plan.rank = 1;
+    plan.numel = plan.sizes[0] = first.numel();
+    for (std::size_t k = 0; k < N; ++k) plan.strides[k][0] = steps[k];
+    return plan;
+  }
+  std::array<Strides, N> strides;
+  for (std::size_t k = 0; k < N; ++k) strides[k] = broadcast_strides(*tensors[k], first.shape());
+  return plan_loop<N>(first.shape(), strides);
+}
+
+template LoopPlan<2> plan_tensors(const std::array<const Tensor*, 2>&);
+template LoopPlan<3> plan_tensors(const std::array<const Tensor*, 3>&);
+template LoopPlan<4> plan_tensors(const std::array<const Tensor*, 4>&);
 
 void copy(const Tensor& target, const Tensor& source) {
   if (copy_transposed(target, source)) return;

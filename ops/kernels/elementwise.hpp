@@ -2,8 +2,10 @@
 // Loops over the elements of tensors that broadcast to one shape. The output's memory order decides the order
 // of the walk, so channels-last tensors are walked as fast as row-major ones.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "lucid/parallel.hpp"
 #include "lucid/tensor.hpp"
@@ -19,13 +21,21 @@ Strides broadcast_strides(const Tensor& tensor, const Shape& shape);
 /// row-major.
 Tensor empty_for(const Shape& shape, DType dtype, std::initializer_list<const Tensor*> inputs);
 
+/// Sorts a few axes; stable. std::stable_sort allocates, which small tensors would notice.
+template <class Less>
+void sort_axes(std::size_t* axes, std::size_t count, Less&& less) {
+  for (std::size_t i = 1; i < count; ++i)
+    for (std::size_t j = i; j > 0 && less(axes[j], axes[j - 1]); --j) std::swap(axes[j], axes[j - 1]);
+}
+
 /// Axes merged and ordered so that the first operand is walked in memory order; the innermost axis is last.
+/// What lies beyond `rank` is not set.
 template <std::size_t N>
 struct LoopPlan {
   std::size_t rank = 0;
   std::int64_t numel = 0;
-  std::array<std::int64_t, Shape::kMaxRank> sizes{};
-  std::array<std::array<std::int64_t, Shape::kMaxRank>, N> strides{};
+  std::array<std::int64_t, Shape::kMaxRank> sizes;
+  std::array<std::array<std::int64_t, Shape::kMaxRank>, N> strides;
 };
 
 template <std::size_t N>
@@ -35,15 +45,24 @@ extern template LoopPlan<2> plan_loop(const Shape&, const std::array<Strides, 2>
 extern template LoopPlan<3> plan_loop(const Shape&, const std::array<Strides, 3>&);
 extern template LoopPlan<4> plan_loop(const Shape&, const std::array<Strides, 4>&);
 
+/// plan_loop for tensors that broadcast to the shape of the first, which needs no search where all have the
+/// first's layout or one element.
+template <std::size_t N>
+LoopPlan<N> plan_tensors(const std::array<const Tensor*, N>& tensors);
+extern template LoopPlan<2> plan_tensors(const std::array<const Tensor*, 2>&);
+extern template LoopPlan<3> plan_tensors(const std::array<const Tensor*, 3>&);
+extern template LoopPlan<4> plan_tensors(const std::array<const Tensor*, 4>&);
+
 /// Calls row(offsets, count) for runs along the innermost axis that cover the elements [begin, end) in
 /// walking order; offsets are in elements, one for each operand.
 template <std::size_t N, class Row>
 void for_rows(const LoopPlan<N>& plan, std::int64_t begin, std::int64_t end, Row&& row) {
   const std::size_t inner = plan.rank - 1;
-  std::array<std::int64_t, Shape::kMaxRank> index{};
+  std::array<std::int64_t, Shape::kMaxRank> index;
+  std::fill_n(index.begin(), plan.rank, 0);
   std::array<std::int64_t, N> offsets{};
   std::int64_t rest = begin;
-  for (std::size_t axis = plan.rank; axis-- > 0;) {
+  for (std::size_t axis = plan.rank; rest > 0 && axis-- > 0;) {
     index[axis] = rest % plan.sizes[axis];
     rest /= plan.sizes[axis];
     for (std::size_t k = 0; k < N; ++k) offsets[k] += index[axis] * plan.strides[k][axis];
@@ -126,7 +145,7 @@ template <class O, class A, class F>
 void map(const Tensor& out, const Tensor& a, F f) {
   O* po = out.mutable_data<O>();
   const A* pa = a.data<A>();
-  const auto plan = plan_loop<2>(out.shape(), {out.strides(), broadcast_strides(a, out.shape())});
+  const auto plan = plan_tensors<2>({&out, &a});
   const std::size_t inner = plan.rank - 1;
   parallel_rows(plan, [&](const auto& at, std::int64_t n) {
     row_unary(po + at[0], pa + at[1], plan.strides[0][inner], plan.strides[1][inner], n, f);
@@ -139,8 +158,7 @@ void map(const Tensor& out, const Tensor& a, const Tensor& b, F f) {
   O* po = out.mutable_data<O>();
   const A* pa = a.data<A>();
   const B* pb = b.data<B>();
-  const auto plan = plan_loop<3>(
-      out.shape(), {out.strides(), broadcast_strides(a, out.shape()), broadcast_strides(b, out.shape())});
+  const auto plan = plan_tensors<3>({&out, &a, &b});
   const std::size_t inner = plan.rank - 1;
   parallel_rows(plan, [&](const auto& at, std::int64_t n) {
     row_binary(po + at[0], pa + at[1], pb + at[2], plan.strides[0][inner], plan.strides[1][inner],
@@ -155,9 +173,7 @@ void map(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& c, F
   const A* pa = a.data<A>();
   const B* pb = b.data<B>();
   const C* pc = c.data<C>();
-  const auto plan =
-      plan_loop<4>(out.shape(), {out.strides(), broadcast_strides(a, out.shape()),
-                                 broadcast_strides(b, out.shape()), broadcast_strides(c, out.shape())});
+  const auto plan = plan_tensors<4>({&out, &a, &b, &c});
   const std::size_t inner = plan.rank - 1;
   parallel_rows(plan, [&](const auto& at, std::int64_t n) {
     row_ternary(po + at[0], pa + at[1], pb + at[2], pc + at[3], plan.strides[0][inner],

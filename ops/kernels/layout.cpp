@@ -16,8 +16,8 @@ using Order = std::array<std::size_t, Shape::kMaxRank>;
 Order memory_order(const Strides& strides) {
   Order axes{};
   for (std::size_t i = 0; i < strides.size(); ++i) axes[i] = i;
-  std::stable_sort(axes.begin(), axes.begin() + strides.size(),
-                   [&](std::size_t a, std::size_t b) { return strides[a] > strides[b]; });
+  sort_axes(axes.data(), strides.size(),
+            [&](std::size_t a, std::size_t b) { return strides[a] > strides[b]; });
   return axes;
 }
 

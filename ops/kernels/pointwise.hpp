@@ -71,13 +71,17 @@ Tensors pointwise_backward(const autograd::Backward<typename U::Options>& b) {
 /// U over `input`, recorded.
 template <class U>
 Tensor pointwise(const Tensor& input, const typename U::Options& options = {}) {
+  const autograd::OpTimer timer(U::kName);
   check(input.defined(), U::kName, "the tensor is undefined");
   if constexpr (requires { U::validate(options); }) U::validate(options);
-  const Tensor x = U::kIntegers || is_floating(input.dtype()) ? input : converted(input, f32);
+  const bool fits = U::kIntegers || is_floating(input.dtype());
+  const Tensor given = fits ? Tensor() : converted(input, f32);
+  const Tensor& x = fits ? input : given;
   const Tensor out =
       map_values<U::kIntegers>(U::kName, x, [options](auto a) { return U::value(options, a); });
   const Keep keep = U::keep(options);
-  const Tensor kept = keep == Keep::input ? x : keep == Keep::result ? out : Tensor();
+  const Tensor none;
+  const Tensor& kept = keep == Keep::input ? x : keep == Keep::result ? out : none;
   return autograd::record(U::kName, out, {input}, {kept}, options, pointwise_backward<U>);
 }
 

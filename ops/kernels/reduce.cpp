@@ -52,8 +52,8 @@ Tensor empty_reduced(const Tensor& input, const Axes& axes, DType dtype) {
     if (axis < shape.size()) shape[axis] = 1;
   std::array<std::size_t, Shape::kMaxRank> order{};
   std::iota(order.begin(), order.begin() + shape.size(), 0);
-  std::stable_sort(order.begin(), order.begin() + shape.size(),
-                   [&](std::size_t a, std::size_t b) { return input.strides()[a] > input.strides()[b]; });
+  sort_axes(order.data(), shape.size(),
+            [&](std::size_t a, std::size_t b) { return input.strides()[a] > input.strides()[b]; });
   Strides strides = shape;
   std::int64_t stride = 1;
   for (std::size_t i = shape.size(); i-- > 0;) {
@@ -63,7 +63,7 @@ Tensor empty_reduced(const Tensor& input, const Axes& axes, DType dtype) {
   return empty_strided(shape, strides, dtype);
 }
 
-Tensor drop_axes(const Tensor& reduced, const Axes& axes) {
+Tensor drop_axes(Tensor reduced, const Axes& axes) {
   Shape shape;
   Strides strides;
   for (std::size_t axis = 0; axis < reduced.shape().size(); ++axis)
@@ -71,7 +71,11 @@ Tensor drop_axes(const Tensor& reduced, const Axes& axes) {
       shape.push_back(reduced.shape()[axis]);
       strides.push_back(reduced.strides()[axis]);
     }
-  return alias(reduced, shape, strides, reduced.offset());
+  if (reduced.handle().use_count() > 1 || reduced.impl().autograd)
+    return alias(reduced, shape, strides, reduced.offset());
+  reduced.impl().shape = shape;
+  reduced.impl().strides = strides;
+  return reduced;
 }
 
 Axes broadcast_axes(const Shape& from, const Shape& to) {

@@ -34,8 +34,8 @@ ReducePlan plan_reduce(const Tensor& result, const Tensor& input, const Axes& ax
 /// Uninitialised, of `input`'s shape with 1 at `axes`, the other axes laid out in the input's memory order.
 Tensor empty_reduced(const Tensor& input, const Axes& axes, DType dtype);
 
-/// `reduced` (keepdim) without `axes`: a view, not recorded.
-Tensor drop_axes(const Tensor& reduced, const Axes& axes);
+/// `reduced` (keepdim) without `axes`: a view, not recorded; of a temporary that nobody else holds, itself.
+Tensor drop_axes(Tensor reduced, const Axes& axes);
 
 /// The axes that broadcasting `from` to `to` repeats: those added in front and those of size 1 made larger.
 Axes broadcast_axes(const Shape& from, const Shape& to);

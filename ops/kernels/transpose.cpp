@@ -74,6 +74,7 @@ void transpose(T* out, const T* in, std::int64_t out_step, std::int64_t in_step,
 bool copy_transposed(const Tensor& target, const Tensor& source) {
   if (target.dtype() != source.dtype() || target.shape() != source.shape() || target.numel() == 0)
     return false;
+  if (target.strides() == source.strides()) return false;
   auto plan = plan_loop<2>(target.shape(), {target.strides(), source.strides()});
   const std::size_t inner = plan.rank - 1;
   if (plan.rank < 2 || plan.strides[0][inner] != 1 || plan.strides[1][inner] == 1) return false;

@@ -4,6 +4,7 @@
 
 #include "autograd/grad_mode.hpp"
 #include "ops/conv.hpp"
+#include "ops/conv_plan.hpp"
 #include "ops/packed_weights.hpp"
 #include "ops/plan_stats.hpp"
 
@@ -90,6 +91,46 @@ TEST_CASE("each copy of an activation to channels-last is counted") {
   CHECK(plan_stats().activation_reorders == 1);
   conv3d(step.x.channels_last(), step.down);
   CHECK(plan_stats().activation_reorders == 1);
+}
+
+TEST_CASE("a slice of channels is read in place where patches don't overlap, and copied elsewhere") {
+  const Tensor whole = randn({2, 48, 4, 6, 8}).channels_last();
+  for (const std::int64_t first : {0, 16, 32}) {
+    const Tensor slice = whole.narrow(1, first, 16), copy = slice.contiguous().channels_last();
+    for (const bool has_patches : {true, false}) {
+      const Tensor weight = has_patches ? randn({32, 16, 2, 2, 2}) : randn({32, 16, 3, 3, 3});
+      const Conv3dOptions options{.stride = has_patches ? 2 : 1};
+      const Tensor y = conv3d(copy, weight, {}, options);
+      Tensors results;
+      reset_plan_stats();
+      for (const Tensor& x : {slice, copy}) {
+        const Tensor input = x.detach(), w = weight.detach();
+        w.requires_grad_();
+        const Tensor out = conv3d(input, w, {}, options);
+        out.backward(y);
+        results.push_back(out.detach());
+        results.push_back(w.grad());
+      }
+      CHECK(plan_stats().activation_reorders == (has_patches ? 0 : 2));
+      for (std::size_t i : {0, 1}) {
+        const auto a = results[i].to_vector<double>(), b = results[i + 2].to_vector<double>();
+        for (std::size_t k = 0; k < a.size(); ++k) REQUIRE(a[k] == doctest::Approx(b[k]).epsilon(1e-4));
+      }
+    }
+  }
+}
+
+TEST_CASE("voxel gaps are told from strides") {
+  const Tensor whole = randn({2, 6, 3, 4, 5}).channels_last();
+  CHECK(ops::voxel_gap(whole) == 0);
+  CHECK(ops::voxel_gap(whole.narrow(1, 1, 4)) == 2);
+  CHECK(ops::voxel_gap(whole.narrow(1, 1, 1)) == 5);
+  CHECK(ops::voxel_gap(whole.narrow(4, 0, 1)) == 24);  // of columns, a line apart
+  CHECK(ops::voxel_gap(whole.narrow(2, 0, 2)) == std::nullopt);
+  CHECK(ops::voxel_gap(whole.narrow(2, 0, 2).narrow(0, 0, 1)) == 0);
+  CHECK(ops::voxel_gap(whole.contiguous()) == std::nullopt);
+  CHECK(ops::voxel_gap(randn({1, 1, 3, 4, 5}).expand({2, 1, 3, 4, 5})) == std::nullopt);
+  CHECK(ops::voxel_gap(randn({2, 3, 1, 1, 1}).expand({2, 3, 1, 1, 4})) == std::nullopt);
 }
 
 TEST_CASE("the cache of plans is bounded and works when it holds one") {
