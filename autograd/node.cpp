@@ -27,8 +27,8 @@ constinit thread_local SavePolicy* save_policy = nullptr;
 // Frees what a dying node holds. It hands its edges over instead of dropping them, and only the outermost
 // call empties the list: recursion stays a level or two deep however long the chain is. The edges go first,
 // so that a saved tensor is never the last owner of the node that computed it.
-void drop(detail::SmallVector<Edge>&& edges, detail::SmallVector<SavedTensor>&& saved) {
-  thread_local detail::SmallVector<Edge>* doomed = nullptr;  // the outermost call's list
+void drop(lucid::detail::SmallVector<Edge>&& edges, lucid::detail::SmallVector<SavedTensor>&& saved) {
+  thread_local lucid::detail::SmallVector<Edge>* doomed = nullptr;  // the outermost call's list
   if (doomed) {
     std::move(edges.begin(), edges.end(), std::back_inserter(*doomed));
     saved.clear();
@@ -136,7 +136,7 @@ Edge gradient_edge(const Tensor& tensor) {
   Meta& meta = meta_of(tensor);
   if (meta.node) return {meta.node, meta.result};
   auto accumulator = meta.accumulator.lock();
-  if (!accumulator) meta.accumulator = accumulator = detail::make_small<AccumulateGrad>(tensor);
+  if (!accumulator) meta.accumulator = accumulator = lucid::detail::make_small<AccumulateGrad>(tensor);
   return {std::move(accumulator), 0};
 }
 

@@ -109,9 +109,9 @@ class Node : public std::enable_shared_from_this<Node> {
 
  private:
   std::uint64_t sequence_;
-  detail::SmallVector<Edge> edges_;
-  detail::SmallVector<SavedTensor> saved_;
-  detail::SmallVector<Result> results_;
+  lucid::detail::SmallVector<Edge> edges_;
+  lucid::detail::SmallVector<SavedTensor> saved_;
+  lucid::detail::SmallVector<Result> results_;
   bool released_ = false;
 };
 
@@ -123,8 +123,8 @@ struct Meta {
   std::weak_ptr<Node> accumulator;  // of a leaf: the node that adds to `grad`
   std::shared_ptr<HookList> hooks;
 
-  static void* operator new(std::size_t bytes) { return detail::allocate_small(bytes); }
-  static void operator delete(void* block, std::size_t bytes) { detail::deallocate_small(block, bytes); }
+  static void* operator new(std::size_t bytes) { return lucid::detail::allocate_small(bytes); }
+  static void operator delete(void* block, std::size_t bytes) { lucid::detail::deallocate_small(block, bytes); }
 };
 
 namespace detail {

@@ -13,6 +13,12 @@ void set_recording(bool on) { recording = on; }
 void to_json(nlohmann::json& out, const NoOptions&) { out = nlohmann::json::object(); }
 void from_json(const nlohmann::json&, NoOptions&) {}
 
+Tensors listed(TensorView tensors) {
+  Tensors out;
+  for (std::size_t i = 0; i < tensors.size(); ++i) out.push_back(tensors[i]);
+  return out;
+}
+
 bool should_record(TensorView inputs) {
   if (!recording) return false;
   for (std::size_t i = 0; i < inputs.size(); ++i)

@@ -80,6 +80,9 @@ class TensorView {
   std::size_t size_ = 0;
 };
 
+/// The tensors as a list of handles.
+Tensors listed(TensorView tensors);
+
 /// True when recording is on and some input wants a gradient.
 bool should_record(TensorView inputs);
 /// Makes `results` the results of `node`, computed from `inputs`. Integer results take no part.
@@ -93,18 +96,16 @@ void record_all(std::string_view op, std::span<const Tensor> results, TensorView
                 Options options, Rule<Options> rule) {
   bool recorded = should_record(inputs);
   if (detail::observer) [[unlikely]]
-    recorded = detail::observe_call(op, inputs, results, saved, options, recorded);
+    recorded = detail::observe_call(op, listed(inputs), results, listed(saved), options, recorded);
   if (!recorded) return;
-  connect(detail::make_small<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
+  connect(lucid::detail::make_small<RuleNode<Options>>(op, std::move(options), rule), inputs, saved, results);
 }
 
 /// The common case of one result, which is returned.
 template <class Options>
 Tensor record(std::string_view op, Tensor result, TensorList inputs, TensorList saved, Options options,
               Rule<Options> rule) {
-  if (should_record(inputs))
-    connect(detail::make_small<RuleNode<Options>>(op, std::move(options), rule), inputs, saved,
-            std::span<const Tensor>(&result, 1));
+  record_all(op, std::span<const Tensor>(&result, 1), inputs, saved, std::move(options), rule);
   return result;
 }
 

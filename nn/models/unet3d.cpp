@@ -37,10 +37,10 @@ Conv3d make_conv(std::int64_t in_channels, std::int64_t out_channels, Norm norm)
 
 }  // namespace
 
-ConvBlock::ConvBlock(std::int64_t in_channels, std::int64_t out_channels, Norm norm, Activation activation)
+ConvBlock::ConvBlock(std::int64_t in_channels, std::int64_t out_channels, Norm norm, Activation chosen)
     : conv1(make_conv(in_channels, out_channels, norm)),
       conv2(make_conv(out_channels, out_channels, norm)),
-      activation(activation) {
+      activation(chosen) {
   if (norm == Norm::instance) {
     instance1.emplace(out_channels, InstanceNormLayerOptions{.affine = true});
     instance2.emplace(out_channels, InstanceNormLayerOptions{.affine = true});
