@@ -252,6 +252,20 @@ TEST_CASE("convolutions of every rank, joined, added to, rectified") {
         return d + conv1d(d, w[0], {}, {.padding = 1}) * a;
       },
       {{3, 3, 3}, {3, 3, 3}}, {2, 3, 9});
+  for (const std::int64_t channels : {4, 16})
+    with(
+        [](const Tensor& x, const auto& w) {
+          const Tensor a = conv3d(x, w[0], {}, {.padding = 1});
+          return relu(conv3d(a, w[1], {}, {.padding = 1}) + a);
+        },
+        {{channels, channels, 3, 3, 3}, {channels, channels, 3, 3, 3}}, {1, channels, 9, 8, 7});
+  with(
+      [](const Tensor& x, const auto& w) {
+        const Tensor a = conv1d(x, w[0], {}, {.padding = 1}), b = conv1d(x, w[1], {}, {.padding = 1});
+        const Tensor between = a * a;
+        return (b + a) * between;
+      },
+      {{3, 3, 3}, {3, 3, 3}}, {2, 3, 9});
   // without a batch axis the channels come first
   with([](const Tensor& x, const auto& w) { return relu(conv_transpose2d(x, w[0], w[1], {.stride = 2})); },
        {{3, 4, 2, 2}, {4}}, {3, 5, 6});
