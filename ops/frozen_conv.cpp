@@ -63,14 +63,6 @@ Tensor dense_copy(const Tensor& tensor) {
   return out;
 }
 
-Tensor in_channels_last(const Tensor& tensor) {
-  if (tensor.is_channels_last()) return tensor;
-  count_activation_reorder();
-  const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), tensor.dtype());
-  kernels::copy(out, tensor);
-  return out;
-}
-
 bool needs_slabs(const ConvProblem& p) {
   std::int64_t x = p.batch * p.x_row(), y = p.batch * p.y_row();
   for (std::size_t i = 0; i < 3; ++i) x *= p.geometry.x[i], y *= p.geometry.y[i];
