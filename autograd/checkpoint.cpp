@@ -73,8 +73,8 @@ class Frame final : public SavePolicy, public std::enable_shared_from_this<Frame
   void collect(const Tensor& tensor, bool is_result);
 
   std::function<Tensors(const Tensors&)> function_;
-  std::vector<SavedTensor> inputs_;
-  std::vector<Edge> input_edges_;
+  lucid::detail::SmallVector<SavedTensor> inputs_;
+  lucid::detail::SmallVector<Edge> input_edges_;
   std::optional<Generator> generator_;  // as it was before the first run
   std::vector<Shape> outputs_;
   std::vector<Expected> expected_;

@@ -129,7 +129,7 @@ struct Meta {
 
 namespace detail {
 /// Frees what a dying owner held, without deep recursion.
-void drop(std::vector<Edge>&& edges, std::vector<SavedTensor>&& saved);
+void drop(lucid::detail::SmallVector<Edge>&& edges, lucid::detail::SmallVector<SavedTensor>&& saved);
 }  // namespace detail
 
 Meta& meta_of(const Tensor& tensor);  ///< made on first use

@@ -43,6 +43,15 @@ Tensors sum_backward(const Backward<AlphaOptions>& b, double alpha) {
 }
 Tensors add_backward(const Backward<AlphaOptions>& b) { return sum_backward(b, b.options.alpha); }
 Tensors sub_backward(const Backward<AlphaOptions>& b) { return sum_backward(b, -b.options.alpha); }
+// Integers wrap around, as PyTorch's do: their sums are taken without a sign.
+template <class T>
+auto modular(T x) {
+  if constexpr (std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::int32_t>)
+    return static_cast<std::make_unsigned_t<T>>(x);
+  else
+    return x;
+}
+
 Tensors neg_backward(const Backward<NoOptions>& b) { return {-b.grad()}; }
 
 Tensors mul_backward(const Backward<NoOptions>& b) {
@@ -56,7 +65,7 @@ Tensors mul_backward(const Backward<NoOptions>& b) {
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
   const autograd::OpTimer timer("add");
-  Tensor out = alpha == 1.0 ? binary("add", input, other, [](auto a, auto b) { return a + b; })
+  Tensor out = alpha == 1.0 ? binary("add", input, other, [](auto a, auto b) { return modular(a) + modular(b); })
                             : binary("add", input, other, [alpha](auto a, auto b) {
                                 return a + static_cast<decltype(a)>(alpha) * b;
                               });
@@ -65,7 +74,7 @@ Tensor add(const Tensor& input, const Tensor& other, double alpha) {
 
 Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
   const autograd::OpTimer timer("sub");
-  Tensor out = alpha == 1.0 ? binary("sub", input, other, [](auto a, auto b) { return a - b; })
+  Tensor out = alpha == 1.0 ? binary("sub", input, other, [](auto a, auto b) { return modular(a) - modular(b); })
                             : binary("sub", input, other, [alpha](auto a, auto b) {
                                 return a - static_cast<decltype(a)>(alpha) * b;
                               });
@@ -74,7 +83,7 @@ Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
 
 Tensor mul(const Tensor& input, const Tensor& other) {
   const autograd::OpTimer timer("mul");
-  Tensor out = binary("mul", input, other, [](auto a, auto b) { return a * b; });
+  Tensor out = binary("mul", input, other, [](auto a, auto b) { return modular(a) * modular(b); });
   // Each operand is kept for the other's gradient alone: x * 2.0 keeps no x.
   const Tensor none;
   return record("mul", std::move(out), {input, other},
@@ -88,7 +97,7 @@ Tensor neg(const Tensor& input) {
   Tensor out = empty_like(input);
   dispatch_numeric("neg", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<T, T>(out, input, [](T a) { return static_cast<T>(-a); });
+    kernels::map<T, T>(out, input, [](T a) { return static_cast<T>(-modular(a)); });
   });
   return record("neg", std::move(out), {input}, {}, NoOptions{}, neg_backward);
 }
