@@ -107,17 +107,17 @@ void run(const Settings& settings) {
                    cases[i].name().c_str());
     for (Row& row : measured(cases[i], machine, torch ? &*torch : nullptr, settings.rounds))
       rows.push_back(std::move(row));
+    // The machine's rates are those of the whole run so far. A run that is cut short leaves what it has.
+    for (Row& row : rows) row.limit_ms = machine.limit_ms(row.shape);
+    if (!settings.json.empty()) write_json(settings.json, rows);
   }
   if (terminal) std::fprintf(stderr, "\r\033[K");
-  // The machine's rates are those of the whole run.
-  for (Row& row : rows) row.limit_ms = machine.limit_ms(row.shape);
 
   std::printf("%d threads, %d rounds; this machine: %.1f GFLOP/s, %.1f GB/s; PyTorch %s\n\n",
               lucid::num_threads(), settings.rounds, machine.flops() * 1e-9, machine.bandwidth() * 1e-9,
               torch ? torch->version().c_str() : "not measured");
   print_table(stdout, rows);
   print_means(stdout, rows);
-  if (!settings.json.empty()) write_json(settings.json, rows);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
 // skips voxels (stride), as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kVector = 16, kCachedWeight = 1 << 18;
+  constexpr std::int64_t kVector = 16, kCachedWeight = 1 << 18, kFewChannels = 8;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const ConvGeometry& g = p.geometry;
@@ -24,8 +24,10 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
     case ConvPass::x: return has_patches && whole_x && whole_y;
     case ConvPass::y: return has_patches && whole_y;
     default:
-      return whole_x && whole_y && p.taps() > 1 &&
-             g.groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight &&
+      // A kernel of one voxel to few channels, as a segmentation head has, leaves most of oneDNN's vectors
+      // idle.
+      if (p.taps() == 1) return g.groups == 1 && whole_x && p.y_channels <= kFewChannels;
+      return whole_x && whole_y && g.groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));
   }
