@@ -124,7 +124,9 @@ struct Meta {
   std::shared_ptr<HookList> hooks;
 
   static void* operator new(std::size_t bytes) { return lucid::detail::allocate_small(bytes); }
-  static void operator delete(void* block, std::size_t bytes) { lucid::detail::deallocate_small(block, bytes); }
+  static void operator delete(void* block, std::size_t bytes) {
+    lucid::detail::deallocate_small(block, bytes);
+  }
 };
 
 namespace detail {

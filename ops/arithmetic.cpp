@@ -65,19 +65,19 @@ Tensors mul_backward(const Backward<NoOptions>& b) {
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
   const autograd::OpTimer timer("add");
-  Tensor out = alpha == 1.0 ? binary("add", input, other, [](auto a, auto b) { return modular(a) + modular(b); })
-                            : binary("add", input, other, [alpha](auto a, auto b) {
-                                return a + static_cast<decltype(a)>(alpha) * b;
-                              });
+  Tensor out = alpha == 1.0
+                   ? binary("add", input, other, [](auto a, auto b) { return modular(a) + modular(b); })
+                   : binary("add", input, other,
+                            [alpha](auto a, auto b) { return a + static_cast<decltype(a)>(alpha) * b; });
   return record("add", std::move(out), {input, other}, {}, AlphaOptions{alpha}, add_backward);
 }
 
 Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
   const autograd::OpTimer timer("sub");
-  Tensor out = alpha == 1.0 ? binary("sub", input, other, [](auto a, auto b) { return modular(a) - modular(b); })
-                            : binary("sub", input, other, [alpha](auto a, auto b) {
-                                return a - static_cast<decltype(a)>(alpha) * b;
-                              });
+  Tensor out = alpha == 1.0
+                   ? binary("sub", input, other, [](auto a, auto b) { return modular(a) - modular(b); })
+                   : binary("sub", input, other,
+                            [alpha](auto a, auto b) { return a - static_cast<decltype(a)>(alpha) * b; });
   return record("sub", std::move(out), {input, other}, {}, AlphaOptions{alpha}, sub_backward);
 }
 

@@ -34,7 +34,8 @@ struct Abs : Plain<Keep::input, true> {
   static T value(Options, T x) {
     // 0 - x in unsigned numbers: the least integer has no opposite, and stays as it is.
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
-      return x < T(0) ? static_cast<T>(std::make_unsigned_t<T>{0} - static_cast<std::make_unsigned_t<T>>(x)) : x;
+      return x < T(0) ? static_cast<T>(std::make_unsigned_t<T>{0} - static_cast<std::make_unsigned_t<T>>(x))
+                      : x;
     else
       return x < T(0) ? static_cast<T>(-x) : x == T(0) ? T(0) : x;
   }

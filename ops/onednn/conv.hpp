@@ -32,7 +32,8 @@ class Convolution {
   /// Whether weights are copied into another layout on each run.
   bool packs_weight() const;
   /// Writes the operand that the pass produces. All of rank 5 and float32; x and y channels-last; bias
-  /// contiguous or undefined. A packed weight that is read is kept in `kept`. May run on several threads at once.
+  /// contiguous or undefined. A packed weight that is read is kept in `kept`. May run on several threads at
+  /// once.
   void run(const Tensor& x, const Tensor& weight, const Tensor& y, const Tensor& bias,
            const ops::PackedWeights& kept) const;
 
