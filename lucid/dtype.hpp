@@ -123,10 +123,12 @@ decltype(auto) dispatch_numeric(std::string_view op, DType dtype, F&& f) {
   }
 }
 
-/// The type in which sums over T are kept: double for every floating type, int64 for integers and bool.
+/// The type in which sums and products over T are kept: double for every floating type; for integers and bool
+/// int64 without its sign, whose overflow wraps around, as PyTorch's does (that of int64 C++ leaves
+/// undefined).
 template <class T>
 using Accumulator =
-    std::conditional_t<std::is_floating_point_v<T> || std::is_same_v<T, bfloat16>, double, std::int64_t>;
+    std::conditional_t<std::is_floating_point_v<T> || std::is_same_v<T, bfloat16>, double, std::uint64_t>;
 
 /// The type in which one element is computed: float for bfloat16, T itself otherwise.
 template <class T>

@@ -1,7 +1,10 @@
 #include "ops/arithmetic.hpp"
 
+#include <cmath>
+
 #include "autograd/record.hpp"
 #include "ops/kernels/binary.hpp"
+#include "ops/kernels/modular.hpp"
 #include "ops/options.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
@@ -12,6 +15,7 @@ namespace {
 using autograd::Backward;
 using autograd::NoOptions;
 using autograd::record;
+using kernels::modular;
 using kernels::Operands;
 
 struct AlphaOptions {
@@ -33,6 +37,21 @@ Tensor binary(std::string_view op, const Tensor& input, const Tensor& other, F f
   return out;
 }
 
+// input + factor * other, where the caller gave `alpha`.
+Tensor add_scaled(std::string_view op, const Tensor& input, const Tensor& other, double factor,
+                  double alpha) {
+  const DType dtype = kernels::operand_dtype(op, input, other);
+  check(is_floating(dtype) || (alpha == std::trunc(alpha) && std::abs(alpha) < 0x1p63), op, "alpha is ",
+        alpha, ", the operands have dtype ", dtype, "; a whole number below 2^63 is required for integers");
+  return binary(op, input, other, [factor](auto a, auto b) {
+    using C = decltype(a);
+    if constexpr (std::is_integral_v<C>)
+      return modular(a) + modular(static_cast<C>(static_cast<std::int64_t>(factor))) * modular(b);
+    else
+      return a + static_cast<C>(factor) * b;
+  });
+}
+
 Tensor times(const Tensor& grad, double factor) { return factor == 1.0 ? grad : grad * factor; }
 
 Tensors sum_backward(const Backward<AlphaOptions>& b, double alpha) {
@@ -43,14 +62,6 @@ Tensors sum_backward(const Backward<AlphaOptions>& b, double alpha) {
 }
 Tensors add_backward(const Backward<AlphaOptions>& b) { return sum_backward(b, b.options.alpha); }
 Tensors sub_backward(const Backward<AlphaOptions>& b) { return sum_backward(b, -b.options.alpha); }
-// Integers wrap around, as PyTorch's do: their sums are taken without a sign.
-template <class T>
-auto modular(T x) {
-  if constexpr (std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::int32_t>)
-    return static_cast<std::make_unsigned_t<T>>(x);
-  else
-    return x;
-}
 
 Tensors neg_backward(const Backward<NoOptions>& b) { return {-b.grad()}; }
 
@@ -67,8 +78,7 @@ Tensor add(const Tensor& input, const Tensor& other, double alpha) {
   const autograd::OpTimer timer("add");
   Tensor out = alpha == 1.0
                    ? binary("add", input, other, [](auto a, auto b) { return modular(a) + modular(b); })
-                   : binary("add", input, other,
-                            [alpha](auto a, auto b) { return a + static_cast<decltype(a)>(alpha) * b; });
+                   : add_scaled("add", input, other, alpha, alpha);
   return record("add", std::move(out), {input, other}, {}, AlphaOptions{alpha}, add_backward);
 }
 
@@ -76,8 +86,7 @@ Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
   const autograd::OpTimer timer("sub");
   Tensor out = alpha == 1.0
                    ? binary("sub", input, other, [](auto a, auto b) { return modular(a) - modular(b); })
-                   : binary("sub", input, other,
-                            [alpha](auto a, auto b) { return a - static_cast<decltype(a)>(alpha) * b; });
+                   : add_scaled("sub", input, other, -alpha, alpha);
   return record("sub", std::move(out), {input, other}, {}, AlphaOptions{alpha}, sub_backward);
 }
 
@@ -130,6 +139,11 @@ Op alpha_op(std::string name, std::string doc, Function function) {
     auto samples = broadcast_samples(generator);
     samples.back().options = {{"alpha", -1.5}};
     return samples;
+  };
+  op.errors = [] {
+    auto errors = broadcast_errors();
+    errors.push_back({{ones({2}, i64), ones({2}, i64)}, {{"alpha", 0.5}}, "alpha is 0.5"});
+    return errors;
   };
   return op;
 }

@@ -25,13 +25,7 @@ struct ProdReducer {
   State init(std::int64_t) const { return 1; }
   State fresh(State) const { return 1; }
   void step(State& state, In element, std::int64_t) const { combine(state, static_cast<State>(element)); }
-  void combine(State& state, const State& other) const {
-    if constexpr (std::is_same_v<State, std::int64_t>)  // wraps around, as PyTorch's
-      state =
-          static_cast<std::int64_t>(static_cast<std::uint64_t>(state) * static_cast<std::uint64_t>(other));
-    else
-      state *= other;
-  }
+  void combine(State& state, const State& other) const { state *= other; }
   void store(const State& state, std::int64_t offset) const { out[offset] = static_cast<Out>(state); }
 };
 

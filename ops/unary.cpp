@@ -3,6 +3,7 @@
 #include <numbers>
 
 #include "ops/kernels/math.hpp"
+#include "ops/kernels/modular.hpp"
 #include "ops/kernels/pointwise.hpp"
 #include "ops/sech_squared.hpp"
 
@@ -63,7 +64,7 @@ struct Square : Plain<Keep::input, true> {
   static constexpr std::string_view kName = "square";
   template <class T>
   static T value(Options, T x) {
-    return static_cast<T>(x * x);
+    return static_cast<T>(kernels::modular(x) * kernels::modular(x));
   }
   template <class T>
   static T slope(Options, T x) {

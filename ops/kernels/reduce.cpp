@@ -91,7 +91,7 @@ void sum(const Tensor& result, const Tensor& input, const Axes& axes, double sca
     std::int64_t* out = result.mutable_data<std::int64_t>();
     dispatch_all(input.dtype(), [&](auto tag) {
       using In = typename decltype(tag)::type;
-      if constexpr (std::is_same_v<Accumulator<In>, std::int64_t>)
+      if constexpr (std::is_same_v<Accumulator<In>, std::uint64_t>)
         reduce<In>(result, input, axes, SumReducer<In, std::int64_t>{out});
     });
     return;
