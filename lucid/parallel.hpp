@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "lucid/cpu.hpp"
+
 namespace lucid {
 
 /// Threads that one operation may use; the default is OMP_NUM_THREADS or the processor's cores.
@@ -29,12 +31,3 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
 }
 
 }  // namespace lucid
-
-// Marks a function whose loops should be vectorised: compiled for AVX-512, AVX2 and the baseline, chosen when
-// the program starts. Sanitizers run before the chooser may, so they see the baseline only.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(LUCID_NO_MULTIVERSION)
-#define LUCID_VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define LUCID_VECTORIZED
-#endif

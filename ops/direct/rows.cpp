@@ -1,29 +1,34 @@
 #include "ops/direct/rows.hpp"
 
 #include <cstring>
+#include <type_traits>
 
-#include "lucid/parallel.hpp"
+#include "lucid/cpu.hpp"
 
 namespace lucid::direct {
 namespace {
 
-// Copies `count` < kLanes elements: whole powers of two, which compile to single moves.
-template <class T, std::int64_t Step = kLanes<T> / 2>
+// Elements of T in a register.
+template <class T, int Bytes>
+constexpr std::int64_t kIn = Bytes / static_cast<std::int64_t>(sizeof(T));
+
+// Copies `count` < 2 * Step elements: whole powers of two, which compile to single moves.
+template <std::int64_t Step, class T>
 [[gnu::always_inline]] inline void copy_some(T* to, const T* from, std::int64_t count) {
   if (count & Step) {
     std::memcpy(to, from, Step * sizeof(T));
     to += Step, from += Step;
   }
-  if constexpr (Step > 1) copy_some<T, Step / 2>(to, from, count);
+  if constexpr (Step > 1) copy_some<Step / 2>(to, from, count);
 }
 
-// R rows at `a` and V vectors at `b` of the product, held in registers; the last vector has `tail` columns
-// when that is not 0.
-template <bool Add, class T, int R, int V>
+// R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
+// has `tail` columns when that is not 0.
+template <bool Add, int Bytes, int R, int V, class T>
 [[gnu::always_inline]] inline void block(const RowsProduct<T>& p, const T* a, const T* b, const T* start,
                                          T* c, std::int64_t tail, std::int64_t ahead) {
-  typedef T Lanes __attribute__((vector_size(64)));
-  constexpr std::int64_t lanes = kLanes<T>;
+  typedef T Lanes __attribute__((vector_size(Bytes)));
+  constexpr std::int64_t lanes = kIn<T, Bytes>;
   Lanes sums[R][V] = {};
   if (start)
     for (int r = 0; r < R; ++r)
@@ -33,7 +38,8 @@ template <bool Add, class T, int R, int V>
     const T* from = b + i * p.b_outer;
     if (a_step == 1 && p.rows > R)  // the rows of the next block are on their way while these are multiplied
       for (int r = R; r < 2 * R; ++r)
-        for (std::int64_t k = 0; k < depth; k += lanes) __builtin_prefetch(a + i * p.a_outer + r * a_row + k);
+        for (std::int64_t k = 0; k < depth; k += kLanes<T>)
+          __builtin_prefetch(a + i * p.a_outer + r * a_row + k);
     for (std::int64_t k = 0; k < depth; ++k, from += b_row) {
       const T* at = a + i * p.a_outer + k * a_step;
       if (ahead) __builtin_prefetch(at + ahead);
@@ -52,21 +58,21 @@ template <bool Add, class T, int R, int V>
       const bool partial = v + 1 == V && tail;
       if constexpr (Add) {
         if (partial)
-          copy_some(reinterpret_cast<T*>(&before), at, tail);
+          copy_some<lanes / 2>(reinterpret_cast<T*>(&before), at, tail);
         else
           std::memcpy(&before, at, sizeof(Lanes));
       }
       before += sums[r][v];
       if (partial)
-        copy_some(at, reinterpret_cast<const T*>(&before), tail);
+        copy_some<lanes / 2>(at, reinterpret_cast<const T*>(&before), tail);
       else
         std::memcpy(at, &before, sizeof(Lanes));
     }
   }
 }
 
-// All rows and lines of V vectors of columns.
-template <bool Add, class T, int V>
+// All rows and lines of V registers of columns.
+template <bool Add, int Bytes, int V, class T>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, const T* b, const T* start, T* c,
                                                 std::int64_t tail, std::int64_t a_ahead) {
   constexpr int kRows = 8 / V;  // eight sums in flight hide the latency of a multiplication
@@ -75,35 +81,54 @@ template <bool Add, class T, int V>
     T* to = c + l * p.c_line;
     std::int64_t m = 0;
     // Rows that lie side by side share what is fetched.
-    const auto ahead = [&] { return m % kLanes<T> == 0 ? a_ahead : 0; };
-    for (; m + kRows <= p.rows; m += kRows)
-      block<Add, T, kRows, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail, ahead());
-    for (; V == 1 && m + 4 <= p.rows; m += 4)
-      block<Add, T, 4, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail, ahead());
-    for (; m < p.rows; ++m)
-      block<Add, T, 1, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail, ahead());
+    const auto rows = [&]<int R>(std::integral_constant<int, R>) __attribute__((always_inline)) {
+      block<Add, Bytes, R, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail,
+                              m % kLanes<T> == 0 ? a_ahead : 0);
+      m += R;
+    };
+    while (m + kRows <= p.rows) rows(std::integral_constant<int, kRows>{});
+    if (V == 1 && m + 4 <= p.rows) rows(std::integral_constant<int, 4>{});
+    switch (p.rows - m) {
+      case 3: rows(std::integral_constant<int, 3>{}); break;
+      case 2: rows(std::integral_constant<int, 2>{}); break;
+      case 1: rows(std::integral_constant<int, 1>{}); break;
+    }
+  }
+}
+
+// Two registers of columns at a time.
+template <bool Add, int Bytes, class T>
+[[gnu::always_inline]] inline void product(const RowsProduct<T>& p) {
+  constexpr std::int64_t lanes = kIn<T, Bytes>;
+  for (std::int64_t column = 0; column < p.columns; column += 2 * lanes) {
+    const T* const b = p.b + column / kPanel<T> * p.b_panel + column % kPanel<T>;
+    const T* const start = p.start ? p.start + column : nullptr;
+    const std::int64_t rest = p.columns - column, ahead = column == 0 ? p.a_ahead : 0;
+    if (rest > lanes)
+      column_block<Add, Bytes, 2>(p, b, start, p.c + column, rest >= 2 * lanes ? 0 : rest - lanes, ahead);
+    else
+      column_block<Add, Bytes, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest, ahead);
   }
 }
 
 template <bool Add, class T>
-[[gnu::always_inline]] inline void product(const RowsProduct<T>& p) {
-  constexpr std::int64_t lanes = kLanes<T>;
-  const T *b = p.b, *start = p.start;
-  for (std::int64_t column = 0; column < p.columns; column += kPanel<T>, b += p.b_panel) {
-    const std::int64_t rest = p.columns - column, ahead = column == 0 ? p.a_ahead : 0;
-    if (rest > lanes)
-      column_block<Add, T, 2>(p, b, start, p.c + column, rest >= kPanel<T> ? 0 : rest - lanes, ahead);
-    else
-      column_block<Add, T, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest, ahead);
-    if (start) start += kPanel<T>;
-  }
+LUCID_WIDE void wide(const RowsProduct<T>& p) {
+  product<Add, kWideRegister>(p);
+}
+template <bool Add, class T>
+LUCID_NARROW void narrow(const RowsProduct<T>& p) {
+  product<Add, kNarrowRegister>(p);
+}
+template <bool Add, class T>
+void run(const RowsProduct<T>& p) {
+  has_wide_registers() ? wide<Add>(p) : narrow<Add>(p);
 }
 
 }  // namespace
 
-LUCID_VECTORIZED void add_product(const RowsProduct<float>& p) { product<true>(p); }
-LUCID_VECTORIZED void add_product(const RowsProduct<double>& p) { product<true>(p); }
-LUCID_VECTORIZED void store_product(const RowsProduct<float>& p) { product<false>(p); }
-LUCID_VECTORIZED void store_product(const RowsProduct<double>& p) { product<false>(p); }
+void add_product(const RowsProduct<float>& p) { run<true>(p); }
+void add_product(const RowsProduct<double>& p) { run<true>(p); }
+void store_product(const RowsProduct<float>& p) { run<false>(p); }
+void store_product(const RowsProduct<double>& p) { run<false>(p); }
 
 }  // namespace lucid::direct
