@@ -74,21 +74,21 @@ struct Factor {
   const T* weight;
 };
 
-// `count` voxels of a run: out += or = start + the sum over N factors, for a vector of channels. The weights
-// stay in registers.
-template <class T, int N>
-[[gnu::always_inline]] inline void add_factors(const Factor<T>* factors, std::int64_t count,
-                                               std::int64_t source_step, const T* start, T* out,
-                                               std::int64_t out_step) {
-  typedef T Lanes __attribute__((vector_size(64)));
-  Lanes weights[N], first = {};
-  for (int j = 0; j < N; ++j) std::memcpy(&weights[j], factors[j].weight, sizeof(Lanes));
+// `count` voxels of a run: out += or = start + the sum over N factors, for the register of channels that
+// starts at `channel` of each factor. The weights stay in registers.
+template <int Bytes, int N, class T>
+[[gnu::always_inline]] inline void add_factors(const Factor<T>* factors, std::int64_t channel,
+                                               std::int64_t count, std::int64_t source_step, const T* start,
+                                               T* out, std::int64_t out_step) {
+  typedef T Lanes __attribute__((vector_size(Bytes)));
+  Lanes weights[N > 0 ? N : 1], first = {};
+  for (int j = 0; j < N; ++j) std::memcpy(&weights[j], factors[j].weight + channel, sizeof(Lanes));
   if (start) std::memcpy(&first, start, sizeof(Lanes));
   for (std::int64_t i = 0; i < count; ++i, out += out_step) {
     Lanes sum = first, x;
     if (!start) std::memcpy(&sum, out, sizeof(Lanes));
     for (int j = 0; j < N; ++j) {
-      std::memcpy(&x, factors[j].source + i * source_step, sizeof(Lanes));
+      std::memcpy(&x, factors[j].source + channel + i * source_step, sizeof(Lanes));
       sum += weights[j] * x;
     }
     std::memcpy(out, &sum, sizeof(Lanes));
@@ -98,28 +98,41 @@ template <class T, int N>
 constexpr std::size_t kAtOnce = 8;  // factors
 
 // One run of a vector of channels, all its factors; `start`: the bias.
-template <class T>
-LUCID_VECTORIZED void sum_run(const std::vector<Factor<T>>& factors, std::int64_t count,
-                              std::int64_t source_step, const T* start, T* out, std::int64_t out_step) {
-  std::size_t at = 0;
-  do {
-    const Factor<T>* from = factors.data() + at;
-    switch (std::min(kAtOnce, factors.size() - at)) {
-      case 8: add_factors<T, 8>(from, count, source_step, start, out, out_step); break;
-      case 7: add_factors<T, 7>(from, count, source_step, start, out, out_step); break;
-      case 6: add_factors<T, 6>(from, count, source_step, start, out, out_step); break;
-      case 5: add_factors<T, 5>(from, count, source_step, start, out, out_step); break;
-      case 4: add_factors<T, 4>(from, count, source_step, start, out, out_step); break;
-      case 3: add_factors<T, 3>(from, count, source_step, start, out, out_step); break;
-      case 2: add_factors<T, 2>(from, count, source_step, start, out, out_step); break;
-      case 1: add_factors<T, 1>(from, count, source_step, start, out, out_step); break;
-      default:  // no tap reaches these voxels
-        for (std::int64_t i = 0; i < count; ++i) std::memcpy(out + i * out_step, start, 64);
-    }
-    start = nullptr;
-    at += kAtOnce;
-  } while (at < factors.size());
-}
+struct SumRun {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const std::vector<Factor<T>>& factors, std::int64_t count,
+                                         std::int64_t source_step, const T* start, T* out,
+                                         std::int64_t out_step) {
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
+    for (std::int64_t c = 0; c < kLanes<T>; c += lanes)
+      sum_register<Bytes>(factors, c, count, source_step, start + c, out + c, out_step);
+  }
+
+ private:
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void sum_register(const std::vector<Factor<T>>& factors, std::int64_t channel,
+                                                  std::int64_t count, std::int64_t source_step,
+                                                  const T* start, T* out, std::int64_t out_step) {
+    std::size_t at = 0;
+    do {
+      const Factor<T>* from = factors.data() + at;
+      switch (std::min(kAtOnce, factors.size() - at)) {
+        case 8: add_factors<Bytes, 8>(from, channel, count, source_step, start, out, out_step); break;
+        case 7: add_factors<Bytes, 7>(from, channel, count, source_step, start, out, out_step); break;
+        case 6: add_factors<Bytes, 6>(from, channel, count, source_step, start, out, out_step); break;
+        case 5: add_factors<Bytes, 5>(from, channel, count, source_step, start, out, out_step); break;
+        case 4: add_factors<Bytes, 4>(from, channel, count, source_step, start, out, out_step); break;
+        case 3: add_factors<Bytes, 3>(from, channel, count, source_step, start, out, out_step); break;
+        case 2: add_factors<Bytes, 2>(from, channel, count, source_step, start, out, out_step); break;
+        case 1: add_factors<Bytes, 1>(from, channel, count, source_step, start, out, out_step); break;
+        default:  // no tap reaches these voxels
+          add_factors<Bytes, 0>(from, channel, count, source_step, start, out, out_step);
+      }
+      start = nullptr;
+      at += kAtOnce;
+    } while (at < factors.size());
+  }
+};
 
 // What one row of the result sums over along depth and height: a row of the source, and the weight's row of
 // taps.
@@ -141,8 +154,8 @@ void sum_row(const std::vector<RowTap<T>>& rows, const AxisTaps& widths, const s
       for (const RowTap<T>& row : rows)
         for (const Tap* tap = first; tap != last; ++tap)
           factors.push_back({row.source + tap->source * channels + c, row.weight + tap->tap * channels + c});
-      sum_run(factors, run.count, step_of(run.source_step, channels), bias + c,
-              out + run.first * channels + c, step_of(run.step, channels));
+      run_for_registers<SumRun>(factors, run.count, step_of(run.source_step, channels), bias + c,
+                                out + run.first * channels + c, step_of(run.step, channels));
     }
     for (; c < channels; ++c)
       for (std::int64_t i = 0; i < run.count; ++i) {

@@ -20,11 +20,13 @@ struct Meeting {
   std::int64_t tap;
 };
 
-// sums[k][lane] += sum over y positions of x[at of tap + k] * y, for K taps and one vector of channels.
-template <class T, int K>
+// sums[k][lane] += sum over y positions of x[at of tap + k] * y, for K taps and one register of channels, of
+// which the first `lanes` are there.
+template <int Bytes, int K, class T>
 [[gnu::always_inline]] inline void add_taps(const Meeting<T>& m, const AxisMap& map, Range range,
                                             std::int64_t channels, std::int64_t lanes, double* sums) {
-  typedef T Lanes __attribute__((vector_size(64)));
+  typedef T Lanes __attribute__((vector_size(Bytes)));
+  constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
   Lanes parts[K] = {};
   const std::int64_t tap_step = step_of(map.dilation, channels), step = step_of(map.stride, channels);
   const T* x = m.x + (range.begin * map.stride + map.shift(m.tap)) * channels;
@@ -32,12 +34,12 @@ template <class T, int K>
   const std::size_t bytes = static_cast<std::size_t>(lanes) * sizeof(T);
   for (std::int64_t i = range.begin; i < range.end; ++i, x += step, y += channels) {
     Lanes a, b = {};
-    if (lanes == kLanes<T>)
+    if (lanes == whole)
       std::memcpy(&b, y, sizeof(Lanes));
     else
       std::memcpy(&b, y, bytes);
     for (int k = 0; k < K; ++k) {
-      if (lanes == kLanes<T>) {
+      if (lanes == whole) {
         std::memcpy(&a, x + k * tap_step, sizeof(Lanes));
       } else {
         a = Lanes{};
@@ -52,33 +54,36 @@ template <class T, int K>
 }
 
 // Taps m.tap to m.tap + count: what they have in common together, the ends one by one.
-template <class T>
-LUCID_VECTORIZED void add_meeting(Meeting<T> m, const AxisMap& map, std::int64_t count, std::int64_t channels,
-                                  double* sums) {
-  Range common = map.y_range(m.tap);
-  for (std::int64_t k = 1; k < count; ++k) {
-    const Range range = map.y_range(m.tap + k);
-    common = {std::max(common.begin, range.begin), std::min(common.end, range.end)};
-  }
-  if (common.empty()) common.end = common.begin;
-  for (std::int64_t c = 0; c < channels; c += kLanes<T>) {
-    const std::int64_t lanes = std::min(kLanes<T>, channels - c);
-    Meeting<T> at{m.x + c, m.y + c, m.tap};
-    switch (count) {
-      case 4: add_taps<T, 4>(at, map, common, channels, lanes, sums + c); break;
-      case 3: add_taps<T, 3>(at, map, common, channels, lanes, sums + c); break;
-      case 2: add_taps<T, 2>(at, map, common, channels, lanes, sums + c); break;
-      default: add_taps<T, 1>(at, map, common, channels, lanes, sums + c);
-    }
-    for (std::int64_t k = 0; k < count; ++k) {
+struct AddMeeting {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const Meeting<T>& m, const AxisMap& map, std::int64_t count,
+                                         std::int64_t channels, double* sums) {
+    constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
+    Range common = map.y_range(m.tap);
+    for (std::int64_t k = 1; k < count; ++k) {
       const Range range = map.y_range(m.tap + k);
-      at.tap = m.tap + k;
-      for (const Range end : {Range{range.begin, std::min(common.begin, range.end)},
-                              Range{std::max(common.end, std::max(range.begin, common.begin)), range.end}})
-        if (!end.empty()) add_taps<T, 1>(at, map, end, channels, lanes, sums + k * channels + c);
+      common = {std::max(common.begin, range.begin), std::min(common.end, range.end)};
+    }
+    if (common.empty()) common.end = common.begin;
+    for (std::int64_t c = 0; c < channels; c += whole) {
+      const std::int64_t lanes = std::min(whole, channels - c);
+      Meeting<T> at{m.x + c, m.y + c, m.tap};
+      switch (count) {
+        case 4: add_taps<Bytes, 4>(at, map, common, channels, lanes, sums + c); break;
+        case 3: add_taps<Bytes, 3>(at, map, common, channels, lanes, sums + c); break;
+        case 2: add_taps<Bytes, 2>(at, map, common, channels, lanes, sums + c); break;
+        default: add_taps<Bytes, 1>(at, map, common, channels, lanes, sums + c);
+      }
+      for (std::int64_t k = 0; k < count; ++k) {
+        const Range range = map.y_range(m.tap + k);
+        at.tap = m.tap + k;
+        for (const Range end : {Range{range.begin, std::min(common.begin, range.end)},
+                                Range{std::max(common.end, std::max(range.begin, common.begin)), range.end}})
+          if (!end.empty()) add_taps<Bytes, 1>(at, map, end, channels, lanes, sums + k * channels + c);
+      }
     }
   }
-}
+};
 
 constexpr std::int64_t kTogether = 4;  // taps
 
@@ -102,10 +107,11 @@ void run(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Te
       for (std::int64_t n = 0; n < p.batch; ++n)
         for (std::int64_t d = depth.begin; d < depth.end; ++d)
           for (std::int64_t h = height.begin; h < height.end; ++h)
-            add_meeting<T>({x + ((n * maps.d.x + maps.d.x_of(d, kd)) * maps.h.x + maps.h.x_of(h, kh)) *
-                                    maps.w.x * channels,
-                            y + ((n * maps.d.y + d) * maps.h.y + h) * maps.w.y * channels, tap},
-                           maps.w, count, channels, sums.data());
+            run_for_registers<AddMeeting>(
+                Meeting<T>{x + ((n * maps.d.x + maps.d.x_of(d, kd)) * maps.h.x + maps.h.x_of(h, kh)) *
+                                   maps.w.x * channels,
+                           y + ((n * maps.d.y + d) * maps.h.y + h) * maps.w.y * channels, tap},
+                maps.w, count, channels, sums.data());
       for (std::int64_t k = 0; k < count; ++k)
         for (std::int64_t c = 0; c < channels; ++c)
           w[c * s[0] + kd * s[2] + kh * s[3] + (tap + k) * s[4]] =

@@ -5,7 +5,7 @@
 
 namespace lucid::direct {
 
-/// Elements of T in one 64-byte vector. Processors with narrower registers use several for it.
+/// Elements of T in one vector of 64 bytes, a wide register or two narrow ones.
 template <class T>
 inline constexpr std::int64_t kLanes = 64 / static_cast<std::int64_t>(sizeof(T));
 

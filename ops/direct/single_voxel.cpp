@@ -51,41 +51,51 @@ Tensor interleaved(const T* rows, std::int64_t count, std::int64_t n) {
   return out;
 }
 
-// sums[c * kAtOnce + i] += <a + c * a_row, row i of b> for `A` rows of a and kAtOnce interleaved rows of b,
+// sums[c * kAtOnce + i] += <a + c * a_row, row i of b> for some rows of a and kAtOnce interleaved rows of b,
 // over `n` elements.
-template <class T, int A>
-[[gnu::always_inline]] inline void dots_of(const T* a, std::int64_t a_row, const T* b, std::int64_t n,
-                                           double* sums) {
-  typedef T Lanes __attribute__((vector_size(64)));
-  constexpr std::int64_t lanes = kLanes<T>, kAhead = 16 * lanes;
-  Lanes parts[A][kAtOnce] = {};
-  std::int64_t k = 0;
-  for (; k + lanes <= n; k += lanes, b += kAtOnce * lanes) {
-    Lanes x[A], y;
-    for (int c = 0; c < A; ++c) {
-      std::memcpy(&x[c], a + c * a_row + k, sizeof(Lanes));
-      __builtin_prefetch(a + c * a_row + k + kAhead);
-    }
-    for (int i = 0; i < kAtOnce; ++i) {
-      std::memcpy(&y, b + i * lanes, sizeof(Lanes));
-      for (int c = 0; c < A; ++c) parts[c][i] += x[c] * y;
-    }
+struct AddDots {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const T* a, std::int64_t a_row, std::int64_t count, const T* b,
+                                         std::int64_t n, double* sums) {
+    constexpr int kRows = Bytes == kWideRegister ? 2 : 1;  // of a, whose sums are held in registers
+    std::int64_t c = 0;
+    for (; c + kRows <= count; c += kRows) add<Bytes, kRows>(a + c * a_row, a_row, b, n, sums + c * kAtOnce);
+    if (c < count) add<Bytes, 1>(a + c * a_row, a_row, b, n, sums + c * kAtOnce);
   }
-  for (int c = 0; c < A; ++c)
-    for (int i = 0; i < kAtOnce; ++i) {
-      double sum = 0;
-      for (std::int64_t lane = 0; lane < lanes; ++lane) sum += static_cast<double>(parts[c][i][lane]);
-      for (std::int64_t j = k; j < n; ++j)
-        sum += static_cast<double>(a[c * a_row + j]) * static_cast<double>(b[i * lanes + j - k]);
-      sums[c * kAtOnce + i] += sum;
-    }
-}
 
-template <class T>
-LUCID_VECTORIZED void add_dots(const T* a, std::int64_t a_row, std::int64_t count, const T* b, std::int64_t n,
-                               double* sums) {
-  count == 2 ? dots_of<T, 2>(a, a_row, b, n, sums) : dots_of<T, 1>(a, a_row, b, n, sums);
-}
+ private:
+  template <int Bytes, int A, class T>
+  [[gnu::always_inline]] static void add(const T* a, std::int64_t a_row, const T* b, std::int64_t n,
+                                         double* sums) {
+    typedef T Lanes __attribute__((vector_size(Bytes)));
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T)), kAhead = 16 * kLanes<T>;
+    const std::int64_t whole = n / kLanes<T> * kLanes<T>;
+    for (std::int64_t part = 0; part < kLanes<T>; part += lanes) {
+      Lanes parts[A][kAtOnce] = {};
+      const T* from = b + part;
+      for (std::int64_t k = part; k < whole; k += kLanes<T>, from += kAtOnce * kLanes<T>) {
+        Lanes x[A], y;
+        for (int c = 0; c < A; ++c) {
+          std::memcpy(&x[c], a + c * a_row + k, sizeof(Lanes));
+          __builtin_prefetch(a + c * a_row + k + kAhead);
+        }
+        for (int i = 0; i < kAtOnce; ++i) {
+          std::memcpy(&y, from + i * kLanes<T>, sizeof(Lanes));
+          for (int c = 0; c < A; ++c) parts[c][i] += x[c] * y;
+        }
+      }
+      for (int c = 0; c < A; ++c)
+        for (int i = 0; i < kAtOnce; ++i)
+          for (std::int64_t lane = 0; lane < lanes; ++lane)
+            sums[c * kAtOnce + i] += static_cast<double>(parts[c][i][lane]);
+    }
+    for (int c = 0; c < A; ++c)
+      for (std::int64_t i = 0; i < kAtOnce; ++i)
+        for (std::int64_t k = whole; k < n; ++k)
+          sums[c * kAtOnce + i] += static_cast<double>(a[c * a_row + k]) *
+                                   static_cast<double>(b[(whole * kAtOnce) + i * kLanes<T> + k - whole]);
+  }
+};
 
 // y (samples, channels) = rows (samples, n) @ weight (channels, n)^T + bias: few long sums, for which a
 // general product packs more than it multiplies.
@@ -104,8 +114,9 @@ void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int
     for (std::int64_t k = 0; k < n; k += kBlock)
       for (std::int64_t c = begin; c < end; c += 2)
         for (std::int64_t group = 0; group < groups; ++group)
-          add_dots(weight + c * n + k, n, std::min<std::int64_t>(2, end - c),
-                   b + group * group_size + k * kAtOnce, std::min(kBlock, n - k), at(c, group));
+          run_for_registers<AddDots>(weight + c * n + k, n, std::min<std::int64_t>(2, end - c),
+                                     b + group * group_size + k * kAtOnce, std::min(kBlock, n - k),
+                                     at(c, group));
     for (std::int64_t c = begin; c < end; ++c)
       for (std::int64_t s = 0; s < samples; ++s)
         y[s * channels + c] =

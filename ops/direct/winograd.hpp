@@ -15,8 +15,7 @@ namespace lucid::direct {
 class Winograd {
  public:
   /// Whether this serves the forward convolution `problem`, and is faster than multiplying directly: kernel
-  /// (any, 3, 3), stride and dilation 1, no groups, whole vectors of channels in each of `parts`, 512-bit
-  /// registers.
+  /// (any, 3, 3), stride and dilation 1, no groups, multiples of 16 channels in each of `parts`.
   static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
 
   /// The input's channels come in `parts`. weight: rank 5, float32, strided as it likes; bias: rank 1 or

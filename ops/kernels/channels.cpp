@@ -11,7 +11,7 @@
 namespace lucid::kernels {
 namespace {
 
-constexpr std::int64_t kStep = 2 * kLanes;       // columns that a sum holds in registers
+constexpr std::int64_t kStep = 16;               // columns whose sums are held in registers
 constexpr std::int64_t kWidth = 64;              // least width of a wide row
 constexpr std::int64_t kUnitElements = 1 << 14;  // of one unit of work
 
@@ -70,74 +70,85 @@ double wide(T value) {
   return static_cast<double>(static_cast<Compute<T>>(value));
 }
 
-// Adds, for each of `width` columns of `rows` rows, x - about to first and its square to second.
-template <class T>
-LUCID_VECTORIZED void add_moments(const T* x, std::int64_t rows, std::int64_t width, const double* about,
-                                  double* first, double* second) {
-  std::int64_t column = 0;
-  for (; column + kStep <= width; column += kStep) {
-    Lanes a{}, b{}, aa{}, bb{}, shift_a, shift_b, value;
-    load(about + column, shift_a);
-    load(about + column + kLanes, shift_b);
-    const T* p = x + column;
-    for (std::int64_t row = 0; row < rows; ++row, p += width) {
-      load(p, value);
-      value -= shift_a;
-      a += value;
-      aa += value * value;
-      load(p + kLanes, value);
-      value -= shift_b;
-      b += value;
-      bb += value * value;
-    }
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      first[column + i] += a[i];
-      first[column + kLanes + i] += b[i];
-      second[column + i] += aa[i];
-      second[column + kLanes + i] += bb[i];
-    }
+// to[i] += the lanes of a, then of b.
+template <class Sums>
+[[gnu::always_inline]] inline void add_up(const Sums& a, const Sums& b, double* to) {
+  for (std::int64_t i = 0; i < kStep / 2; ++i) {
+    to[i] += a[i];
+    to[kStep / 2 + i] += b[i];
   }
-  for (; column < width; ++column)
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const double value = wide(x[row * width + column]) - about[column];
-      first[column] += value;
-      second[column] += value * value;
-    }
 }
 
-// Adds, for each column, g to first and g * (x - mean) to second.
-template <class T>
-LUCID_VECTORIZED void add_grads(const T* g, const T* x, std::int64_t rows, std::int64_t width,
-                                const double* mean, double* first, double* second) {
-  std::int64_t column = 0;
-  for (; column + kStep <= width; column += kStep) {
-    Lanes a{}, b{}, aa{}, bb{}, mean_a, mean_b, value, grad;
-    load(mean + column, mean_a);
-    load(mean + column + kLanes, mean_b);
-    for (std::int64_t row = 0, at = column; row < rows; ++row, at += width) {
-      load(g + at, grad);
-      load(x + at, value);
-      a += grad;
-      aa += grad * (value - mean_a);
-      load(g + at + kLanes, grad);
-      load(x + at + kLanes, value);
-      b += grad;
-      bb += grad * (value - mean_b);
+// Adds, for each of `width` columns of `rows` rows, x - about to first and its square to second.
+struct AddMoments {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const T* x, std::int64_t rows, std::int64_t width,
+                                         const double* about, double* first, double* second) {
+    using Sums = Lanes<double, Bytes, kStep / 2>;
+    constexpr std::int64_t half = kStep / 2;
+    std::int64_t column = 0;
+    for (; column + kStep <= width; column += kStep) {
+      Sums a, b, aa, bb, shift_a, shift_b, value;
+      shift_a.load(about + column);
+      shift_b.load(about + column + half);
+      const T* p = x + column;
+      for (std::int64_t row = 0; row < rows; ++row, p += width) {
+        value.load(p);
+        value -= shift_a;
+        a += value;
+        aa.add_product(value, value);
+        value.load(p + half);
+        value -= shift_b;
+        b += value;
+        bb.add_product(value, value);
+      }
+      add_up(a, b, first + column);
+      add_up(aa, bb, second + column);
     }
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      first[column + i] += a[i];
-      first[column + kLanes + i] += b[i];
-      second[column + i] += aa[i];
-      second[column + kLanes + i] += bb[i];
-    }
+    for (; column < width; ++column)
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const double value = wide(x[row * width + column]) - about[column];
+        first[column] += value;
+        second[column] += value * value;
+      }
   }
-  for (; column < width; ++column)
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const double grad = wide(g[row * width + column]);
-      first[column] += grad;
-      second[column] += grad * (wide(x[row * width + column]) - mean[column]);
+};
+
+// Adds, for each column, g to first and g * (x - mean) to second.
+struct AddGrads {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const T* g, const T* x, std::int64_t rows, std::int64_t width,
+                                         const double* mean, double* first, double* second) {
+    using Sums = Lanes<double, Bytes, kStep / 2>;
+    constexpr std::int64_t half = kStep / 2;
+    std::int64_t column = 0;
+    for (; column + kStep <= width; column += kStep) {
+      Sums a, b, aa, bb, mean_a, mean_b, value, grad;
+      mean_a.load(mean + column);
+      mean_b.load(mean + column + half);
+      for (std::int64_t row = 0, at = column; row < rows; ++row, at += width) {
+        grad.load(g + at);
+        value.load(x + at);
+        value -= mean_a;
+        a += grad;
+        aa.add_product(grad, value);
+        grad.load(g + at + half);
+        value.load(x + at + half);
+        value -= mean_b;
+        b += grad;
+        bb.add_product(grad, value);
+      }
+      add_up(a, b, first + column);
+      add_up(aa, bb, second + column);
     }
-}
+    for (; column < width; ++column)
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const double grad = wide(g[row * width + column]);
+        first[column] += grad;
+        second[column] += grad * (wide(x[row * width + column]) - mean[column]);
+      }
+  }
+};
 
 struct Identity {
   template <class C>
@@ -218,8 +229,10 @@ Moments channel_moments(const Tensor& input) {
         repeat(about + channels, about, channels, walk.width - channels);
         std::fill(first, first + 2 * walk.width, 0.0);
         const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-        add_moments(x + at, whole, walk.width, about, first, second);
-        if (rest) add_moments(x + at + whole * walk.width, 1, rest, about, first, second);
+        run_for_registers<AddMoments>(x + at, whole, walk.width, about, first, second);
+        if (rest)
+          run_for_registers<AddMoments>(x + at + whole * walk.width, std::int64_t{1}, rest, about, first,
+                                        second);
         fold(first, first + channels, channels, walk.width - channels);
         fold(second, second + channels, channels, walk.width - channels);
         const auto count = static_cast<double>(rows);
@@ -266,9 +279,10 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
         repeat(about, mean.data() + block * channels, channels, walk.width);
         std::fill(first, first + 2 * walk.width, 0.0);
         const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-        add_grads(g + at, x + at, whole, walk.width, about, first, second);
+        run_for_registers<AddGrads>(g + at, x + at, whole, walk.width, about, first, second);
         const std::int64_t last = at + whole * walk.width;
-        if (rest) add_grads(g + last, x + last, 1, rest, about, first, second);
+        if (rest)
+          run_for_registers<AddGrads>(g + last, x + last, std::int64_t{1}, rest, about, first, second);
         fold(firsts.data() + unit * channels, first, channels, walk.width);
         fold(seconds.data() + unit * channels, second, channels, walk.width);
       };
@@ -346,7 +360,7 @@ void affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input, con
       const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
       const std::int64_t last = at + whole * width;
       map_grad_rows(y + at, g + at, x + at, whole, width, rate, mean, scale, shift);
-      map_grad_rows(y + last, g + last, x + last, 1, rest, rate, mean, scale, shift);
+      map_grad_rows(y + last, g + last, x + last, std::int64_t{1}, rest, rate, mean, scale, shift);
     };
   });
 }

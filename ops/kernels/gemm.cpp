@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "lucid/parallel.hpp"
+#include "ops/kernels/lanes.hpp"
 #include "ops/onednn/gemm.hpp"
 
 namespace lucid::kernels {
@@ -52,17 +53,18 @@ void pack(T* out, const T* from, Index across, Index down, Index count, Index de
 }
 
 // tile = sum over depth of (column of a's panel) x (row of b's panel).
-template <class T>
-LUCID_VECTORIZED void multiply_tile(T* __restrict tile, const T* __restrict a, const T* __restrict b,
-                                    Index depth) {
-  typedef T Row __attribute__((vector_size(kCols * sizeof(T)), aligned(sizeof(T))));
-  Row sum[kRows] = {};
-  for (Index p = 0; p < depth; ++p, a += kRows, b += kCols) {
-    const Row row = *reinterpret_cast<const Row*>(b);
-    for (Index i = 0; i < kRows; ++i) sum[i] += row * a[i];
+struct MultiplyTile {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(T* tile, const T* a, const T* b, Index depth) {
+    using Row = Lanes<T, std::min<int>(Bytes, kCols * sizeof(T)), kCols>;
+    Row sum[kRows], row;
+    for (Index p = 0; p < depth; ++p, a += kRows, b += kCols) {
+      row.load(b);
+      for (Index i = 0; i < kRows; ++i) sum[i].add_product(a[i], row);
+    }
+    for (Index i = 0; i < kRows; ++i) sum[i].store(tile + i * kCols);
   }
-  for (Index i = 0; i < kRows; ++i) *reinterpret_cast<Row*>(tile + i * kCols) = sum[i];
-}
+};
 
 // Where a finished tile goes: c = alpha * tile + beta * c.
 template <class T>
@@ -85,7 +87,7 @@ void multiply_block(const T* a, const T* b, Index rows, Index cols, Index depth,
   T tile[kRows * kCols];
   for (Index j = 0; j < cols; j += kCols)
     for (Index i = 0; i < rows; i += kRows) {
-      multiply_tile(tile, a + i * depth, b + j * depth, depth);
+      run_for_registers<MultiplyTile>(&tile[0], a + i * depth, b + j * depth, depth);
       Target<T> at = target;
       at.c += i * target.ld + j;
       at.add(tile, std::min(kRows, rows - i), std::min(kCols, cols - j));

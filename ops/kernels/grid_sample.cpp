@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/kernels/grid_corners.hpp"
+#include "ops/kernels/lanes.hpp"
 #include "ops/kernels/layout.hpp"
 #include "ops/kernels/volume.hpp"
 
@@ -30,98 +31,90 @@ void list_block(Corners<A, kSets>* out, const Problem& problem, const Block& blo
   }
 }
 
-// kWidth channels in registers.
-template <class A, int kWidth>
-struct Wide {
-  typedef A Type __attribute__((vector_size(kWidth * sizeof(A))));
-};
+// Channels that are taken at a time, in registers of up to Bytes; what is left goes by kFew, then one by one.
+constexpr int kMany = 16, kFew = 4;
+template <class A, int Bytes, int kCount>
+using Channels = Lanes<A, std::min<int>(Bytes, kCount * sizeof(A)), kCount>;
 
-template <class T, class V>
-[[gnu::always_inline]] inline void load(const T* from, V& out) {
-  if constexpr (std::is_same_v<T, bfloat16>) {
-    float lanes[sizeof(V) / sizeof(float)];
-    for (float& lane : lanes) lane = *from++;
-    std::memcpy(&out, lanes, sizeof(V));
-  } else {
-    std::memcpy(&out, from, sizeof(V));
-  }
-}
-
-template <class T, class V>
-[[gnu::always_inline]] inline void store(const V& from, T* out) {
-  if constexpr (std::is_same_v<T, bfloat16>) {
-    constexpr std::size_t kWidth = sizeof(V) / sizeof(float);
-    for (std::size_t i = 0; i < kWidth; ++i) out[i] = from[i];
-  } else {
-    std::memcpy(out, &from, sizeof(V));
-  }
-}
-
-// Channels [c, channels) kWidth at a time; returns the first one left.
-template <int kWidth, class T, class A>
-[[gnu::always_inline]] inline Index gather_wide(T* out, const T* x, const Corners<A, 1>& corners, Index c,
-                                                Index channels) {
-  for (; c + kWidth <= channels; c += kWidth) {
-    typename Wide<A, kWidth>::Type sum{}, value;
-    for (int k = 0; k < corners.count; ++k) {
-      load(x + corners.offset[k] + c, value);
-      sum += corners.weight[0][k] * value;
-    }
-    store(sum, out + c);
-  }
-  return c;
+template <class A, int Bytes, int kCount, class T>
+[[gnu::always_inline]] inline void store(const Lanes<A, Bytes, kCount>& from, T* out) {
+  if constexpr (std::is_same_v<T, A>)
+    from.store(out);
+  else
+    for (int i = 0; i < kCount; ++i) out[i] = static_cast<T>(from[i]);
 }
 
 // out (count, channels): each place's weighted sum of elements of x.
-template <class T, class A>
-LUCID_VECTORIZED void gather_block(T* out, const T* x, const Corners<A, 1>* corners, Index count,
-                                   Index channels) {
-  for (Index i = 0; i < count; ++i, out += channels) {
-    Index c = gather_wide<16>(out, x, corners[i], 0, channels);
-    c = gather_wide<4>(out, x, corners[i], c, channels);
-    for (; c < channels; ++c) {
-      A sum = 0;
-      for (int k = 0; k < corners[i].count; ++k)
-        sum += corners[i].weight[0][k] * static_cast<A>(x[corners[i].offset[k] + c]);
-      out[c] = static_cast<T>(sum);
+struct GatherBlock {
+  template <int Bytes, class T, class A>
+  [[gnu::always_inline]] static void run(T* out, const T* x, const Corners<A, 1>* corners, Index count,
+                                         Index channels) {
+    for (Index i = 0; i < count; ++i, out += channels) {
+      Index c = gather<Channels<A, Bytes, kMany>, kMany>(out, x, corners[i], 0, channels);
+      c = gather<Channels<A, Bytes, kFew>, kFew>(out, x, corners[i], c, channels);
+      for (; c < channels; ++c) {
+        A sum = 0;
+        for (int k = 0; k < corners[i].count; ++k)
+          sum += corners[i].weight[0][k] * static_cast<A>(x[corners[i].offset[k] + c]);
+        out[c] = static_cast<T>(sum);
+      }
     }
   }
-}
 
-template <int kWidth, class T, class A>
-[[gnu::always_inline]] inline Index slope_wide(A* sums, const T* grad, const T* x,
-                                               const Corners<A, 3>& corners, Index c, Index channels) {
-  if (c + kWidth > channels) return c;
-  typename Wide<A, kWidth>::Type sum[3] = {}, g, value;
-  for (; c + kWidth <= channels; c += kWidth) {
-    load(grad + c, g);
-    for (int k = 0; k < corners.count; ++k) {
-      load(x + corners.offset[k] + c, value);
-      value *= g;
-      for (int s = 0; s < 3; ++s) sum[s] += corners.weight[s][k] * value;
+ private:
+  // Channels from c on, kCount at a time; returns the first one left.
+  template <class V, int kCount, class T, class A>
+  [[gnu::always_inline]] static Index gather(T* out, const T* x, const Corners<A, 1>& corners, Index c,
+                                             Index channels) {
+    for (; c + kCount <= channels; c += kCount) {
+      V sum, value;
+      for (int k = 0; k < corners.count; ++k) {
+        value.load(x + corners.offset[k] + c);
+        sum.add_product(corners.weight[0][k], value);
+      }
+      store(sum, out + c);
     }
+    return c;
   }
-  for (int s = 0; s < 3; ++s)
-    for (int i = 0; i < kWidth; ++i) sums[s] += sum[s][i];
-  return c;
-}
+};
 
 // out (count, components): the sums over channels of grad (count, channels) times each place's slopes.
-template <class T, class A, class G>
-LUCID_VECTORIZED void slope_block(G* out, const T* grad, const T* x, const Corners<A, 3>* corners,
-                                  Index count, Index channels, Index components) {
-  for (Index i = 0; i < count; ++i, out += components, grad += channels) {
-    A sums[3] = {};
-    Index c = slope_wide<16>(sums, grad, x, corners[i], 0, channels);
-    c = slope_wide<4>(sums, grad, x, corners[i], c, channels);
-    for (; c < channels; ++c)
-      for (int k = 0; k < corners[i].count; ++k) {
-        const A product = static_cast<A>(grad[c]) * static_cast<A>(x[corners[i].offset[k] + c]);
-        for (int s = 0; s < 3; ++s) sums[s] += corners[i].weight[s][k] * product;
-      }
-    for (Index s = 0; s < components; ++s) out[s] = static_cast<G>(sums[s]);
+struct SlopeBlock {
+  template <int Bytes, class G, class T, class A>
+  [[gnu::always_inline]] static void run(G* out, const T* grad, const T* x, const Corners<A, 3>* corners,
+                                         Index count, Index channels, Index components) {
+    for (Index i = 0; i < count; ++i, out += components, grad += channels) {
+      A sums[3] = {};
+      Index c = add_slopes<Channels<A, Bytes, kMany>, kMany>(sums, grad, x, corners[i], 0, channels);
+      c = add_slopes<Channels<A, Bytes, kFew>, kFew>(sums, grad, x, corners[i], c, channels);
+      for (; c < channels; ++c)
+        for (int k = 0; k < corners[i].count; ++k) {
+          const A product = static_cast<A>(grad[c]) * static_cast<A>(x[corners[i].offset[k] + c]);
+          for (int s = 0; s < 3; ++s) sums[s] += corners[i].weight[s][k] * product;
+        }
+      for (Index s = 0; s < components; ++s) out[s] = static_cast<G>(sums[s]);
+    }
   }
-}
+
+ private:
+  template <class V, int kCount, class A, class T>
+  [[gnu::always_inline]] static Index add_slopes(A* sums, const T* grad, const T* x,
+                                                 const Corners<A, 3>& corners, Index c, Index channels) {
+    if (c + kCount > channels) return c;
+    V sum[3], g, value;
+    for (; c + kCount <= channels; c += kCount) {
+      g.load(grad + c);
+      for (int k = 0; k < corners.count; ++k) {
+        value.load(x + corners.offset[k] + c);
+        value *= g;
+        for (int s = 0; s < 3; ++s) sum[s].add_product(corners.weight[s][k], value);
+      }
+    }
+    for (int s = 0; s < 3; ++s)
+      for (int i = 0; i < kCount; ++i) sums[s] += sum[s][i];
+    return c;
+  }
+};
 
 // Adds grad (count, channels) to the elements of `sums` that each place reads.
 template <class S, class T>
@@ -233,8 +226,8 @@ Tensor grid_sample(const Tensor& given, const Tensor& grid, const GridSampling& 
       for (Index number = first; number < end; ++number) {
         const Block block(problem, number);
         list_block(corners.data(), problem, block, {0, problem.rows});
-        gather_block(y + block.begin * problem.channels, x + block.n * problem.elements, corners.data(),
-                     block.count, problem.channels);
+        run_for_registers<GatherBlock>(y + block.begin * problem.channels, x + block.n * problem.elements,
+                                       corners.data(), block.count, problem.channels);
       }
     });
   });
@@ -283,9 +276,9 @@ Tensor grid_sample_slope(const Tensor& given_grad, const Tensor& given_input, co
         for (Index number = first; number < end; ++number) {
           const Block block(problem, number);
           list_block(corners.data(), problem, block, {0, problem.rows});
-          slope_block(to + block.begin * components, g + block.begin * problem.channels,
-                      x + block.n * problem.elements, corners.data(), block.count, problem.channels,
-                      components);
+          run_for_registers<SlopeBlock>(to + block.begin * components, g + block.begin * problem.channels,
+                                        x + block.n * problem.elements, corners.data(), block.count,
+                                        problem.channels, components);
         }
       });
     };

@@ -18,43 +18,53 @@ struct RowSums {
   double first = 0, second = 0;
 };
 
-template <class T>
-LUCID_VECTORIZED void row_sums(const T* x, std::int64_t n, double about, RowSums* out) {
-  Lanes first{}, second{}, value;
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    load(x + i, value);
-    value -= about;
-    first += value;
-    second += value * value;
+constexpr std::int64_t kStep = 8;  // elements that are summed side by side
+
+template <int Bytes>
+using Sums = Lanes<double, Bytes, kStep>;
+
+struct AddRow {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const T* x, std::int64_t n, double about, RowSums* out) {
+    Sums<Bytes> first, second, value;
+    std::int64_t i = 0;
+    for (; i + kStep <= n; i += kStep) {
+      value.load(x + i);
+      value -= about;
+      first += value;
+      second.add_product(value, value);
+    }
+    for (std::int64_t k = 0; k < kStep; ++k) out->first += first[k], out->second += second[k];
+    for (; i < n; ++i) {
+      const double off = wide(x[i]) - about;
+      out->first += off, out->second += off * off;
+    }
   }
-  for (std::int64_t k = 0; k < kLanes; ++k) out->first += first[k], out->second += second[k];
-  for (; i < n; ++i) {
-    const double off = wide(x[i]) - about;
-    out->first += off, out->second += off * off;
-  }
-}
+};
 
 // Sums of g * w and of g * w * (x - mean).
-template <class T>
-LUCID_VECTORIZED void row_grad_sums(const T* g, const T* x, const double* w, std::int64_t n, double mean,
-                                    RowSums* out) {
-  Lanes first{}, second{}, grad, value, weight;
-  std::int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    load(g + i, grad);
-    load(w + i, weight);
-    load(x + i, value);
-    grad *= weight;
-    first += grad;
-    second += grad * (value - mean);
+struct AddRowGrads {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const T* g, const T* x, const double* w, std::int64_t n, double mean,
+                                         RowSums* out) {
+    Sums<Bytes> first, second, grad, value, weight;
+    std::int64_t i = 0;
+    for (; i + kStep <= n; i += kStep) {
+      grad.load(g + i);
+      weight.load(w + i);
+      value.load(x + i);
+      value -= mean;
+      grad *= weight;
+      first += grad;
+      second.add_product(grad, value);
+    }
+    for (std::int64_t k = 0; k < kStep; ++k) out->first += first[k], out->second += second[k];
+    for (; i < n; ++i) {
+      const double flow = wide(g[i]) * w[i];
+      out->first += flow, out->second += flow * (wide(x[i]) - mean);
+    }
   }
-  for (std::int64_t k = 0; k < kLanes; ++k) out->first += first[k], out->second += second[k];
-  for (; i < n; ++i) {
-    const double flow = wide(g[i]) * w[i];
-    out->first += flow, out->second += flow * (wide(x[i]) - mean);
-  }
-}
+};
 
 template <class T, class C>
 LUCID_VECTORIZED void map_row(T* out, const T* x, const C* weight, const C* bias, std::int64_t n, C mean,
@@ -115,7 +125,7 @@ Tensor normalize_rows(const RowNorm& norm, const Tensor& input, const Tensor& we
         const T* from = x + row * norm.columns;
         const double about = norm.centred ? wide(from[0]) : 0.0;
         RowSums sums;
-        row_sums(from, norm.columns, about, &sums);
+        run_for_registers<AddRow>(from, norm.columns, about, &sums);
         const double off = norm.centred ? sums.first / count : 0.0;
         means[row] = about + off;
         rstds[row] = 1 / std::sqrt(std::max(sums.second / count - off * off, 0.0) + norm.eps);
@@ -151,7 +161,7 @@ RowGradients normalize_rows_backward(const RowNorm& norm, const Tensor& grad, co
         const double m = means[row], r = rstds[row];
         if (wants[0]) {
           RowSums sums;
-          row_grad_sums(g + at, x + at, factors.data(), norm.columns, m, &sums);
+          run_for_registers<AddRowGrads>(g + at, x + at, factors.data(), norm.columns, m, &sums);
           map_grad_row(gx + at, g + at, x + at, factors.data(), norm.columns, m, r,
                        -r * r * r * sums.second / count, norm.centred ? -r * sums.first / count : 0.0);
         }

@@ -1,0 +1,179 @@
+#include "ops/direct/winograd_tiles.hpp"
+
+#include <cstring>
+
+#include "ops/kernels/lanes.hpp"
+
+namespace lucid::direct {
+namespace {
+
+template <int Bytes>
+using Register = typename kernels::VectorOf<float, Bytes / 4>::Type;
+
+template <class V>
+[[gnu::always_inline]] inline void load(const float* from, V& to) {
+  std::memcpy(&to, from, sizeof(V));
+}
+template <class V>
+[[gnu::always_inline]] inline void store(const V& from, float* to) {
+  std::memcpy(to, &from, sizeof(V));
+}
+
+// ---- input: B^T d B for each tile ----
+
+struct TransformLines {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(const TileLines& lines, std::int64_t tiles, float* to,
+                                         std::int64_t point_step) {
+    for (std::int64_t channel = 0; channel < kTileChannels; channel += Bytes / 4)
+      transform<Register<Bytes>>(lines, channel, tiles, to + channel, point_step);
+  }
+
+ private:
+  template <class V>
+  [[gnu::always_inline]] static void transform(const TileLines& lines, std::int64_t channel,
+                                               std::int64_t tiles, float* to, std::int64_t point_step) {
+    V a[4], b[4], c[4], d[4];
+    load_column(lines, channel, lines.first, a);
+    load_column(lines, channel, lines.first + 1, b);
+    for (std::int64_t t = 0; t < tiles; ++t, to += kTileChannels) {
+      load_column(lines, channel, lines.first + 2 * t + 2, c);
+      load_column(lines, channel, lines.first + 2 * t + 3, d);
+      for (int i = 0; i < 4; ++i) {
+        float* at = to + 4 * i * point_step;
+        store(a[i] - c[i], at);
+        store(b[i] + c[i], at + point_step);
+        store(c[i] - b[i], at + 2 * point_step);
+        store(b[i] - d[i], at + 3 * point_step);
+        a[i] = c[i];
+        b[i] = d[i];
+      }
+    }
+  }
+  template <class V>
+  [[gnu::always_inline]] static void load_column(const TileLines& lines, std::int64_t channel,
+                                                 std::int64_t column, V (&out)[4]) {
+    if (column < 0 || column >= lines.columns) {
+      for (int i = 0; i < 4; ++i) out[i] = V{};
+      return;
+    }
+    V row[4];
+    for (int i = 0; i < 4; ++i) load(lines.at[i] + column * lines.step[i] + channel, row[i]);
+    out[0] = row[0] - row[2];
+    out[1] = row[1] + row[2];
+    out[2] = row[2] - row[1];
+    out[3] = row[1] - row[3];
+  }
+};
+
+// ---- products ----
+
+struct Multiply {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(std::span<const TileTerm> terms, std::int64_t first,
+                                         std::int64_t tiles, std::int64_t width, float* c) {
+    if constexpr (Bytes == kWideRegister)
+      width == kTileChannels ? columns<Bytes, 16, 1>(terms, first, tiles, width, c)
+                             : columns<Bytes, 8, 2>(terms, first, tiles, width, c);
+    else
+      columns<Bytes, 4, 2>(terms, first, tiles, width, c);
+  }
+
+ private:
+  // V registers of outputs after the other; the sums of R tiles fill the registers.
+  template <int Bytes, int R, int V>
+  [[gnu::always_inline]] static void columns(std::span<const TileTerm> terms, std::int64_t first,
+                                             std::int64_t tiles, std::int64_t width, float* c) {
+    for (std::int64_t column = 0; column < width; column += V * Bytes / 4) {
+      std::int64_t t = 0;
+      for (; t + R <= tiles; t += R)
+        product<Bytes, R, V>(terms, first + t, width, column, c + t * width + column);
+      for (; t < tiles; t += kTileRows)
+        product<Bytes, kTileRows, V>(terms, first + t, width, column, c + t * width + column);
+    }
+  }
+  // c[r][j] = sum over terms, for R tiles and V registers of outputs.
+  template <int Bytes, int R, int V>
+  [[gnu::always_inline]] static void product(std::span<const TileTerm> terms, std::int64_t tile,
+                                             std::int64_t width, std::int64_t column, float* c) {
+    constexpr std::int64_t lanes = Bytes / 4;
+    Register<Bytes> sums[R][V] = {};
+    for (const TileTerm& term : terms) {
+      const float *a = term.a + tile * kTileChannels, *b = term.b + column;
+      for (std::int64_t k = 0; k < kTileChannels; ++k, ++a, b += width) {
+        Register<Bytes> row[V];
+        for (int v = 0; v < V; ++v) load(b + v * lanes, row[v]);
+        for (int r = 0; r < R; ++r)
+          for (int v = 0; v < V; ++v) sums[r][v] += a[r * kTileChannels] * row[v];
+      }
+    }
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) store(sums[r][v], c + r * width + v * lanes);
+  }
+};
+
+// ---- output: A^T m A for each tile, and what follows ----
+
+struct TransformOutput {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(const float* m, std::int64_t point_step, std::int64_t width,
+                                         const TileOutput& out, const float* bias,
+                                         const ops::ConvEpilogue& epilogue) {
+    using V = Register<Bytes>;
+    for (std::int64_t channel = 0; channel < width; channel += Bytes / 4, m += Bytes / 4) {
+      V upper[4], lower[4], shift;
+      load(bias + channel, shift);
+      for (int j = 0; j < 4; ++j) {
+        V a, b, c, d;
+        load(m + j * point_step, a);
+        load(m + (4 + j) * point_step, b);
+        load(m + (8 + j) * point_step, c);
+        load(m + (12 + j) * point_step, d);
+        upper[j] = a + b + c;
+        lower[j] = b - c - d;
+      }
+      float* to = out.at + channel;
+      finish(V(upper[0] + upper[1] + upper[2]), shift, epilogue, to);
+      if (out.two_columns) finish(V(upper[1] - upper[2] - upper[3]), shift, epilogue, to + out.column);
+      if (!out.two_rows) continue;
+      finish(V(lower[0] + lower[1] + lower[2]), shift, epilogue, to + out.row);
+      if (out.two_columns)
+        finish(V(lower[1] - lower[2] - lower[3]), shift, epilogue, to + out.row + out.column);
+    }
+  }
+
+ private:
+  template <class V>
+  [[gnu::always_inline]] static void finish(const V& sum, const V& bias, const ops::ConvEpilogue& epilogue,
+                                            float* to) {
+    const kernels::Rectifier& r = epilogue.rectifier;
+    V value = sum + bias;
+    if (epilogue.accumulate) {
+      V before;
+      load(to, before);
+      value += before;
+    }
+    value = value > 0.0f ? value : value * r.slope;
+    value = value < r.low ? V{} + r.low : value;
+    value = value > r.high ? V{} + r.high : value;
+    store(value, to);
+  }
+};
+
+}  // namespace
+
+void transform_lines(const TileLines& lines, std::int64_t tiles, float* to, std::int64_t point_step) {
+  run_for_registers<TransformLines>(lines, tiles, to, point_step);
+}
+
+void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::int64_t tiles,
+                    std::int64_t width, float* c) {
+  run_for_registers<Multiply>(terms, first, tiles, width, c);
+}
+
+void transform_output(const float* m, std::int64_t point_step, std::int64_t width, const TileOutput& out,
+                      const float* bias, const ops::ConvEpilogue& epilogue) {
+  run_for_registers<TransformOutput>(m, point_step, width, out, bias, epilogue);
+}
+
+}  // namespace lucid::direct

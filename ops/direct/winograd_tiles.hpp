@@ -1,0 +1,50 @@
+#pragma once
+// The parts of a Winograd convolution (ops/direct/winograd.hpp) that work on tiles: 4x4 of the input, of
+// which 2x2 of the result come, for chunks of channels.
+
+#include <cstdint>
+#include <span>
+
+#include "ops/conv_epilogue.hpp"
+
+namespace lucid::direct {
+
+inline constexpr std::int64_t kTileChannels = 16;  // of a chunk of inputs
+inline constexpr std::int64_t kTilePoints = 16;    // of the transformed 4x4 tile
+inline constexpr std::int64_t kTileRows = 8;       // tiles that a product works on at once
+
+// Four lines of input that a row of tiles reads, of one chunk of channels. A line outside of the input is
+// zeros with a step of 0.
+struct TileLines {
+  const float* at[4];
+  std::int64_t step[4];  // elements between columns
+  std::int64_t columns;  // of the input
+  std::int64_t first;    // the column that the first tile begins at
+};
+
+/// B^T d B of each tile d of a row of tiles: tile t's point p to to[p * point_step + t * kTileChannels].
+void transform_lines(const TileLines& lines, std::int64_t tiles, float* to, std::int64_t point_step);
+
+// One chunk of inputs, of one point: a[tile * kTileChannels + k] times b[k * width + j].
+struct TileTerm {
+  const float* a;
+  const float* b;
+};
+
+/// The sums over `terms` for `tiles` tiles, a multiple of kTileRows, from tile `first` on; c is
+/// [tile][output], with `width` outputs: 16 or 32.
+void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::int64_t tiles,
+                    std::int64_t width, float* c);
+
+struct TileOutput {
+  float* at;                 // of the tile's first voxel, and of the first channel of the block
+  std::int64_t row, column;  // elements between voxels
+  bool two_rows, two_columns;
+};
+
+/// A^T m A of one tile, and what follows. m: the tile's first product of `width`; products of one point are
+/// point_step apart.
+void transform_output(const float* m, std::int64_t point_step, std::int64_t width, const TileOutput& out,
+                      const float* bias, const ops::ConvEpilogue& epilogue);
+
+}  // namespace lucid::direct
