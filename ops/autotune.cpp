@@ -78,7 +78,8 @@ constexpr std::pair<ConvAlgorithm, const char*> kNames[] = {{ConvAlgorithm::oned
                                                             {ConvAlgorithm::direct, "direct"},
                                                             {ConvAlgorithm::depthwise, "depthwise"},
                                                             {ConvAlgorithm::few_channels, "few_channels"},
-                                                            {ConvAlgorithm::single_voxel, "single_voxel"}};
+                                                            {ConvAlgorithm::single_voxel, "single_voxel"},
+                                                            {ConvAlgorithm::winograd, "winograd"}};
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
+#include "ops/direct/winograd.hpp"
 #include "ops/onednn/conv.hpp"
 
 namespace lucid::ops {
@@ -59,6 +60,7 @@ std::string name_of(ConvAlgorithm algorithm) {
     case ConvAlgorithm::depthwise: return "lucid:depthwise";
     case ConvAlgorithm::few_channels: return "lucid:few_channels";
     case ConvAlgorithm::single_voxel: return "lucid:single_voxel";
+    case ConvAlgorithm::winograd: return "lucid:winograd";
     default: return "lucid:direct";
   }
 }

@@ -20,7 +20,8 @@ enum class ConvAlgorithm : std::uint8_t {
   direct,        ///< loops over rows of voxels (ops/direct/conv.hpp)
   depthwise,     ///< ops/direct/depthwise.hpp
   few_channels,  ///< ops/direct/few_channels.hpp
-  single_voxel   ///< ops/direct/single_voxel.hpp
+  single_voxel,  ///< ops/direct/single_voxel.hpp
+  winograd       ///< ops/direct/winograd.hpp
 };
 
 /// Everything decided for one call at one shape.

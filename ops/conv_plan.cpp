@@ -18,6 +18,7 @@
 #include "ops/direct/depthwise.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/single_voxel.hpp"
+#include "ops/direct/winograd.hpp"
 #include "ops/kernels/binary.hpp"
 #include "ops/onednn/conv.hpp"
 #include "ops/plan_stats.hpp"
@@ -192,6 +193,9 @@ void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, co
     case ConvAlgorithm::few_channels: return direct::conv_transpose_few(p, y, weight, bias, input);
     case ConvAlgorithm::single_voxel: return direct::run_single_voxel(p, pass, input, weight, y, bias);
     case ConvAlgorithm::depthwise: return run_depthwise(p, pass, input, weight, y, bias);
+    case ConvAlgorithm::winograd:
+      return pass == ConvPass::y ? direct::conv_winograd(p, pass, input, weight, bias, y, plan.weights)
+                                 : direct::conv_winograd(p, pass, y, weight, bias, input, plan.weights);
   }
 }
 

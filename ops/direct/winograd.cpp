@@ -1,6 +1,8 @@
 #include "ops/direct/winograd.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "lucid/parallel.hpp"
 #include "ops/direct/winograd_tiles.hpp"
@@ -10,6 +12,7 @@ namespace lucid::direct {
 namespace {
 
 using ops::ConvGeometry;
+using ops::ConvPass;
 using ops::ConvProblem;
 
 constexpr std::int64_t kBlockTiles = 32;  // whose products wait for their output transform: 32 or 64 KiB
@@ -18,45 +21,40 @@ constexpr std::int64_t kUnitsPerThread = 4;
 // Between points, lest all 16 fall into one set of the first-level cache.
 constexpr std::int64_t kApart = kTileChannels;
 
-// ---- weight: G g G^T ----
+// Where the taps of output f, input c lie: at[f * strides[0] + c * strides[1] + (kd, kh, kw) * strides[2..]].
+struct Taps {
+  const float* at;
+  Strides strides;
 
-void transform_taps(const double g[3][3], double out[4][4]) {
-  double half[4][3];
-  for (int j = 0; j < 3; ++j) {
-    half[0][j] = g[0][j];
-    half[1][j] = (g[0][j] + g[1][j] + g[2][j]) / 2;
-    half[2][j] = (g[0][j] - g[1][j] + g[2][j]) / 2;
-    half[3][j] = g[2][j];
+  explicit Taps(const Tensor& weight) : at(weight.data<float>()), strides(weight.strides()) {}
+  // Outputs and inputs exchanged, the kernel turned round.
+  Taps(const Tensor& weight, const Dims3& kernel) : Taps(weight) {
+    std::swap(strides[0], strides[1]);
+    for (std::size_t i = 0; i < 3; ++i) {
+      at += (kernel[i] - 1) * strides[2 + i];
+      strides[2 + i] = -strides[2 + i];
+    }
   }
-  for (int i = 0; i < 4; ++i) {
-    const double* h = half[i];
-    out[i][0] = h[0];
-    out[i][1] = (h[0] + h[1] + h[2]) / 2;
-    out[i][2] = (h[0] - h[1] + h[2]) / 2;
-    out[i][3] = h[2];
-  }
+};
+
+// Outputs that are computed together.
+std::int64_t block_of(const ConvProblem& p) {
+  return p.y_channels % (2 * kTileChannels) == 0 ? 2 * kTileChannels : kTileChannels;
 }
 
-Tensor transformed_weight(const ConvProblem& p, const Tensor& weight, std::int64_t block) {
-  const std::int64_t depth = p.geometry.kernel[0], inputs = p.x_channels, outputs = p.y_channels;
-  const Tensor out = empty({kTilePoints, outputs / block, depth, inputs, block});
-  const float* from = weight.data<float>();
-  float* to = out.mutable_data<float>();
-  const Strides& s = weight.strides();
-  const std::int64_t point_step = outputs * depth * inputs;
-  parallel_for(outputs, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t f = begin; f < end; ++f)
-      for (std::int64_t kd = 0; kd < depth; ++kd)
-        for (std::int64_t c = 0; c < inputs; ++c) {
-          const float* taps = from + f * s[0] + c * s[1] + kd * s[2];
-          double g[3][3], u[4][4];
-          for (int i = 0; i < 3; ++i)
-            for (int j = 0; j < 3; ++j) g[i][j] = taps[i * s[3] + j * s[4]];
-          transform_taps(g, u);
-          float* at = to + (((f / block) * depth + kd) * inputs + c) * block + f % block;
-          for (int i = 0; i < 4; ++i)
-            for (int j = 0; j < 4; ++j) at[(4 * i + j) * point_step] = static_cast<float>(u[i][j]);
-        }
+// [point][block of outputs][depth tap][chunk of inputs][input][output]
+Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
+  const std::int64_t depth = p.geometry.kernel[0], inputs = p.x_channels, block = block_of(p);
+  const Tensor out = empty({kTilePoints, p.y_channels / block, depth, inputs, block});
+  float* const to = out.mutable_data<float>();
+  const Strides& s = taps.strides;
+  const std::int64_t rows = out.numel() / kTilePoints / block;
+  parallel_for(rows, 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const std::int64_t c = row % inputs, kd = row / inputs % depth, f = row / inputs / depth * block;
+      transform_taps({taps.at + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]}, block, to + row * block,
+                     rows * block);
+    }
   });
   return out;
 }
@@ -88,21 +86,20 @@ struct Bands {
 class Walk {
  public:
   Walk(const ConvProblem& p, const Bands& bands, std::span<const std::int64_t> parts,
-       std::span<const Tensor> inputs, std::int64_t vectors, const Tensor& weight, const Tensor& bias,
+       std::span<const Tensor> inputs, const Tensor& weight, const Tensor& bias,
        const ops::ConvEpilogue& epilogue, float* out)
       : p_(p),
         g_(p.geometry),
         bands_(bands),
         parts_(parts),
-        vectors_(vectors),
+        block_(block_of(p)),
         chunks_(p.x_channels / kTileChannels),
         weight_(weight.data<float>()),
         bias_(bias.data<float>()),
         epilogue_(epilogue),
         out_(out),
         transformed_(zeros({g_.kernel[0], chunks_, kTilePoints, point_step()})),
-        products_(
-            empty({kTilePoints, std::min(kBlockTiles, bands.tiles) * vectors * kTileChannels + kApart})),
+        products_(empty({kTilePoints, std::min(kBlockTiles, bands.tiles) * block_ + kApart})),
         zeros_(zeros({kTileChannels})) {
     for (const Tensor& input : inputs) inputs_.push_back(input.data<float>());
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0] * chunks_));
@@ -141,7 +138,7 @@ class Walk {
               point_step());
   }
 
-  // TileLines h to h + 3 at one depth of x, `channels` wide.
+  // Lines h to h + 3 at one depth of x, `channels` wide.
   TileLines lines(const float* x, std::int64_t channels, std::int64_t depth, std::int64_t h) const {
     TileLines out{{}, {}, g_.x[2], -g_.padding[2]};
     for (std::int64_t i = 0; i < 4; ++i) {
@@ -155,18 +152,18 @@ class Walk {
 
   // Depth d of the result, of the band.
   void produce(std::int64_t d) {
-    const std::int64_t block = vectors_ * kTileChannels, tiles = row_count_ * bands_.tiles_wide;
+    const std::int64_t tiles = row_count_ * bands_.tiles_wide;
     const std::int64_t padded = ceil_div(tiles, kTileRows) * kTileRows;
     float* products = products_.mutable_data<float>();
-    for (std::int64_t f = 0; f < p_.y_channels; f += block)
+    for (std::int64_t f = 0; f < p_.y_channels; f += block_)
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
-        const std::int64_t count = std::min(kBlockTiles, padded - first), step = count * block + kApart;
+        const std::int64_t count = std::min(kBlockTiles, padded - first), step = count * block_ + kApart;
         for (std::int64_t point = 0; point < kTilePoints; ++point) {
-          gather_terms(d, f / block, point);
-          multiply_tiles(terms_, first, count, block, products + point * step);
+          gather_terms(d, f / block_, point);
+          multiply_tiles(terms_, first, count, block_, products + point * step);
         }
         for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
-          transform_output(products + (t - first) * block, step, block, output(d, t, f), bias_ + f,
+          transform_output(products + (t - first) * block_, step, block_, output(d, t, f), bias_ + f,
                            epilogue_);
       }
   }
@@ -174,8 +171,8 @@ class Walk {
   // What is summed over: the depth taps that meet x, and the chunks of channels.
   void gather_terms(std::int64_t d, std::int64_t block, std::int64_t point) {
     terms_.clear();
-    const std::int64_t chunk_size = kTileChannels * vectors_ * kTileChannels;
-    const std::int64_t blocks = p_.y_channels / (vectors_ * kTileChannels);
+    const std::int64_t chunk_size = kTileChannels * block_;
+    const std::int64_t blocks = p_.y_channels / block_;
     for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) {
       const std::int64_t depth = d - g_.padding[0] + kd;
       if (depth < 0 || depth >= g_.x[0]) continue;
@@ -196,7 +193,7 @@ class Walk {
   const ConvGeometry& g_;
   const Bands& bands_;
   std::span<const std::int64_t> parts_;
-  std::int64_t vectors_, chunks_;
+  std::int64_t block_, chunks_;
   const float *weight_, *bias_;
   const ops::ConvEpilogue& epilogue_;
   float* out_;
@@ -212,7 +209,7 @@ class Walk {
 
 bool Winograd::serves(const ConvProblem& p, std::span<const std::int64_t> parts) {
   const ConvGeometry& g = p.geometry;
-  if (g.transposed || g.groups != 1 || g.kernel[1] != 3 || g.kernel[2] != 3) return false;
+  if (g.groups != 1 || g.kernel[1] != 3 || g.kernel[2] != 3) return false;
   for (std::size_t i = 0; i < 3; ++i)
     if (g.stride[i] != 1 || (g.dilation[i] != 1 && g.kernel[i] != 1)) return false;
   for (const std::int64_t channels : parts)
@@ -222,11 +219,14 @@ bool Winograd::serves(const ConvProblem& p, std::span<const std::int64_t> parts)
 
 Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,
                    const Tensor& bias, const ops::ConvEpilogue& epilogue)
+    : Winograd(problem, parts, epilogue, transformed_weight(problem, Taps(weight)), bias) {}
+
+Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts,
+                   const ops::ConvEpilogue& epilogue, Tensor transformed, const Tensor& bias)
     : problem_(problem),
       parts_(parts.begin(), parts.end()),
       epilogue_(epilogue),
-      vectors_(problem.y_channels % (2 * kTileChannels) == 0 ? 2 : 1),
-      weight_(transformed_weight(problem, weight, vectors_ * kTileChannels)),
+      weight_(std::move(transformed)),
       bias_(zeros({problem.y_channels})) {
   if (bias.defined()) kernels::copy(bias_, bias);
 }
@@ -235,9 +235,40 @@ void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
   const Bands bands(problem_);
   float* y = out.mutable_data<float>();
   parallel_for(problem_.batch * bands.bands * bands.runs, 1, [&](std::int64_t begin, std::int64_t end) {
-    Walk walk(problem_, bands, parts_, inputs, vectors_, weight_, bias_, epilogue_, y);
+    Walk walk(problem_, bands, parts_, inputs, weight_, bias_, epilogue_, y);
     for (std::int64_t unit = begin; unit < end; ++unit) walk.run(unit);
   });
+}
+
+namespace {
+
+// The convolution from y to x that a stride of 1 makes of pass x.
+ConvProblem turned_round(ConvProblem p) {
+  std::swap(p.x_channels, p.y_channels);
+  std::swap(p.geometry.x, p.geometry.y);
+  for (std::size_t i = 0; i < 3; ++i)
+    p.geometry.padding[i] = (p.geometry.kernel[i] - 1) * p.geometry.dilation[i] - p.geometry.padding[i];
+  return p;
+}
+
+}  // namespace
+
+bool has_winograd(const ConvProblem& p, ConvPass pass) {
+  if (pass == ConvPass::w) return false;
+  const ConvProblem problem = pass == ConvPass::y ? p : turned_round(p);
+  for (const std::int64_t padding : problem.geometry.padding)
+    if (padding < 0) return false;
+  return Winograd::serves(problem, std::array{problem.x_channels});
+}
+
+void conv_winograd(const ConvProblem& p, ConvPass pass, const Tensor& from, const Tensor& weight,
+                   const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept) {
+  const bool is_forward = pass == ConvPass::y;
+  const ConvProblem problem = is_forward ? p : turned_round(p);
+  const Tensor transformed = kept.find_or_pack(weight, [&] {
+    return transformed_weight(problem, is_forward ? Taps(weight) : Taps(weight, p.geometry.kernel));
+  });
+  Winograd(problem, std::array{problem.x_channels}, {}, transformed, bias).run(std::array{from}, to);
 }
 
 }  // namespace lucid::direct

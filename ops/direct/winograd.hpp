@@ -9,13 +9,14 @@
 
 #include "ops/conv_epilogue.hpp"
 #include "ops/conv_problem.hpp"
+#include "ops/packed_weights.hpp"
 
 namespace lucid::direct {
 
 class Winograd {
  public:
-  /// Whether this serves the forward convolution `problem`, and is faster than multiplying directly: kernel
-  /// (any, 3, 3), stride and dilation 1, no groups, multiples of 16 channels in each of `parts`.
+  /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride and dilation 1, no groups, multiples
+  /// of 16 channels in each of `parts` and in y.
   static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
 
   /// The input's channels come in `parts`. weight: rank 5, float32, strided as it likes; bias: rank 1 or
@@ -29,12 +30,24 @@ class Winograd {
   std::int64_t weight_bytes() const { return weight_.nbytes() + bias_.nbytes(); }
 
  private:
+  friend void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, const Tensor& from,
+                            const Tensor& weight, const Tensor& bias, const Tensor& to,
+                            const ops::PackedWeights& kept);
+  Winograd(const ops::ConvProblem& problem, std::span<const std::int64_t> parts,
+           const ops::ConvEpilogue& epilogue, Tensor transformed, const Tensor& bias);
+
   ops::ConvProblem problem_;
   std::vector<std::int64_t> parts_;
   ops::ConvEpilogue epilogue_;
-  std::int64_t vectors_;  // of outputs that are computed together, 1 or 2
-  Tensor weight_;         // [point][block of outputs][depth tap][chunk of inputs][input][output]
-  Tensor bias_;           // zeros where there is none
+  Tensor weight_;  // transformed
+  Tensor bias_;    // zeros where there is none
 };
+
+/// Whether conv_winograd() serves a pass: y, or x, which with a stride of 1 is a convolution too.
+bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
+
+/// Pass y (from: x, to: y) or x (from: y, to: x) in float32, channels-last. bias: of `to`, or undefined.
+void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, const Tensor& from, const Tensor& weight,
+                   const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept);
 
 }  // namespace lucid::direct

@@ -160,7 +160,40 @@ struct TransformOutput {
   }
 };
 
+// ---- weight: G g G^T, in double ----
+
+// G g of three numbers a step apart.
+[[gnu::always_inline]] inline void widen(const double* g, std::int64_t step, double* out,
+                                         std::int64_t out_step) {
+  const double ends = g[0] + g[2 * step], middle = g[step];
+  out[0] = g[0];
+  out[out_step] = (ends + middle) / 2;
+  out[2 * out_step] = (ends - middle) / 2;
+  out[3 * out_step] = g[2 * step];
+}
+
+// Of kTileChannels outputs.
+LUCID_VECTORIZED void transform_some_taps(const TileTaps& taps, float* to, std::int64_t point_step) {
+  constexpr std::int64_t n = kTileChannels;
+  double g[9 * n], half[12 * n], out[16 * n];
+  for (std::int64_t f = 0; f < n; ++f)
+    for (std::int64_t i = 0; i < 3; ++i)
+      for (std::int64_t j = 0; j < 3; ++j)
+        g[(3 * i + j) * n + f] = taps.at[f * taps.output + i * taps.row + j * taps.column];
+  for (std::int64_t i = 0; i < 3; ++i)
+    for (std::int64_t f = 0; f < n; ++f) widen(g + 3 * i * n + f, n, half + 4 * i * n + f, n);
+  for (std::int64_t j = 0; j < 4; ++j)
+    for (std::int64_t f = 0; f < n; ++f) widen(half + j * n + f, 4 * n, out + j * n + f, 4 * n);
+  for (std::int64_t point = 0; point < kTilePoints; ++point)
+    for (std::int64_t f = 0; f < n; ++f) to[point * point_step + f] = static_cast<float>(out[point * n + f]);
+}
+
 }  // namespace
+
+void transform_taps(const TileTaps& taps, std::int64_t outputs, float* to, std::int64_t point_step) {
+  for (std::int64_t f = 0; f < outputs; f += kTileChannels)
+    transform_some_taps({taps.at + f * taps.output, taps.output, taps.row, taps.column}, to + f, point_step);
+}
 
 void transform_lines(const TileLines& lines, std::int64_t tiles, float* to, std::int64_t point_step) {
   run_for_registers<TransformLines>(lines, tiles, to, point_step);

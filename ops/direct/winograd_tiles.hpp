@@ -47,4 +47,13 @@ struct TileOutput {
 void transform_output(const float* m, std::int64_t point_step, std::int64_t width, const TileOutput& out,
                       const float* bias, const ops::ConvEpilogue& epilogue);
 
+// 3x3 taps of one output and input, and how far the next output, row and column of taps are.
+struct TileTaps {
+  const float* at;
+  std::int64_t output, row, column;
+};
+
+/// G g G^T for the taps g of `outputs` outputs, 16 or 32: point p of output f to to[p * point_step + f].
+void transform_taps(const TileTaps& taps, std::int64_t outputs, float* to, std::int64_t point_step);
+
 }  // namespace lucid::direct
