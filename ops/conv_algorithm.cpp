@@ -1,5 +1,6 @@
 #include "ops/conv_algorithm.hpp"
 
+#include "lucid/cpu.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
@@ -10,35 +11,57 @@ namespace lucid::ops {
 
 namespace {
 
-// The cost rule, in one place. Measured with oneDNN 2.6, AVX-512, channels-last.
+// The cost rule, in one place. Measured with oneDNN 2.6, channels-last, on AVX-512 and on AVX2.
+
+constexpr std::int64_t kVector = 16;
 
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
 // each voxel once, beat oneDNN's strided convolutions. They need whole vectors of channels. The weight's
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
 // skips voxels (stride), as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kVector = 16, kCachedWeight = 1 << 18, kFewChannels = 8;
+  constexpr std::int64_t kCachedWeight = 1 << 18, kFewChannels = 8;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const ConvGeometry& g = p.geometry;
   switch (pass) {
     case ConvPass::x: return has_patches && whole_x && whole_y;
-    case ConvPass::y: return has_patches && whole_y;
+    case ConvPass::y: return has_patches && whole_y && p.x_channels >= kFewChannels;
     default:
       // A kernel of one voxel to few channels, as a segmentation head has, leaves most of oneDNN's vectors
       // idle.
-      if (p.taps() == 1) return g.groups == 1 && whole_x && p.y_channels <= kFewChannels;
+      if (p.taps() == 1)
+        return has_wide_registers() && g.groups == 1 && whole_x && p.y_channels <= kFewChannels;
       return whole_x && whole_y && g.groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));
   }
 }
 
+// Winograd needs enough tiles to share the reading of the weight, and taps along depth to share the
+// transforms.
+bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kTiles = 12;
+  if (!direct::has_winograd(p, pass) || p.geometry.kernel[0] == 1) return false;
+  const Dims3& size = pass == ConvPass::y ? p.geometry.y : p.geometry.x;
+  return (size[1] + 1) / 2 * ((size[2] + 1) / 2) >= kTiles;
+}
+
+// Without AVX-512 oneDNN computes most weight gradients, and what has groups, by unfolding and a general
+// product.
+bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kCachedWeight = 1 << 17;
+  const std::int64_t groups = p.geometry.groups;
+  if (pass != ConvPass::w) return groups > 1;
+  return groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
+}
+
 // What serves without oneDNN; `direct` serves everything.
-ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, bool has_row_major_weight) {
+ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bool has_row_major_weight) {
   if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
   if (pass == ConvPass::x && direct::has_few_channels(p)) return ConvAlgorithm::few_channels;
+  if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
   return ConvAlgorithm::direct;
 }
 
@@ -46,7 +69,8 @@ ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, bool has_row_ma
 // one voxel.
 bool own_is_faster(const ConvProblem& p, ConvPass pass, ConvAlgorithm own) {
   if (own == ConvAlgorithm::direct) return direct_is_faster(p, pass);
-  return own != ConvAlgorithm::few_channels || (p.taps() > 1 && p.geometry.transposed);
+  return own != ConvAlgorithm::few_channels ||
+         (p.taps() > 1 && (p.geometry.transposed || !has_wide_registers()));
 }
 
 bool is_row_major(const ConvProblem& p, const Strides& weight_strides) {
@@ -69,13 +93,17 @@ std::string name_of(ConvAlgorithm algorithm) {
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
                    bool has_bias, std::optional<ConvAlgorithm> given) {
-  algorithm = own_algorithm(problem, pass, is_row_major(problem, weight_strides));
+  algorithm = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));
   const bool wants_own = given ? *given != ConvAlgorithm::onednn : own_is_faster(problem, pass, algorithm);
   if (given && wants_own) algorithm = *given;
   implementation = name_of(algorithm);
   if (dtype != f32 || wants_own) return;
   primitive = onednn::Convolution::make(problem, pass, weight_strides, has_bias);
   if (!primitive) return;
+  if (!given && primitive->unfolds() && direct_beats_unfolding(problem, pass)) {
+    primitive.reset();
+    return;
+  }
   if (primitive->is_reference()) {
     is_reference = true;
     implementation += " (oneDNN has only " + primitive->implementation() + ")";
@@ -86,11 +114,12 @@ ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const
   implementation = "onednn:" + primitive->implementation();
 }
 
-std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, ConvPass pass,
+std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, ConvPass pass, DType dtype,
                                                 const Strides& weight_strides) {
   std::vector<ConvAlgorithm> out{ConvAlgorithm::onednn, ConvAlgorithm::direct};
-  const ConvAlgorithm own = own_algorithm(problem, pass, is_row_major(problem, weight_strides));
-  if (own != ConvAlgorithm::direct) out.push_back(own);
+  const ConvAlgorithm own = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));
+  if (own != ConvAlgorithm::direct && own != ConvAlgorithm::winograd) out.push_back(own);
+  if (dtype == f32 && direct::has_winograd(problem, pass)) out.push_back(ConvAlgorithm::winograd);
   return out;
 }
 

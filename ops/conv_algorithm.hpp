@@ -31,7 +31,7 @@ struct ConvPlan {
            bool has_bias, std::optional<ConvAlgorithm> algorithm = {});
   /// The algorithms that may serve; whether oneDNN does is told by the plan, whose algorithm is another where
   /// it does not.
-  static std::vector<ConvAlgorithm> candidates(const ConvProblem& problem, ConvPass pass,
+  static std::vector<ConvAlgorithm> candidates(const ConvProblem& problem, ConvPass pass, DType dtype,
                                                const Strides& weight_strides);
   ~ConvPlan();
 

@@ -208,7 +208,8 @@ std::shared_ptr<const ConvPlan> fastest_plan(const Key& key, const ConvProblem& 
                                             algorithm);
   };
   const std::string name = key.str();
-  const std::vector<ConvAlgorithm> candidates = ConvPlan::candidates(problem, pass, weight.strides());
+  const std::vector<ConvAlgorithm> candidates =
+      ConvPlan::candidates(problem, pass, weight.dtype(), weight.strides());
   // A file may say anything.
   if (const auto known = remembered_choice(name); known && std::ranges::count(candidates, *known))
     if (auto plan = plan_for(*known); plan->algorithm == *known) return plan;
@@ -226,6 +227,8 @@ std::shared_ptr<const ConvPlan> fastest_plan(const Key& key, const ConvProblem& 
           std::min(seconds, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
       if (best && seconds > 4 * best_seconds) break;
     }
+    if (logging::enabled(logging::Level::debug))
+      logging::debug(str("autotune: ", plan->implementation, " takes ", seconds * 1e3, " ms"));
     if (!best || seconds < best_seconds) best = plan, best_seconds = seconds;
   }
   remember_choice(name, best->algorithm);

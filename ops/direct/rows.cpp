@@ -87,9 +87,12 @@ template <bool Add, int Bytes, int V, class T>
                               m % kLanes<T> == 0 ? a_ahead : 0);
       m += R;
     };
-    while (m + kRows <= p.rows) rows(std::integral_constant<int, kRows>{});
-    while (m + 4 <= p.rows) rows(std::integral_constant<int, 4>{});
-    switch (p.rows - m) {
+    const auto left = [&] { return p.rows - m; };
+    // Fewer than four rows take as long as four.
+    while (left() >= kRows && (kRows != 6 || (left() != 7 && left() != 8 && left() != 11)))
+      rows(std::integral_constant<int, kRows>{});
+    while (left() >= 4) rows(std::integral_constant<int, 4>{});
+    switch (left()) {
       case 3: rows(std::integral_constant<int, 3>{}); break;
       case 2: rows(std::integral_constant<int, 2>{}); break;
       case 1: rows(std::integral_constant<int, 1>{}); break;

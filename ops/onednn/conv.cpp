@@ -237,6 +237,7 @@ std::unique_ptr<Convolution> Convolution::make(const ConvProblem& problem, ConvP
 
 const std::string& Convolution::implementation() const { return state_->implementation; }
 bool Convolution::is_reference() const { return state_->implementation.find("ref") != std::string::npos; }
+bool Convolution::unfolds() const { return state_->implementation.find("gemm") != std::string::npos; }
 bool Convolution::packs_weight() const { return state_->packing.has_value(); }
 
 namespace {

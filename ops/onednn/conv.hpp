@@ -29,6 +29,8 @@ class Convolution {
   const std::string& implementation() const;
   /// A plain loop, far slower than the machine allows.
   bool is_reference() const;
+  /// A general matrix product, of an operand that is unfolded in memory.
+  bool unfolds() const;
   /// Whether weights are copied into another layout on each run.
   bool packs_weight() const;
   /// Writes the operand that the pass produces. All of rank 5 and float32; x and y channels-last; bias
