@@ -8,6 +8,7 @@
 #include "conv_naive.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_form.hpp"
+#include "ops/plan_stats.hpp"
 #include "ops/samples.hpp"
 
 using namespace lucid;
@@ -156,6 +157,10 @@ TEST_CASE("many channels, wide rows and odd sizes match the definition") {
       {1, 8, 16, 1, {3, 1, 2}, {0, 1, 2}, {1, 2, 2}, {7, 6, 20}, {2, 3, 2}, {3, 4, 11}},
       {2, 40, 40, 40, {1, 2, 1}, {1, 0, 2}, {2, 1, 3}, {6, 9, 15}, {2, 3, 5}, {6, 4, 7}},  // depthwise
       {1, 70, 70, 70, 2, 1, 1, {6, 8, 36}, 4, {3, 4, 18}},
+      {2, 16, 32, 1, 1, 1, 1, {3, 8, 9}, 3, {3, 8, 9}},  // Winograd: odd and even sizes
+      {1, 48, 16, 1, 1, 2, 1, {2, 9, 38}, {3, 3, 3}, {4, 11, 40}},
+      {1, 32, 32, 1, 1, {1, 0, 1}, 1, {5, 11, 10}, {2, 3, 3}, {6, 9, 10}},
+      {3, 16, 16, 1, 1, {4, 1, 1}, 1, {1, 20, 7}, {5, 3, 3}, {5, 20, 7}},
   };
   for (const Form& p : forms)
     for (const bool transposed : {false, true}) {
@@ -172,4 +177,18 @@ TEST_CASE("many channels, wide rows and odd sizes match the definition") {
         CHECK(distance(ops::conv_form_w(g, x.to(dtype), y.to(dtype)), w_true) <= tolerance);
       }
     }
+}
+
+TEST_CASE("Winograd serves both ways through 3x3 taps, and is exact where its operands are small integers") {
+  Generator generator(5);
+  const Form p{2, 32, 16, 1, 1, {1, 0, 2}, 1, {4, 9, 12}, {3, 3, 3}, {4, 7, 14}};
+  const ops::ConvGeometry g = geometry_of(p, false);
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
+  const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape());
+  const Tensor forward = ops::conv_form_y(g, x, w);
+  CHECK(plan_stats().last_implementation == "lucid:winograd");
+  CHECK(distance(forward, naive::y_of(p, x, w)) == 0);
+  const Tensor backward = ops::conv_form_x(g, y, w);
+  CHECK(plan_stats().last_implementation == "lucid:winograd");
+  CHECK(distance(backward, naive::x_of(p, y, w)) == 0);
 }
