@@ -41,9 +41,10 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
 // Winograd needs enough tiles to share the reading of the weight, and taps along depth to share the
 // transforms.
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kTiles = 12;
+  constexpr std::int64_t kTiles = 12, kSums = 1 << 19;
   if (!direct::has_winograd(p, pass) || p.geometry.kernel[0] == 1) return false;
-  const Dims3& size = pass == ConvPass::y ? p.geometry.y : p.geometry.x;
+  const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
+  if (pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels > kSums) return false;
   return (size[1] + 1) / 2 * ((size[2] + 1) / 2) >= kTiles;
 }
 

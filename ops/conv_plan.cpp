@@ -179,6 +179,15 @@ void run_depthwise(const ConvProblem& p, ConvPass pass, const Tensor& x, const T
   }
 }
 
+void run_winograd(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,
+                  const Tensor& bias, const PackedWeights& kept) {
+  switch (pass) {
+    case ConvPass::y: return direct::conv_winograd(p, pass, x, weight, bias, y, kept);
+    case ConvPass::x: return direct::conv_winograd(p, pass, y, weight, bias, x, kept);
+    case ConvPass::w: return direct::conv_winograd_weight_grad(p, x, y, weight);
+  }
+}
+
 void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, const Tensor& x,
              const Tensor& weight, const Tensor& y, const Tensor& bias) {
   ConvProblem p = problem;
@@ -193,9 +202,7 @@ void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, co
     case ConvAlgorithm::few_channels: return direct::conv_transpose_few(p, y, weight, bias, input);
     case ConvAlgorithm::single_voxel: return direct::run_single_voxel(p, pass, input, weight, y, bias);
     case ConvAlgorithm::depthwise: return run_depthwise(p, pass, input, weight, y, bias);
-    case ConvAlgorithm::winograd:
-      return pass == ConvPass::y ? direct::conv_winograd(p, pass, input, weight, bias, y, plan.weights)
-                                 : direct::conv_winograd(p, pass, y, weight, bias, input, plan.weights);
+    case ConvAlgorithm::winograd: return run_winograd(p, pass, input, weight, y, bias, plan.weights);
   }
 }
 

@@ -99,8 +99,7 @@ class Walk {
         epilogue_(epilogue),
         out_(out),
         transformed_(zeros({g_.kernel[0], chunks_, kTilePoints, point_step()})),
-        products_(empty({kTilePoints, std::min(kBlockTiles, bands.tiles) * block_ + kApart})),
-        zeros_(zeros({kTileChannels})) {
+        products_(empty({kTilePoints, std::min(kBlockTiles, bands.tiles) * block_ + kApart})) {
     for (const Tensor& input : inputs) inputs_.push_back(input.data<float>());
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0] * chunks_));
   }
@@ -132,22 +131,10 @@ class Walk {
     for (std::size_t part = 0; part < parts_.size(); ++part)
       for (std::int64_t c = 0; c < parts_[part]; c += kTileChannels, ++chunk)
         for (std::int64_t row = 0; row < row_count_; ++row)
-          transform_lines(
-              lines(inputs_[part] + c, parts_[part], depth, 2 * (first_row_ + row) - g_.padding[1]),
-              bands_.tiles_wide, transformed(depth, chunk) + row * bands_.tiles_wide * kTileChannels,
-              point_step());
-  }
-
-  // Lines h to h + 3 at one depth of x, `channels` wide.
-  TileLines lines(const float* x, std::int64_t channels, std::int64_t depth, std::int64_t h) const {
-    TileLines out{{}, {}, g_.x[2], -g_.padding[2]};
-    for (std::int64_t i = 0; i < 4; ++i) {
-      const bool inside = h + i >= 0 && h + i < g_.x[1];
-      out.at[i] =
-          inside ? x + ((n_ * g_.x[0] + depth) * g_.x[1] + h + i) * g_.x[2] * channels : zeros_.data<float>();
-      out.step[i] = inside ? channels : 0;
-    }
-    return out;
+          transform_lines(tile_lines(p_, inputs_[part] + c, parts_[part], n_, depth,
+                                     2 * (first_row_ + row) - g_.padding[1]),
+                          bands_.tiles_wide,
+                          transformed(depth, chunk) + row * bands_.tiles_wide * kTileChannels, point_step());
   }
 
   // Depth d of the result, of the band.
@@ -199,7 +186,6 @@ class Walk {
   float* out_;
   Tensor transformed_;  // [depth modulo kernel][chunk][point][tile][channel]
   Tensor products_;     // [point][tile][output]
-  Tensor zeros_;
   std::vector<const float*> inputs_;
   std::vector<TileTerm> terms_;
   std::int64_t n_ = 0, first_row_ = 0, row_count_ = 0;  // the band
@@ -254,8 +240,7 @@ ConvProblem turned_round(ConvProblem p) {
 }  // namespace
 
 bool has_winograd(const ConvProblem& p, ConvPass pass) {
-  if (pass == ConvPass::w) return false;
-  const ConvProblem problem = pass == ConvPass::y ? p : turned_round(p);
+  const ConvProblem problem = pass == ConvPass::x ? turned_round(p) : p;
   for (const std::int64_t padding : problem.geometry.padding)
     if (padding < 0) return false;
   return Winograd::serves(problem, std::array{problem.x_channels});

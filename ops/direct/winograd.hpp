@@ -43,11 +43,15 @@ class Winograd {
   Tensor bias_;    // zeros where there is none
 };
 
-/// Whether conv_winograd() serves a pass: y, or x, which with a stride of 1 is a convolution too.
+/// Whether a pass is served: y; x, which with a stride of 1 is a convolution too; or w.
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// Pass y (from: x, to: y) or x (from: y, to: x) in float32, channels-last. bias: of `to`, or undefined.
 void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, const Tensor& from, const Tensor& weight,
                    const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept);
+
+/// Pass w in float32, x and y channels-last: the gradient of a weight, strided as it likes.
+void conv_winograd_weight_grad(const ops::ConvProblem& p, const Tensor& x, const Tensor& y,
+                               const Tensor& weight);
 
 }  // namespace lucid::direct

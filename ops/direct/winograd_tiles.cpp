@@ -188,7 +188,83 @@ LUCID_VECTORIZED void transform_some_taps(const TileTaps& taps, float* to, std::
     for (std::int64_t f = 0; f < n; ++f) to[point * point_step + f] = static_cast<float>(out[point * n + f]);
 }
 
+// ---- the weight's gradient: A g A^T, and G^T m G ----
+
+struct TransformGrads {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(const TileGrads& grads, std::int64_t tiles, float* to,
+                                         std::int64_t point_step, std::int64_t width) {
+    for (std::int64_t channel = 0; channel < kTileChannels; channel += Bytes / 4)
+      for (std::int64_t t = 0; t < tiles; ++t)
+        transform<Register<Bytes>>(grads, channel, 2 * t, to + t * width + channel, point_step);
+  }
+
+ private:
+  template <class V>
+  [[gnu::always_inline]] static void transform(const TileGrads& grads, std::int64_t channel,
+                                               std::int64_t column, float* to, std::int64_t point_step) {
+    V left[4], right[4];
+    load_column<V>(grads, channel, column, left);
+    load_column<V>(grads, channel, column + 1, right);
+    for (int i = 0; i < 4; ++i) {
+      float* at = to + 4 * i * point_step;
+      store(left[i], at);
+      store(V(left[i] + right[i]), at + point_step);
+      store(V(left[i] - right[i]), at + 2 * point_step);
+      store(V(-right[i]), at + 3 * point_step);
+    }
+  }
+  template <class V>
+  [[gnu::always_inline]] static void load_column(const TileGrads& grads, std::int64_t channel,
+                                                 std::int64_t column, V (&out)[4]) {
+    V row[2] = {};
+    if (column < grads.columns)
+      for (int i = 0; i < 2; ++i)
+        if (grads.at[i]) load(grads.at[i] + column * grads.step + channel, row[i]);
+    out[0] = row[0];
+    out[1] = row[0] + row[1];
+    out[2] = row[0] - row[1];
+    out[3] = -row[1];
+  }
+};
+
+// G^T m of four numbers a step apart.
+[[gnu::always_inline]] inline void narrow(const double* m, std::int64_t step, double* out,
+                                          std::int64_t out_step) {
+  const double both = (m[step] + m[2 * step]) / 2;
+  out[0] = m[0] + both;
+  out[out_step] = (m[step] - m[2 * step]) / 2;
+  out[2 * out_step] = both + m[3 * step];
+}
+
 }  // namespace
+
+LUCID_VECTORIZED void transform_sums(const double* m, double* to) {
+  constexpr std::int64_t n = kTileChannels;
+  double half[12 * n];
+  for (std::int64_t j = 0; j < 4; ++j)
+    for (std::int64_t i = 0; i < n; ++i) narrow(m + j * n + i, 4 * n, half + j * n + i, 4 * n);
+  for (std::int64_t k = 0; k < 3; ++k)
+    for (std::int64_t i = 0; i < n; ++i) narrow(half + 4 * k * n + i, n, to + 3 * k * n + i, n);
+}
+
+void transform_grads(const TileGrads& grads, std::int64_t tiles, float* to, std::int64_t point_step,
+                     std::int64_t width) {
+  run_for_registers<TransformGrads>(grads, tiles, to, point_step, width);
+}
+
+TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t n,
+                     std::int64_t depth, std::int64_t h) {
+  static constexpr float kZeros[kTileChannels] = {};
+  const Dims3& size = p.geometry.x;
+  TileLines out{{}, {}, size[2], -p.geometry.padding[2]};
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const bool inside = h + i >= 0 && h + i < size[1];
+    out.at[i] = inside ? x + ((n * size[0] + depth) * size[1] + h + i) * size[2] * step : kZeros;
+    out.step[i] = inside ? step : 0;
+  }
+  return out;
+}
 
 void transform_taps(const TileTaps& taps, std::int64_t outputs, float* to, std::int64_t point_step) {
   for (std::int64_t f = 0; f < outputs; f += kTileChannels)

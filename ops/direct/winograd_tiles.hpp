@@ -6,6 +6,7 @@
 #include <span>
 
 #include "ops/conv_epilogue.hpp"
+#include "ops/conv_problem.hpp"
 
 namespace lucid::direct {
 
@@ -21,6 +22,10 @@ struct TileLines {
   std::int64_t columns;  // of the input
   std::int64_t first;    // the column that the first tile begins at
 };
+
+/// Lines h to h + 3 of sample n at one depth of x, whose voxels are `step` apart, from x's first channel.
+TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t n,
+                     std::int64_t depth, std::int64_t h);
 
 /// B^T d B of each tile d of a row of tiles: tile t's point p to to[p * point_step + t * kTileChannels].
 void transform_lines(const TileLines& lines, std::int64_t tiles, float* to, std::int64_t point_step);
@@ -55,5 +60,21 @@ struct TileTaps {
 
 /// G g G^T for the taps g of `outputs` outputs, 16 or 32: point p of output f to to[p * point_step + f].
 void transform_taps(const TileTaps& taps, std::int64_t outputs, float* to, std::int64_t point_step);
+
+// For the weight's gradient, the same transforms turned round.
+
+// Two lines of gradients that a row of tiles reads, of one chunk of channels; null outside.
+struct TileGrads {
+  const float* at[2];
+  std::int64_t step, columns;
+};
+
+/// A g A^T of each tile g of a row of tiles: tile t's point p to to[p * point_step + t * width].
+void transform_grads(const TileGrads& grads, std::int64_t tiles, float* to, std::int64_t point_step,
+                     std::int64_t width);
+
+/// G^T m G of kTileChannels numbers: point p of number i from m[p * kTileChannels + i], tap k to
+/// to[k * kTileChannels + i].
+void transform_sums(const double* m, double* to);
 
 }  // namespace lucid::direct

@@ -179,7 +179,7 @@ TEST_CASE("many channels, wide rows and odd sizes match the definition") {
     }
 }
 
-TEST_CASE("Winograd serves both ways through 3x3 taps, and is exact where its operands are small integers") {
+TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operands are small integers") {
   Generator generator(5);
   const Form p{2, 32, 16, 1, 1, {1, 0, 2}, 1, {4, 9, 12}, {3, 3, 3}, {4, 7, 14}};
   const ops::ConvGeometry g = geometry_of(p, false);
@@ -191,4 +191,7 @@ TEST_CASE("Winograd serves both ways through 3x3 taps, and is exact where its op
   const Tensor backward = ops::conv_form_x(g, y, w);
   CHECK(plan_stats().last_implementation == "lucid:winograd");
   CHECK(distance(backward, naive::x_of(p, y, w)) == 0);
+  const Tensor weight = ops::conv_form_w(g, x, y);
+  CHECK(plan_stats().last_implementation == "lucid:winograd");
+  CHECK(distance(weight, naive::w_of(p, x, y)) == 0);
 }
