@@ -193,7 +193,7 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
 }  // namespace
 
 bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {
-  return pass == ops::ConvPass::w ? is_summed_by_lines(p) : pass == ops::ConvPass::y && has_patches(p);
+  return pass == ops::ConvPass::w ? is_summed_by_lines(p) : pass == ops::ConvPass::y;
 }
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {

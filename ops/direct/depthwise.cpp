@@ -4,68 +4,12 @@
 #include <cstring>
 #include <vector>
 
+#include "ops/direct/axis_runs.hpp"
 #include "ops/direct/conv.hpp"
-#include "ops/direct/conv_maps.hpp"
 #include "ops/direct/rows.hpp"
 
 namespace lucid::direct {
 namespace {
-
-// A tap that reaches a position of the result, and the position of the source that it multiplies.
-struct Tap {
-  std::int64_t tap, source;
-};
-
-// The taps of every position of the result along one axis.
-class AxisTaps {
- public:
-  AxisTaps(const AxisMap& map, bool transposed) {
-    const std::int64_t count = transposed ? map.x : map.y;
-    for (std::int64_t at = 0; at < count; ++at) {
-      for (std::int64_t k = 0; k < map.kernel; ++k)
-        if (const std::int64_t source = transposed ? map.y_of(at, k) : map.x_of(at, k); source >= 0)
-          taps_.push_back({k, source});
-      ends_.push_back(taps_.size());
-    }
-  }
-  std::int64_t count() const { return static_cast<std::int64_t>(ends_.size()); }
-  const Tap* begin(std::int64_t at) const {
-    return taps_.data() + (at ? ends_[static_cast<std::size_t>(at) - 1] : 0);
-  }
-  const Tap* end(std::int64_t at) const { return taps_.data() + ends_[static_cast<std::size_t>(at)]; }
-
- private:
-  std::vector<Tap> taps_;
-  std::vector<std::size_t> ends_;
-};
-
-// Positions first, first + step, ... of a result's row with the same taps, whose sources lie `source_step`
-// apart.
-struct Run {
-  std::int64_t first, count, step, source_step;
-};
-
-// The row's positions, `period` apart, in runs.
-std::vector<Run> runs_of(const AxisTaps& taps, std::int64_t period) {
-  // Whether position b has a's taps, all of them `source_step` behind.
-  const auto follows = [&](std::int64_t a, std::int64_t b, std::int64_t source_step) {
-    return std::equal(
-        taps.begin(a), taps.end(a), taps.begin(b), taps.end(b),
-        [&](const Tap& x, const Tap& y) { return x.tap == y.tap && y.source - x.source == source_step; });
-  };
-  std::vector<Run> out;
-  for (std::int64_t phase = 0; phase < std::min(period, taps.count()); ++phase)
-    for (std::int64_t at = phase; at < taps.count();) {
-      Run run{at, 1, period, 0};
-      const std::int64_t next = at + period;
-      if (next < taps.count() && taps.begin(at) != taps.end(at) && taps.begin(next) != taps.end(next))
-        run.source_step = taps.begin(next)->source - taps.begin(at)->source;
-      for (at = next; at < taps.count() && follows(at - period, at, run.source_step); at += period)
-        ++run.count;
-      out.push_back(run);
-    }
-  return out;
-}
 
 // One product of a run: where its sources begin, and the tap's weights; both at the first of the channels.
 template <class T>
@@ -144,16 +88,15 @@ struct RowTap {
 
 // One row of the result: `bias` and the weights hold `channels` values a tap.
 template <class T>
-void sum_row(const std::vector<RowTap<T>>& rows, const AxisTaps& widths, const std::vector<Run>& runs,
-             std::int64_t channels, const T* bias, T* out, std::vector<Factor<T>>& factors) {
+void sum_row(const std::vector<RowTap<T>>& rows, const std::vector<Run>& runs, std::int64_t channels,
+             const T* bias, T* out, std::vector<Factor<T>>& factors) {
   for (const Run& run : runs) {
     std::int64_t c = 0;
-    const Tap *first = widths.begin(run.first), *last = widths.end(run.first);
     for (; c + kLanes<T> <= channels; c += kLanes<T>) {
       factors.clear();
       for (const RowTap<T>& row : rows)
-        for (const Tap* tap = first; tap != last; ++tap)
-          factors.push_back({row.source + tap->source * channels + c, row.weight + tap->tap * channels + c});
+        for (const Tap& tap : run.taps)
+          factors.push_back({row.source + tap.source * channels + c, row.weight + tap.tap * channels + c});
       run_for_registers<SumRun>(factors, run.count, step_of(run.source_step, channels), bias + c,
                                 out + run.first * channels + c, step_of(run.step, channels));
     }
@@ -161,9 +104,9 @@ void sum_row(const std::vector<RowTap<T>>& rows, const AxisTaps& widths, const s
       for (std::int64_t i = 0; i < run.count; ++i) {
         T sum = bias[c];
         for (const RowTap<T>& row : rows)
-          for (const Tap* tap = first; tap != last; ++tap)
-            sum += row.source[(tap->source + i * run.source_step) * channels + c] *
-                   row.weight[tap->tap * channels + c];
+          for (const Tap& tap : run.taps)
+            sum += row.source[(tap.source + i * run.source_step) * channels + c] *
+                   row.weight[tap.tap * channels + c];
         out[(run.first + i * run.step) * channels + c] = sum;
       }
   }
@@ -189,7 +132,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
          const Tensor& out) {
   const Maps maps(p.geometry);
   const AxisTaps depths(maps.d, transposed), heights(maps.h, transposed), widths(maps.w, transposed);
-  const std::vector<Run> runs = runs_of(widths, transposed ? maps.w.stride : 1);
+  const std::vector<Run> runs = runs_of(widths);
   const std::int64_t channels = p.geometry.groups;
   const Dims3& from = transposed ? p.geometry.y : p.geometry.x;
   const std::vector<T> packed = packed_weight<T>(p, weight);
@@ -200,16 +143,19 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
   const std::int64_t lines = p.batch * depths.count() * heights.count(), line = widths.count() * channels;
   parallel_for(lines, grain_of(p.work(), lines), [&](std::int64_t begin, std::int64_t end) {
     std::vector<RowTap<T>> rows;
+    std::vector<Tap> kds, khs;
     std::vector<Factor<T>> factors;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / heights.count() / depths.count(), d = i / heights.count() % depths.count(),
                          h = i % heights.count();
       rows.clear();
-      for (const Tap* kd = depths.begin(d); kd != depths.end(d); ++kd)
-        for (const Tap* kh = heights.begin(h); kh != heights.end(h); ++kh)
-          rows.push_back({source + ((n * from[0] + kd->source) * from[1] + kh->source) * from[2] * channels,
-                          packed.data() + (kd->tap * maps.h.kernel + kh->tap) * maps.w.kernel * channels});
-      sum_row(rows, widths, runs, channels, shift.data(), to + i * line, factors);
+      depths.list(d, kds);
+      heights.list(h, khs);
+      for (const Tap& kd : kds)
+        for (const Tap& kh : khs)
+          rows.push_back({source + ((n * from[0] + kd.source) * from[1] + kh.source) * from[2] * channels,
+                          packed.data() + (kd.tap * maps.h.kernel + kh.tap) * maps.w.kernel * channels});
+      sum_row(rows, runs, channels, shift.data(), to + i * line, factors);
     }
   });
 }

@@ -35,13 +35,13 @@ template <bool Add, int Bytes, int R, int V, class T>
       for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
   const std::int64_t a_row = p.a_row, a_step = p.a_step, b_row = p.b_row, depth = p.depth;
   for (std::int64_t i = 0; i < p.outer; ++i) {
-    const T* from = b + i * p.b_outer;
+    const std::int64_t a_term = p.terms ? p.terms[i].a : i * p.a_outer;
+    const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
     if (a_step == 1 && p.rows > R)  // the rows of the next block are on their way while these are multiplied
       for (int r = R; r < 2 * R; ++r)
-        for (std::int64_t k = 0; k < depth; k += kLanes<T>)
-          __builtin_prefetch(a + i * p.a_outer + r * a_row + k);
+        for (std::int64_t k = 0; k < depth; k += kLanes<T>) __builtin_prefetch(a + a_term + r * a_row + k);
     for (std::int64_t k = 0; k < depth; ++k, from += b_row) {
-      const T* at = a + i * p.a_outer + k * a_step;
+      const T* at = a + a_term + k * a_step;
       if (ahead) __builtin_prefetch(at + ahead);
       Lanes row[V];
       for (int v = 0; v < V; ++v) std::memcpy(&row[v], from + v * lanes, sizeof(Lanes));

@@ -17,6 +17,11 @@ inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
   return (count + lanes - 1) / lanes * lanes;
 }
 
+/// Where one of the outer terms of a product lies, from a and from b.
+struct RowsTerm {
+  std::int64_t a, b;
+};
+
 /// The product, for l < lines, m < rows and j < columns,
 ///   p[l][m][j] = start[j] + sum over i < outer and k < depth of
 ///                a[l * a_line + m * a_row + i * a_outer + k * a_step] * b(j)[i * b_outer + k * b_row + j %
@@ -35,6 +40,7 @@ struct RowsProduct {
   std::int64_t rows, depth, columns;
   std::int64_t b_panel = kPanel<T>;
   std::int64_t outer = 1, a_outer = 0, b_outer = 0;
+  const RowsTerm* terms = nullptr;  ///< instead of i * a_outer and i * b_outer
   std::int64_t lines = 1, a_line = 0, c_line = 0;
   const T* start = nullptr;
   std::int64_t a_ahead = 0;  ///< what lies there from a is fetched from memory meanwhile
