@@ -1,19 +1,19 @@
 // A profile as a table and as a trace. The format of the trace: "Trace Event Format", Chromium project;
 // complete events ("ph": "X") with times in microseconds.
 
-#include <algorithm>
-#include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "autograd/profile.hpp"
 #include "lucid/atomic_file.hpp"
+#include "lucid/columns.hpp"
 #include "lucid/error.hpp"
 
 namespace lucid {
 namespace {
 
-using Cells = std::array<std::string, 10>;
+using Cells = std::vector<std::string>;
 
 std::string fixed(double value, int digits) {
   char text[48];
@@ -39,22 +39,7 @@ Cells cells_of(const ProfileRow& row, double all) {
 }
 
 // Names to the left, numbers to the right.
-std::string aligned(const std::vector<Cells>& lines) {
-  std::array<std::size_t, 10> width{};
-  for (const Cells& cells : lines)
-    for (std::size_t i = 0; i < cells.size(); ++i) width[i] = std::max(width[i], cells[i].size());
-  std::string out;
-  for (const Cells& cells : lines) {
-    std::string line;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string gap(width[i] - cells[i].size(), ' ');
-      const bool is_name = i < 2 || i + 1 == cells.size();
-      line += (i ? "  " : "") + (is_name ? cells[i] + gap : gap + cells[i]);
-    }
-    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return out;
-}
+constexpr bool kIsNumber[] = {false, false, true, true, true, true, true, true, true, false};
 
 double microseconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double, std::micro>(duration).count();
@@ -67,7 +52,7 @@ std::string profile::str() const {
                             "reorders", "implementation"}};
   const double all = seconds();
   for (const ProfileRow& row : rows()) lines.push_back(cells_of(row, all));
-  return aligned(lines) +
+  return in_columns(lines, kIsNumber) +
          lucid::str(fixed(1e3 * all, 3), " ms in ops, of ", fixed(1e3 * wall_seconds(), 3), " ms\n");
 }
 

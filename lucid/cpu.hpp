@@ -6,8 +6,15 @@
 // baseline. A kernel that names registers itself is a template over their width, and run_for_registers()
 // chooses: a vector that is wider than a register would lie in memory. Sanitizers run before the chooser of
 // LUCID_VECTORIZED may, so they see the baseline only.
+//
+// With LUCID_EMULATE_WIDE the versions for AVX-512 run on any processor, slowly: to test them where it is
+// missing.
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+#if defined(LUCID_EMULATE_WIDE)
+#define LUCID_NARROW
+#define LUCID_VECTORIZED
+#define LUCID_WIDE
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(LUCID_NO_AVX2)
 #define LUCID_NARROW __attribute__((target_clones("arch=x86-64-v3", "default")))
 #if defined(LUCID_NO_AVX512)
@@ -43,7 +50,9 @@ LUCID_NARROW void run_narrow(const Args&... args) {
 
 /// Whether kernels run for wide registers here.
 inline bool has_wide_registers() {
-#if defined(LUCID_WIDE)
+#if defined(LUCID_EMULATE_WIDE)
+  return true;
+#elif defined(LUCID_WIDE)
   return __builtin_cpu_supports("x86-64-v4");
 #else
   return false;

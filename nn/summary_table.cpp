@@ -2,13 +2,15 @@
 
 #include <array>
 #include <cstdio>
+#include <vector>
 
+#include "lucid/columns.hpp"
 #include "nn/summary.hpp"
 
 namespace lucid::nn {
 namespace {
 
-using Cells = std::array<std::string, 7>;
+using Cells = std::vector<std::string>;
 
 // "1,234,567"
 std::string grouped(std::int64_t value) {
@@ -36,22 +38,7 @@ std::string bytes_text(std::int64_t bytes) {
 }
 std::string flops_text(double flops) { return scaled(flops, 1000, {"", "k", "M", "G", "T"}); }
 
-// Text to the left, numbers to the right.
-std::string aligned(const std::vector<Cells>& lines) {
-  std::array<std::size_t, 7> width{};
-  for (const Cells& cells : lines)
-    for (std::size_t i = 0; i < cells.size(); ++i) width[i] = std::max(width[i], cells[i].size());
-  std::string out;
-  for (const Cells& cells : lines) {
-    std::string line;
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::string gap(width[i] - cells[i].size(), ' ');
-      line += (i ? "  " : "") + (i < 4 ? cells[i] + gap : gap + cells[i]);
-    }
-    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return out;
-}
+constexpr bool kIsNumber[] = {false, false, false, false, true, true, true};
 
 }  // namespace
 
@@ -61,7 +48,7 @@ std::string Summary::str() const {
     lines.push_back({row.path, row.type, row.input.str(), row.output.str(), grouped(row.parameters),
                      flops_text(row.flops), bytes_text(row.kept_bytes)});
   lines.push_back({"total", "", "", "", grouped(parameters), flops_text(flops), bytes_text(kept_bytes)});
-  std::string out = aligned(lines);
+  std::string out = in_columns(lines, kIsNumber);
   for (const std::string& path : uncalled) out += lucid::str("not called: ", path, "\n");
   out += lucid::str("parameters ", grouped(parameters), ", of which ", grouped(trainable_parameters),
                     " are trained; with buffers ", bytes_text(model_bytes), "\n");
