@@ -44,7 +44,8 @@ template <bool Add, int Bytes, int R, int V, class T>
       const T* at = a + a_term + k * a_step;
       if (ahead) __builtin_prefetch(at + ahead);
       Lanes row[V];
-      for (int v = 0; v < V; ++v) std::memcpy(&row[v], from + v * lanes, sizeof(Lanes));
+      for (int v = 0; v < V; ++v)
+        std::memcpy(&row[v], from + v * lanes / kPanel<T> * p.b_panel + v * lanes % kPanel<T>, sizeof(Lanes));
       for (int r = 0; r < R; ++r) {
         const T factor = at[r * a_row];
         for (int v = 0; v < V; ++v) sums[r][v] += factor * row[v];

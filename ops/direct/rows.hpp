@@ -9,9 +9,10 @@ namespace lucid::direct {
 template <class T>
 inline constexpr std::int64_t kLanes = 64 / static_cast<std::int64_t>(sizeof(T));
 
-/// Columns of a product that are computed together.
+/// Columns of a product that lie together in memory: one line of the cache, so that those read together do
+/// not leave every other set of it unused.
 template <class T>
-inline constexpr std::int64_t kPanel = 2 * kLanes<T>;
+inline constexpr std::int64_t kPanel = kLanes<T>;
 
 inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
   return (count + lanes - 1) / lanes * lanes;
