@@ -48,13 +48,12 @@ bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
   return (size[1] + 1) / 2 * ((size[2] + 1) / 2) >= kTiles;
 }
 
-// Without AVX-512 oneDNN computes most weight gradients, and what has groups, by unfolding and a general
-// product.
+// oneDNN computes some passes by unfolding an operand for a general product: without AVX-512 most weight
+// gradients and transposed convolutions. What is read or summed must stay in a core's cache.
 bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kCachedWeight = 1 << 17;
-  const std::int64_t groups = p.geometry.groups;
-  if (pass != ConvPass::w) return groups > 1;
-  return groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
+  constexpr std::int64_t kCachedSums = 1 << 17, kCachedWeight = 1 << 20;
+  return p.geometry.groups * p.taps() * p.x_channels * p.y_channels <=
+         (pass == ConvPass::w ? kCachedSums : kCachedWeight);
 }
 
 // What serves without oneDNN; `direct` serves everything.
