@@ -25,6 +25,7 @@
 #include "ops/cast.hpp"
 #include "ops/compare.hpp"
 #include "ops/conv.hpp"
+#include "ops/conv_joined.hpp"
 #include "ops/distance_transform.hpp"
 #include "ops/dropout.hpp"
 #include "ops/gather.hpp"

@@ -1,6 +1,8 @@
 #include "nn/conv.hpp"
 
 #include "nn/conv_common.hpp"
+#include "ops/conv_joined.hpp"
+#include "ops/join.hpp"
 #include "ops/options.hpp"
 #include "ops/pad.hpp"
 
@@ -85,6 +87,14 @@ Tensor Conv<N>::operator()(const Tensor& input) const {
   if constexpr (N == 1) return conv1d(x, weight, bias, o);
   if constexpr (N == 2) return conv2d(x, weight, bias, o);
   if constexpr (N == 3) return conv3d(x, weight, bias, o);
+}
+
+template <std::size_t N>
+Tensor Conv<N>::operator()(const Tensors& inputs) const requires(N == 3) {
+  const ErrorScope scope(path());
+  if (options.padding_mode != "zeros") return (*this)(cat(inputs, -4));
+  return conv3d_joined(inputs, weight, bias,
+                       {options.stride, options.padding, options.dilation, options.groups});
 }
 
 template <std::size_t N>

@@ -44,6 +44,10 @@ struct Conv : Module {
   /// (batch, in_channels, spatial...), or without the batch axis.
   Tensor operator()(const Tensor& input) const;
 
+  /// The same of cat(inputs) along the channels, without a joined copy that waits for the backward pass
+  /// (ops/conv_joined.hpp). Over three axes.
+  Tensor operator()(const Tensors& inputs) const requires(N == 3);
+
   /// The JSON form of the options: keys are PyTorch's argument names. Throws Error naming a key that is
   /// unknown or ill-typed.
   static ConvLayerOptions<N> read_options(const nlohmann::json& in);

@@ -3,6 +3,7 @@
 #include "ops/conv_plan.hpp"
 #include "ops/conv_slabs.hpp"
 #include "ops/kernels/binary.hpp"
+#include "ops/kernels/join.hpp"
 
 namespace lucid::ops {
 namespace {
@@ -57,6 +58,30 @@ Tensor conv_form_y(const ConvGeometry& g, const Tensor& x, const Tensor& weight,
   else
     run_conv_in_slabs(problem_of(g, batch, w), ConvPass::y, in_voxel_order(input), usable_weight(w), out, b);
   return lowered(out, g.axes, x.shape().size() == g.axes + 2);
+}
+
+Tensor conv_form_y(const ConvGeometry& g, std::span<const Tensor> parts, const Tensor& weight,
+                   const Tensor& bias) {
+  Tensors inputs;
+  std::int64_t channels = 0, elements = 0;
+  for (const Tensor& part : parts) {
+    inputs.push_back(lifted(part, g.axes));
+    channels += inputs.back().shape()[1];
+    elements += part.numel();
+  }
+  const DType dtype = parts[0].dtype();
+  const Tensor w = lifted_weight(weight, g.axes);
+  const std::int64_t batch = inputs[0].shape()[0];
+  if (dtype == f32 && elements > 0 && elements <= SlabLimits{}.whole) {
+    const Tensor out = empty_activation(activation_shape(batch, w.shape()[0], g.y), dtype);
+    if (out.numel() > 0 && out.numel() <= SlabLimits{}.whole &&
+        run_conv_of_parts(problem_of(g, batch, w), inputs, usable_weight(w), out,
+                          bias.defined() ? contiguous(bias) : bias))
+      return lowered(out, g.axes, parts[0].shape().size() == g.axes + 2);
+  }
+  const Tensor joined = empty_activation(activation_shape(batch, channels, g.x), dtype);
+  kernels::concatenate(joined, inputs, 1);
+  return conv_form_y(g, lowered(joined, g.axes, parts[0].shape().size() == g.axes + 2), weight, bias);
 }
 
 Tensor conv_form_x(const ConvGeometry& g, const Tensor& y, const Tensor& weight, const Tensor& bias) {

@@ -182,8 +182,8 @@ void run_depthwise(const ConvProblem& p, ConvPass pass, const Tensor& x, const T
 void run_winograd(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,
                   const Tensor& bias, const PackedWeights& kept) {
   switch (pass) {
-    case ConvPass::y: return direct::conv_winograd(p, pass, x, weight, bias, y, kept);
-    case ConvPass::x: return direct::conv_winograd(p, pass, y, weight, bias, x, kept);
+    case ConvPass::y: return direct::conv_winograd(p, pass, std::array{x}, weight, bias, y, kept);
+    case ConvPass::x: return direct::conv_winograd(p, pass, std::array{y}, weight, bias, x, kept);
     case ConvPass::w: return direct::conv_winograd_weight_grad(p, x, y, weight);
   }
 }
@@ -242,28 +242,59 @@ std::shared_ptr<const ConvPlan> fastest_plan(const Key& key, const ConvProblem& 
   return best;
 }
 
-}  // namespace
-
-void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
-              const Tensor& y, const Tensor& bias) {
+// `measure` chooses when autotuning.
+template <class Measure>
+Plan plan_for(const ConvProblem& problem, ConvPass pass, const Tensor& weight, const Tensor& bias,
+              Measure&& measure) {
   const Strides& strides = weight.strides();
   const Key key(problem, pass, weight.dtype(), strides, bias.defined());
-  const Plan plan = cache().find_or_make(key, [&] {
-    const auto fresh =
-        autotune() ? fastest_plan(key, problem, pass, x, weight, y, bias)
+  return cache().find_or_make(key, [&] {
+    const Plan fresh =
+        autotune() ? measure(key)
                    : std::make_shared<const ConvPlan>(problem, pass, weight.dtype(), strides, bias.defined());
     log_plan(problem, pass, *fresh);
     return fresh;
   });
+}
+
+// Runs a plan in sight of the statistics and of a profile. bytes: of the operands.
+template <class Run>
+void counted(const Plan& plan, const ConvProblem& problem, ConvPass pass, std::int64_t bytes, Run&& run) {
   const bool unpacks = pass == ConvPass::w && plan->primitive && plan->primitive->packs_weight();
   cache().count_run(plan, unpacks);
   autograd::OpSink* sink = autograd::detail::op_sink;
   const std::int64_t packed_before = sink ? weights_packed() : 0;
-  execute(*plan, problem, pass, x, weight, y, bias);
+  run();
   if (sink) [[unlikely]]
-    sink->kernel({plan->implementation, 2 * problem.work(),
-                  static_cast<double>(x.nbytes() + weight.nbytes() + y.nbytes()),
+    sink->kernel({plan->implementation, 2 * problem.work(), static_cast<double>(bytes),
                   unpacks || weights_packed() != packed_before});
+}
+
+}  // namespace
+
+void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
+              const Tensor& y, const Tensor& bias) {
+  const Plan plan = plan_for(problem, pass, weight, bias, [&](const Key& key) {
+    return fastest_plan(key, problem, pass, x, weight, y, bias);
+  });
+  counted(plan, problem, pass, x.nbytes() + weight.nbytes() + y.nbytes(),
+          [&] { execute(*plan, problem, pass, x, weight, y, bias); });
+}
+
+bool run_conv_of_parts(const ConvProblem& problem, std::span<const Tensor> parts, const Tensor& weight,
+                       const Tensor& y, const Tensor& bias) {
+  if (!direct::takes_parts(parts) || autotune()) return false;
+  const Plan plan = plan_for(problem, ConvPass::y, weight, bias, [](const Key&) { return Plan(); });
+  if (plan->algorithm != ConvAlgorithm::winograd) return false;
+  Tensors inputs;
+  std::int64_t bytes = weight.nbytes() + y.nbytes();
+  for (const Tensor& part : parts) {
+    inputs.push_back(in_channels_last(part));
+    bytes += part.nbytes();
+  }
+  counted(plan, problem, ConvPass::y, bytes,
+          [&] { direct::conv_winograd(problem, ConvPass::y, inputs, weight, bias, y, plan->weights); });
+  return true;
 }
 
 Tensor in_channels_last(const Tensor& tensor) {

@@ -2,6 +2,7 @@
 // The bounded cache of convolution plans, and running them.
 
 #include <optional>
+#include <span>
 
 #include "ops/conv_problem.hpp"
 
@@ -13,6 +14,11 @@ namespace lucid::ops {
 /// made once for each shape and kept.
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias = {});
+
+/// run_conv() of pass y, where x's channels come in parts; false, and nothing done, where the plan's kernel
+/// does not take them so.
+bool run_conv_of_parts(const ConvProblem& problem, std::span<const Tensor> parts, const Tensor& weight,
+                       const Tensor& y, const Tensor& bias);
 
 /// The tensor, or its copy in channels-last order, which is counted.
 Tensor in_channels_last(const Tensor& tensor);

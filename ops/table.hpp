@@ -40,6 +40,7 @@
   X(conv1d)                           \
   X(conv2d)                           \
   X(conv3d)                           \
+  X(conv3d_joined)                    \
   X(conv_input_grad)                  \
   X(conv_output)                      \
   X(conv_transpose1d)                 \

@@ -46,7 +46,22 @@ class Tracer final : public autograd::Observer {
     }
     if (is_constant || !computes) return;
     node.options = options();
+    if (node.op == "conv3d_joined") join_first(node);
     graph_.nodes.push_back(std::move(node));
+  }
+
+  // Writes a convolution of joined inputs as what it stands for, which the rewrites know.
+  void join_first(Node& conv) {
+    const std::vector<int> parts(conv.inputs.begin() + 2, conv.inputs.end());
+    Shape shape = graph_.at(parts[0]).shape;
+    const std::size_t axis = shape.size() - 4;
+    for (std::size_t i = 1; i < parts.size(); ++i) shape[axis] += graph_.at(parts[i]).shape[axis];
+    const int joined =
+        graph_.add({shape, axis == 1 ? channels_last_strides(shape) : contiguous_strides(shape),
+                    graph_.at(parts[0]).dtype});
+    graph_.nodes.push_back({.op = "cat", .options = {{"dim", axis}}, .inputs = parts, .outputs = {joined}});
+    conv.op = "conv3d";
+    conv.inputs = {joined, conv.inputs[0], conv.inputs[1]};
   }
 
   Graph finish(const Tensor& result) {

@@ -3,7 +3,6 @@
 #include "autograd/checkpoint.hpp"
 #include "ops/activation.hpp"
 #include "ops/interpolate.hpp"
-#include "ops/join.hpp"
 #include "ops/pad.hpp"
 #include "ops/pool.hpp"
 #include "ops/unary.hpp"
@@ -54,11 +53,11 @@ Tensor ConvBlock::activate(const Tensor& x) const {
   return activation == Activation::relu ? relu(x) : leaky_relu(x, 0.01);
 }
 
-Tensor ConvBlock::operator()(const Tensor& x) const {
+Tensor ConvBlock::after_first(const Tensor& x) const {
   const auto normalize = [](const auto& instance, const auto& batch, const Tensor& y) {
     return instance ? (*instance)(y) : batch ? (*batch)(y) : y;
   };
-  const Tensor y = activate(normalize(instance1, batch1, conv1(x)));
+  const Tensor y = activate(normalize(instance1, batch1, x));
   return activate(normalize(instance2, batch2, conv2(y)));
 }
 
@@ -79,7 +78,7 @@ Tensor DecoderLevel::operator()(const Tensor& x, const Tensor& skip) const {
     const Shape& size = skip.shape();
     y = (*reduce)(interpolate(x, {.size = {size[2], size[3], size[4]}, .mode = InterpolateMode::trilinear}));
   }
-  return block(cat({skip, y}, 1));
+  return block(Tensors{skip, y});
 }
 
 UNet3d::UNet3d(UNet3dOptions given)

@@ -41,7 +41,9 @@ struct UNet3dOptions {
 /// Two 3x3x3 convolutions without bias (with one when there is no norm), each with norm and activation.
 struct ConvBlock : Module {
   ConvBlock(std::int64_t in_channels, std::int64_t out_channels, Norm norm, Activation activation);
-  Tensor operator()(const Tensor& x) const;
+  /// Of x: (N, in_channels, D, H, W), or of such parts of it as follow each other along the channels.
+  Tensor operator()(const Tensor& x) const { return after_first(conv1(x)); }
+  Tensor operator()(const Tensors& parts) const { return after_first(conv1(parts)); }
 
   Conv3d conv1, conv2;
   std::optional<InstanceNorm3d> instance1, instance2;
@@ -50,6 +52,7 @@ struct ConvBlock : Module {
   LUCID_FIELDS(conv1, instance1, batch1, conv2, instance2, batch2)
 
  private:
+  Tensor after_first(const Tensor& x) const;
   Tensor activate(const Tensor& x) const;
 };
 

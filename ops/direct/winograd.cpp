@@ -246,14 +246,20 @@ bool has_winograd(const ConvProblem& p, ConvPass pass) {
   return Winograd::serves(problem, std::array{problem.x_channels});
 }
 
-void conv_winograd(const ConvProblem& p, ConvPass pass, const Tensor& from, const Tensor& weight,
+bool takes_parts(std::span<const Tensor> parts) {
+  return std::ranges::all_of(parts, [](const Tensor& part) { return part.shape()[1] % kTileChannels == 0; });
+}
+
+void conv_winograd(const ConvProblem& p, ConvPass pass, std::span<const Tensor> from, const Tensor& weight,
                    const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept) {
   const bool is_forward = pass == ConvPass::y;
   const ConvProblem problem = is_forward ? p : turned_round(p);
   const Tensor transformed = kept.find_or_pack(weight, [&] {
     return transformed_weight(problem, is_forward ? Taps(weight) : Taps(weight, p.geometry.kernel));
   });
-  Winograd(problem, std::array{problem.x_channels}, {}, transformed, bias).run(std::array{from}, to);
+  std::vector<std::int64_t> channels;
+  for (const Tensor& part : from) channels.push_back(part.shape()[1]);
+  Winograd(problem, channels, {}, transformed, bias).run(from, to);
 }
 
 }  // namespace lucid::direct

@@ -30,7 +30,7 @@ class Winograd {
   std::int64_t weight_bytes() const { return weight_.nbytes() + bias_.nbytes(); }
 
  private:
-  friend void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, const Tensor& from,
+  friend void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, std::span<const Tensor> from,
                             const Tensor& weight, const Tensor& bias, const Tensor& to,
                             const ops::PackedWeights& kept);
   Winograd(const ops::ConvProblem& problem, std::span<const std::int64_t> parts,
@@ -46,9 +46,13 @@ class Winograd {
 /// Whether a pass is served: y; x, which with a stride of 1 is a convolution too; or w.
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
 
-/// Pass y (from: x, to: y) or x (from: y, to: x) in float32, channels-last. bias: of `to`, or undefined.
-void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, const Tensor& from, const Tensor& weight,
-                   const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept);
+/// Pass y (from: x, to: y) or x (from: y, to: x) in float32, channels-last. The channels of `from` may come
+/// in parts, each a multiple of 16. bias: of `to`, or undefined.
+void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, std::span<const Tensor> from,
+                   const Tensor& weight, const Tensor& bias, const Tensor& to,
+                   const ops::PackedWeights& kept);
+/// Whether parts of so many channels are whole chunks.
+bool takes_parts(std::span<const Tensor> parts);
 
 /// Pass w in float32, x and y channels-last: the gradient of a weight, strided as it likes.
 void conv_winograd_weight_grad(const ops::ConvProblem& p, const Tensor& x, const Tensor& y,

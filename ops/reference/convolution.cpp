@@ -101,6 +101,12 @@ Definition conv(std::size_t axes) {
   };
 }
 
+// Of weight, bias and volumes joined along their channels.
+Arrays conv3d_joined(const Arrays& in, const json& o) {
+  const Array x = definitions().at("cat")({in.begin() + 2, in.end()}, {{"dim", -4}})[0];
+  return conv(3)({x, in[0], in[1]}, o);
+}
+
 Definition conv_transpose(std::size_t axes) {
   return [axes](const Arrays& in, const json& o) -> Arrays {
     const Form form{for_each_axis(o["stride"], axes), for_each_axis(o["padding"], axes),
@@ -131,6 +137,7 @@ void define_convolution(Definitions& d) {
   d["conv1d"] = conv(1);
   d["conv2d"] = conv(2);
   d["conv3d"] = conv(3);
+  d["conv3d_joined"] = conv3d_joined;
   d["conv_transpose1d"] = conv_transpose(1);
   d["conv_transpose2d"] = conv_transpose(2);
   d["conv_transpose3d"] = conv_transpose(3);
