@@ -86,8 +86,7 @@ class RowScatter {
     if (!inside_.empty())
       add_runs(out + (inside_.begin * map_.stride - map_.padding) * channels_,
                step_of(map_.stride, channels_), products + inside_.begin * row_, row_,
-               inside_.end - inside_.begin, map_.kernel * channels_,
-               (map_.kernel + map_.stride - 1) / map_.stride);
+               inside_.end - inside_.begin, map_.kernel * channels_, (map_.kernel - 1) / map_.stride + 1);
     for (std::int64_t w = inside_.end; w < map_.y; ++w) add_taps(products, out, w);
   }
 
