@@ -4,16 +4,13 @@
 #include <array>
 #include <chrono>
 #include <limits>
-#include <list>
-#include <mutex>
-#include <unordered_map>
 
 #include "autograd/op_timer.hpp"
 #include "lucid/log.hpp"
-#include "lucid/parallel.hpp"
 #include "ops/autotune.hpp"
 #include "ops/autotune_store.hpp"
 #include "ops/conv_algorithm.hpp"
+#include "ops/conv_plan_cache.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/direct/depthwise.hpp"
 #include "ops/direct/few_channels.hpp"
@@ -21,125 +18,9 @@
 #include "ops/direct/winograd.hpp"
 #include "ops/kernels/binary.hpp"
 #include "ops/onednn/conv.hpp"
-#include "ops/plan_stats.hpp"
 
 namespace lucid::ops {
 namespace {
-
-// All that a plan depends on.
-struct Key {
-  std::array<std::int64_t, 34> values{};
-
-  Key(const ConvProblem& p, ConvPass pass, DType dtype, const Strides& weight, bool has_bias) {
-    const ConvGeometry& g = p.geometry;
-    std::size_t at = 0;
-    const auto add = [&](std::int64_t value) { values[at++] = value; };
-    const auto add_all = [&](const auto& list) {
-      for (std::int64_t value : list) add(value);
-    };
-    add(static_cast<std::int64_t>(pass));
-    add(static_cast<std::int64_t>(dtype));
-    add(num_threads());
-    add(has_bias);
-    add(g.transposed);
-    add(g.groups);
-    add(p.batch);
-    add(p.x_channels);
-    add(p.y_channels);
-    for (const Dims3* dims : {&g.stride, &g.padding, &g.dilation, &g.x, &g.kernel, &g.y}) add_all(*dims);
-    add_all(weight);
-  }
-  bool operator==(const Key&) const = default;
-  std::string str() const {
-    std::string out;
-    for (const std::int64_t value : values) out += std::to_string(value) + " ";
-    return out;
-  }
-};
-
-struct Hash {
-  std::size_t operator()(const Key& key) const {
-    std::uint64_t hash = 0;
-    for (std::int64_t value : key.values) {
-      hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9E3779B97F4A7C15ull;
-      hash ^= hash >> 32;
-    }
-    return hash;
-  }
-};
-
-using Plan = std::shared_ptr<const ConvPlan>;
-
-// Least recently used plans go first. A plan in use outlives its place in the cache.
-class PlanCache {
- public:
-  template <class Make>
-  Plan find_or_make(const Key& key, Make make) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (const auto found = index_.find(key); found != index_.end()) {
-        order_.splice(order_.begin(), order_, found->second);
-        return found->second->second;
-      }
-    }
-    Plan plan = make();  // takes milliseconds: other threads go on meanwhile
-    const std::lock_guard lock(mutex_);
-    ++stats_.plans_created;
-    if (index_.contains(key)) return plan;
-    order_.emplace_front(key, plan);
-    index_.emplace(key, order_.begin());
-    trim();
-    return plan;
-  }
-
-  void count_run(const Plan& plan, bool unpacks) {
-    const std::lock_guard lock(mutex_);
-    ++stats_.runs;
-    stats_.weight_reorders += unpacks;
-    stats_.reference_runs += plan->is_reference;
-    last_ = plan;
-  }
-  void count_activation_reorder() {
-    const std::lock_guard lock(mutex_);
-    ++stats_.activation_reorders;
-  }
-
-  PlanStats stats() {
-    const std::lock_guard lock(mutex_);
-    PlanStats out = stats_;
-    out.weight_reorders += weights_packed() - packed_before_;
-    out.plans_held = static_cast<std::int64_t>(order_.size());
-    if (last_) out.last_implementation = last_->implementation;
-    return out;
-  }
-  void reset() {
-    const std::lock_guard lock(mutex_);
-    stats_ = {};
-    packed_before_ = weights_packed();
-    last_.reset();
-  }
-  void set_limit(std::size_t limit) {
-    const std::lock_guard lock(mutex_);
-    limit_ = limit;
-    trim();
-  }
-
- private:
-  void trim() {
-    while (order_.size() > limit_) {
-      index_.erase(order_.back().first);
-      order_.pop_back();
-    }
-  }
-
-  std::mutex mutex_;
-  std::list<std::pair<Key, Plan>> order_;
-  std::unordered_map<Key, std::list<std::pair<Key, Plan>>::iterator, Hash> index_;
-  std::size_t limit_ = 1024;
-  PlanStats stats_;
-  std::int64_t packed_before_ = 0;
-  Plan last_;
-};
 
 // Never destroyed: a convolution may run while static objects go.
 PlanCache& cache() {
@@ -207,7 +88,7 @@ void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, co
 }
 
 // The fastest of the candidates on these operands. What is produced is written several times.
-std::shared_ptr<const ConvPlan> fastest_plan(const Key& key, const ConvProblem& problem, ConvPass pass,
+std::shared_ptr<const ConvPlan> fastest_plan(const PlanKey& key, const ConvProblem& problem, ConvPass pass,
                                              const Tensor& x, const Tensor& weight, const Tensor& y,
                                              const Tensor& bias) {
   const auto plan_for = [&](ConvAlgorithm algorithm) {
@@ -247,7 +128,7 @@ template <class Measure>
 Plan plan_for(const ConvProblem& problem, ConvPass pass, const Tensor& weight, const Tensor& bias,
               Measure&& measure) {
   const Strides& strides = weight.strides();
-  const Key key(problem, pass, weight.dtype(), strides, bias.defined());
+  const PlanKey key(problem, pass, weight.dtype(), strides, bias.defined());
   return cache().find_or_make(key, [&] {
     const Plan fresh =
         autotune() ? measure(key)
@@ -274,7 +155,7 @@ void counted(const Plan& plan, const ConvProblem& problem, ConvPass pass, std::i
 
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias) {
-  const Plan plan = plan_for(problem, pass, weight, bias, [&](const Key& key) {
+  const Plan plan = plan_for(problem, pass, weight, bias, [&](const PlanKey& key) {
     return fastest_plan(key, problem, pass, x, weight, y, bias);
   });
   counted(plan, problem, pass, x.nbytes() + weight.nbytes() + y.nbytes(),
@@ -284,7 +165,10 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
 bool run_conv_of_parts(const ConvProblem& problem, std::span<const Tensor> parts, const Tensor& weight,
                        const Tensor& y, const Tensor& bias) {
   if (!direct::takes_parts(parts) || autotune()) return false;
-  const Plan plan = plan_for(problem, ConvPass::y, weight, bias, [](const Key&) { return Plan(); });
+  const Plan plan = plan_for(problem, ConvPass::y, weight, bias, [&](const PlanKey&) {
+    return std::make_shared<const ConvPlan>(problem, ConvPass::y, weight.dtype(), weight.strides(),
+                                            bias.defined());
+  });
   if (plan->algorithm != ConvAlgorithm::winograd) return false;
   Tensors inputs;
   std::int64_t bytes = weight.nbytes() + y.nbytes();
