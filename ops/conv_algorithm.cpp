@@ -38,14 +38,16 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   }
 }
 
-// Winograd needs enough tiles to share the reading of the weight, and taps along depth to share the
-// transforms.
+// Winograd needs enough tiles to share the reading of the weight, few enough in a row for the cache, and taps
+// along depth to share the transforms.
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kTiles = 12, kSums = 1 << 19;
-  if (!direct::has_winograd(p, pass) || p.geometry.kernel[0] == 1) return false;
+  constexpr std::int64_t kLeastTiles = 12, kMostInRow = 512, kMostDepth = 7, kSums = 1 << 19;
+  if (!direct::has_winograd(p, pass) || p.geometry.kernel[0] == 1 || p.geometry.kernel[0] > kMostDepth)
+    return false;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  if (pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels > kSums) return false;
-  return (size[1] + 1) / 2 * ((size[2] + 1) / 2) >= kTiles;
+  const std::int64_t high = (size[1] + 1) / 2, wide = (size[2] + 1) / 2;
+  if (wide > kMostInRow || high < (kLeastTiles + wide - 1) / wide) return false;
+  return pass != ConvPass::w || p.taps() * p.x_channels * p.y_channels <= kSums;
 }
 
 // oneDNN computes some passes by unfolding an operand for a general product: without AVX-512 most weight
