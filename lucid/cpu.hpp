@@ -30,7 +30,8 @@
 
 namespace lucid {
 
-/// Bytes of a vector register: 32 wide ones (AVX-512), or 16 narrow ones (AVX2; elsewhere each is several).
+/// Bytes of a vector register. AVX-512 has 32 of the wide ones, AVX2 16 narrow ones; elsewhere a narrow one
+/// is several.
 inline constexpr int kWideRegister = 64, kNarrowRegister = 32;
 
 namespace detail {

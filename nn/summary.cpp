@@ -173,12 +173,14 @@ class Watcher final : public autograd::Observer, public autograd::OpSink {
     SummaryRow& row = rows.emplace_back();
     row.path = layer.name;
     row.type = is_layer ? layer.type : std::string(op);
-    // The first that is no weight.
+    // The first that is no parameter.
     const auto known = records_.find(op);
     const auto first = std::find_if(inputs.begin(), inputs.end(), [&](const Tensor& t) {
       const auto at = static_cast<std::size_t>(&t - inputs.data());
-      const bool is_named = known != records_.end() && at < known->second->inputs.size();
-      return t.defined() && !(is_named && known->second->inputs[at].name == "weight");
+      const std::string_view name = known != records_.end() && at < known->second->inputs.size()
+                                        ? known->second->inputs[at].name
+                                        : std::string_view();
+      return t.defined() && name != "weight" && name != "bias";
     });
     if (first != inputs.end()) row.input = first->shape();
     // A net's own parameters belong to the first op that is called in it, as a layer's to its first call.

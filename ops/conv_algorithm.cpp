@@ -38,18 +38,6 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   }
 }
 
-// Winograd needs enough tiles to share the reading of the weight, few enough in a row for the cache, and taps
-// along depth to share the transforms.
-bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastTiles = 12, kMostInRow = 512, kMostDepth = 7, kSums = 1 << 19;
-  if (!direct::has_winograd(p, pass) || p.geometry.kernel[0] == 1 || p.geometry.kernel[0] > kMostDepth)
-    return false;
-  const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  const std::int64_t high = (size[1] + 1) / 2, wide = (size[2] + 1) / 2;
-  if (wide > kMostInRow || high < (kLeastTiles + wide - 1) / wide) return false;
-  return pass != ConvPass::w || p.taps() * p.x_channels * p.y_channels <= kSums;
-}
-
 // oneDNN computes some passes by unfolding an operand for a general product: without AVX-512 most weight
 // gradients and transposed convolutions. What is read or summed must stay in a core's cache.
 bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
@@ -68,7 +56,7 @@ ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bo
 }
 
 // oneDNN is as fast or faster but for kernels that leave its vectors idle: one channel a group, few channels,
-// one voxel.
+// one voxel; and where Winograd needs less arithmetic.
 bool own_is_faster(const ConvProblem& p, ConvPass pass, ConvAlgorithm own) {
   if (own == ConvAlgorithm::direct) return direct_is_faster(p, pass);
   return own != ConvAlgorithm::few_channels ||
@@ -92,6 +80,22 @@ std::string name_of(ConvAlgorithm algorithm) {
 }
 
 }  // namespace
+
+bool winograd_fits(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kMostTilesInRow = 512, kMostDepth = 7, kSums = 1 << 19;
+  const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
+  return direct::has_winograd(p, pass) && p.geometry.kernel[0] <= kMostDepth &&
+         size[2] <= 2 * kMostTilesInRow &&
+         (pass != ConvPass::w || p.taps() * p.x_channels * p.y_channels <= kSums);
+}
+
+bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kLeastTiles = 12;
+  const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
+  const std::int64_t wide = (size[2] + 1) / 2;
+  return winograd_fits(p, pass) && p.geometry.kernel[0] > 1 &&
+         (size[1] + 1) / 2 >= (kLeastTiles + wide - 1) / wide;
+}
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
                    bool has_bias, std::optional<ConvAlgorithm> given) {
@@ -121,7 +125,7 @@ std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, Conv
   std::vector<ConvAlgorithm> out{ConvAlgorithm::onednn, ConvAlgorithm::direct};
   const ConvAlgorithm own = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));
   if (own != ConvAlgorithm::direct && own != ConvAlgorithm::winograd) out.push_back(own);
-  if (dtype == f32 && direct::has_winograd(problem, pass)) out.push_back(ConvAlgorithm::winograd);
+  if (dtype == f32 && winograd_fits(problem, pass)) out.push_back(ConvAlgorithm::winograd);
   return out;
 }
 

@@ -17,12 +17,19 @@ namespace lucid::ops {
 
 enum class ConvAlgorithm : std::uint8_t {
   onednn,        ///< a convolution or deconvolution primitive
-  direct,        ///< loops over rows of voxels (ops/direct/conv.hpp)
+  direct,        ///< small products, all taps of a voxel at once (ops/direct/conv.hpp)
   depthwise,     ///< ops/direct/depthwise.hpp
   few_channels,  ///< ops/direct/few_channels.hpp
   single_voxel,  ///< ops/direct/single_voxel.hpp
   winograd       ///< ops/direct/winograd.hpp
 };
+
+/// Whether Winograd serves a pass, and what it holds beside the operands stays moderate: rows that are not
+/// too wide, few taps along depth, sums of a weight's gradient of a few megabytes.
+bool winograd_fits(const ConvProblem& problem, ConvPass pass);
+/// Whether it is the fastest of what serves: with enough tiles to share the reading of the weight, and taps
+/// along depth to share the transforms.
+bool winograd_is_faster(const ConvProblem& problem, ConvPass pass);
 
 /// Everything decided for one call at one shape.
 struct ConvPlan {

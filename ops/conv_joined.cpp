@@ -35,11 +35,12 @@ void to_json(nlohmann::json& out, const Recorded& recorded) { lucid::to_json(out
 Tensors backward(const Backward<Recorded>& b) {
   const ops::ConvGeometry& g = b.options.geometry;
   Tensors out(b.wants.size()), by_weight;
+  const Tensor grad = b.grad().dim() == 5 ? b.grad().channels_last() : b.grad();  // once for all inputs
   std::int64_t first = 0;
   for (std::size_t i = 0; i < b.options.channels.size(); ++i) {
     const std::int64_t count = b.options.channels[i];
-    if (b.wants[0]) by_weight.push_back(ops::conv_weight_grad(b.saved[1 + i], b.grad(), g));
-    if (b.wants[2 + i]) out[2 + i] = ops::conv_input_grad(b.grad(), narrow(b.saved[0], 1, first, count), g);
+    if (b.wants[0]) by_weight.push_back(ops::conv_weight_grad(b.saved[1 + i], grad, g));
+    if (b.wants[2 + i]) out[2 + i] = ops::conv_input_grad(grad, narrow(b.saved[0], 1, first, count), g);
     first += count;
   }
   if (b.wants[0]) out[0] = cat(by_weight, 1);

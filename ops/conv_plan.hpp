@@ -15,7 +15,7 @@ namespace lucid::ops {
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias = {});
 
-/// run_conv() of pass y, where x's channels come in parts; false, and nothing done, where the plan's kernel
+/// run_conv() of pass y, where x's channels come in parts; false, and y not written, where the plan's kernel
 /// does not take them so.
 bool run_conv_of_parts(const ConvProblem& problem, std::span<const Tensor> parts, const Tensor& weight,
                        const Tensor& y, const Tensor& bias);

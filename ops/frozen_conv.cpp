@@ -127,7 +127,7 @@ FrozenConv::FrozenConv(std::string_view op, const nlohmann::json& options, std::
   const Tensor w = lifted_weight(dense_copy(weight), g.axes), b = dense_copy(bias);
   const std::int64_t batch = whole.size() == g.axes + 2 ? whole[0] : 1;
   ConvProblem problem{g, batch, w.shape()[1], w.shape()[0] / g.groups};
-  if (!g.transposed && direct::Winograd::serves(problem, parts)) {
+  if (!g.transposed && winograd_is_faster(problem, ConvPass::y) && direct::Winograd::serves(problem, parts)) {
     winograd_ = std::make_unique<direct::Winograd>(problem, parts, w, b, epilogue);
     implementation_ = "lucid:winograd";
     return;

@@ -50,20 +50,6 @@ class Tracer final : public autograd::Observer {
     graph_.nodes.push_back(std::move(node));
   }
 
-  // Writes a convolution of joined inputs as what it stands for, which the rewrites know.
-  void join_first(Node& conv) {
-    const std::vector<int> parts(conv.inputs.begin() + 2, conv.inputs.end());
-    Shape shape = graph_.at(parts[0]).shape;
-    const std::size_t axis = shape.size() - 4;
-    for (std::size_t i = 1; i < parts.size(); ++i) shape[axis] += graph_.at(parts[i]).shape[axis];
-    const int joined =
-        graph_.add({shape, axis == 1 ? channels_last_strides(shape) : contiguous_strides(shape),
-                    graph_.at(parts[0]).dtype});
-    graph_.nodes.push_back({.op = "cat", .options = {{"dim", axis}}, .inputs = parts, .outputs = {joined}});
-    conv.op = "conv3d";
-    conv.inputs = {joined, conv.inputs[0], conv.inputs[1]};
-  }
-
   Graph finish(const Tensor& result) {
     check(result.defined(), kWhere, "the net returned an undefined tensor");
     graph_.output = id_of(result);
@@ -147,6 +133,20 @@ class Tracer final : public autograd::Observer {
     graph_.at(id).constant = tensor;
     graph_.at(id).is_state = state_.contains(tensor.impl().storage.get());
     return id;
+  }
+
+  // Writes a convolution of joined inputs as what it stands for, which the rewrites know.
+  void join_first(Node& conv) {
+    const std::vector<int> parts(conv.inputs.begin() + 2, conv.inputs.end());
+    Shape shape = graph_.at(parts[0]).shape;
+    const std::size_t axis = shape.size() - 4;
+    for (std::size_t i = 1; i < parts.size(); ++i) shape[axis] += graph_.at(parts[i]).shape[axis];
+    const int joined =
+        graph_.add({shape, axis == 1 ? channels_last_strides(shape) : contiguous_strides(shape),
+                    graph_.at(parts[0]).dtype});
+    graph_.nodes.push_back({.op = "cat", .options = {{"dim", axis}}, .inputs = parts, .outputs = {joined}});
+    conv.op = "conv3d";
+    conv.inputs = {joined, conv.inputs[0], conv.inputs[1]};
   }
 
   Graph graph_;

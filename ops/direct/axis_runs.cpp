@@ -19,7 +19,7 @@ std::vector<Run> runs_of(const AxisTaps& taps) {
   for (std::int64_t phase = 0; phase < std::min(period, taps.count()); ++phase) {
     taps.list(phase, here);
     for (std::int64_t at = phase; at < taps.count();) {
-      Run run{at, 1, period, 0, here};
+      Run run{at, 1, period, 0};
       for (at += period; at < taps.count(); at += period, ++run.count) {
         taps.list(at, next);
         const std::int64_t step =
@@ -32,7 +32,7 @@ std::vector<Run> runs_of(const AxisTaps& taps) {
         here.swap(next);
         if (!follows) break;
       }
-      out.push_back(std::move(run));
+      out.push_back(run);
     }
   }
   return out;

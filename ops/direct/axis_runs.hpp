@@ -1,6 +1,7 @@
 #pragma once
 // Which taps reach the positions of a convolution's result, and runs of positions that the same taps reach.
 
+#include <algorithm>
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
@@ -19,7 +20,9 @@ class AxisTaps {
   AxisTaps(const AxisMap& map, bool transposed) : map_(map), transposed_(transposed) {}
   std::int64_t count() const { return transposed_ ? map_.x : map_.y; }
   /// Positions that lie so far apart are reached by the same taps, but for the border.
-  std::int64_t period() const { return transposed_ ? map_.stride : 1; }
+  std::int64_t period() const {
+    return transposed_ ? std::min(map_.stride, std::max<std::int64_t>(count(), 1)) : 1;
+  }
   /// The taps of one position, in ascending order.
   void list(std::int64_t at, std::vector<Tap>& out) const;
 
@@ -31,7 +34,6 @@ class AxisTaps {
 /// Positions first, first + step, ... with the same taps, whose sources lie `source_step` apart.
 struct Run {
   std::int64_t first, count, step, source_step;
-  std::vector<Tap> taps;  // of the first
 };
 
 /// All positions of an axis, in runs.

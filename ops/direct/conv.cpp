@@ -70,7 +70,7 @@ class Direction {
 
  private:
   struct Scratch {
-    std::vector<Tap> depths;
+    std::vector<Tap> depths, heights, widths;
     std::vector<RowsTerm> terms;
   };
   static constexpr std::int64_t kCachedPanel = (1 << 18) / sizeof(T);  // elements that stay in a core's cache
@@ -82,8 +82,9 @@ class Direction {
     const T* const from = from_ + n * from_size_[0] * from_size_[1] * from_line;
     T* const to = to_ + (plane * heights_.count() + h) * to_line;
     depths_.list(d, scratch.depths);
+    heights_.list(h, scratch.heights);
     for (const Run& run : width_runs_) {
-      const std::int64_t depth = find_terms(piece, run, scratch);
+      const std::int64_t depth = find_terms(run, scratch);
       RowsProduct<T> product{.a = from,
                              .a_row = step_of(run.source_step, from_step_),
                              .a_step = 1,
@@ -110,17 +111,17 @@ class Direction {
 
   // The taps that reach the piece's first position of a run; returns how many channels each term sums over.
   // Neighbouring taps whose sources are neighbours are one term.
-  std::int64_t find_terms(const Piece& piece, const Run& run, Scratch& scratch) const {
-    const std::vector<Tap>& widths = run.taps;
+  std::int64_t find_terms(const Run& run, Scratch& scratch) const {
+    widths_.list(run.first, scratch.widths);
+    const std::vector<Tap>& widths = scratch.widths;
     bool joins = from_step_ == weight_.depth() && !widths.empty();
     for (std::size_t i = 1; i < widths.size(); ++i)
       joins = joins && widths[i].tap == widths[i - 1].tap + 1 && widths[i].source == widths[i - 1].source + 1;
     const std::span<const Tap> firsts(widths.data(), joins ? 1 : widths.size());
     scratch.terms.clear();
     for (const Tap& kd : scratch.depths)
-      for (const Tap& kh : piece.heights->taps) {
-        const std::int64_t h = kh.source + step_of(piece.heights->source_step, piece.first);
-        const std::int64_t line = (kd.source * from_size_[1] + h) * from_size_[2];
+      for (const Tap& kh : scratch.heights) {
+        const std::int64_t line = (kd.source * from_size_[1] + kh.source) * from_size_[2];
         for (const Tap& kw : firsts)
           scratch.terms.push_back(
               {(line + kw.source) * from_step_, maps_.tap(kd.tap, kh.tap, kw.tap) * weight_.tap_size()});

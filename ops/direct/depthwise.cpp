@@ -88,14 +88,16 @@ struct RowTap {
 
 // One row of the result: `bias` and the weights hold `channels` values a tap.
 template <class T>
-void sum_row(const std::vector<RowTap<T>>& rows, const std::vector<Run>& runs, std::int64_t channels,
-             const T* bias, T* out, std::vector<Factor<T>>& factors) {
+void sum_row(const std::vector<RowTap<T>>& rows, const AxisTaps& widths, const std::vector<Run>& runs,
+             std::int64_t channels, const T* bias, T* out, std::vector<Factor<T>>& factors,
+             std::vector<Tap>& kws) {
   for (const Run& run : runs) {
+    widths.list(run.first, kws);
     std::int64_t c = 0;
     for (; c + kLanes<T> <= channels; c += kLanes<T>) {
       factors.clear();
       for (const RowTap<T>& row : rows)
-        for (const Tap& tap : run.taps)
+        for (const Tap& tap : kws)
           factors.push_back({row.source + tap.source * channels + c, row.weight + tap.tap * channels + c});
       run_for_registers<SumRun>(factors, run.count, step_of(run.source_step, channels), bias + c,
                                 out + run.first * channels + c, step_of(run.step, channels));
@@ -104,7 +106,7 @@ void sum_row(const std::vector<RowTap<T>>& rows, const std::vector<Run>& runs, s
       for (std::int64_t i = 0; i < run.count; ++i) {
         T sum = bias[c];
         for (const RowTap<T>& row : rows)
-          for (const Tap& tap : run.taps)
+          for (const Tap& tap : kws)
             sum += row.source[(tap.source + i * run.source_step) * channels + c] *
                    row.weight[tap.tap * channels + c];
         out[(run.first + i * run.step) * channels + c] = sum;
@@ -143,7 +145,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
   const std::int64_t lines = p.batch * depths.count() * heights.count(), line = widths.count() * channels;
   parallel_for(lines, grain_of(p.work(), lines), [&](std::int64_t begin, std::int64_t end) {
     std::vector<RowTap<T>> rows;
-    std::vector<Tap> kds, khs;
+    std::vector<Tap> kds, khs, kws;
     std::vector<Factor<T>> factors;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / heights.count() / depths.count(), d = i / heights.count() % depths.count(),
@@ -155,7 +157,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
         for (const Tap& kh : khs)
           rows.push_back({source + ((n * from[0] + kd.source) * from[1] + kh.source) * from[2] * channels,
                           packed.data() + (kd.tap * maps.h.kernel + kh.tap) * maps.w.kernel * channels});
-      sum_row(rows, runs, channels, shift.data(), to + i * line, factors);
+      sum_row(rows, widths, runs, channels, shift.data(), to + i * line, factors, kws);
     }
   });
 }

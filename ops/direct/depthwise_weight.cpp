@@ -27,6 +27,7 @@ template <int Bytes, int K, class T>
                                             std::int64_t channels, std::int64_t lanes, double* sums) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
+  if (range.empty()) return;
   Lanes parts[K] = {};
   const std::int64_t tap_step = step_of(map.dilation, channels), step = step_of(map.stride, channels);
   const T* x = m.x + (range.begin * map.stride + map.shift(m.tap)) * channels;

@@ -29,7 +29,6 @@ class PatchWeight {
   }
   std::int64_t panel_size() const { return depth_ * kPanel<T>; }
   std::int64_t run() const { return run_; }
-  std::int64_t padded_run() const { return panels_ * kPanel<T>; }
 
  private:
   Tensor packed(const ConvProblem& p, const Tensor& weight) const {

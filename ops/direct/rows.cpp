@@ -82,10 +82,11 @@ template <bool Add, int Bytes, int V, class T>
     const T* a = p.a + l * p.a_line;
     T* to = c + l * p.c_line;
     std::int64_t m = 0;
-    // Rows that lie side by side share what is fetched.
+    // Rows that lie side by side share what is fetched: the line of the last one, where a line begins.
     const auto rows = [&]<int R>(std::integral_constant<int, R>) __attribute__((always_inline)) {
-      block<Add, Bytes, R, V>(p, a + m * p.a_row, b, start, to + m * p.c_row, tail,
-                              m % kLanes<T> == 0 ? a_ahead : 0);
+      block<Add, Bytes, R, V>(
+          p, a + m * p.a_row, b, start, to + m * p.c_row, tail,
+          a_ahead && (m % kLanes<T> == 0 || m % kLanes<T> + R > kLanes<T>) ? a_ahead + (R - 1) * p.a_row : 0);
       m += R;
     };
     const auto left = [&] { return p.rows - m; };

@@ -94,11 +94,12 @@ class Walk {
         parts_(parts),
         block_(block_of(p)),
         chunks_(p.x_channels / kTileChannels),
+        slots_(std::min(g_.kernel[0], g_.x[0])),
         weight_(weight.data<float>()),
         bias_(bias.data<float>()),
         epilogue_(epilogue),
         out_(out),
-        transformed_(zeros({g_.kernel[0], chunks_, kTilePoints, point_step()})),
+        transformed_(zeros({slots_, chunks_, kTilePoints, point_step()})),
         products_(empty({kTilePoints, std::min(kBlockTiles, bands.tiles) * block_ + kApart})) {
     for (const Tensor& input : inputs) inputs_.push_back(input.data<float>());
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0] * chunks_));
@@ -123,7 +124,7 @@ class Walk {
   std::int64_t point_step() const { return bands_.tiles * kTileChannels + kApart; }
   float* transformed(std::int64_t depth, std::int64_t chunk) {
     return transformed_.mutable_data<float>() +
-           (depth % g_.kernel[0] * chunks_ + chunk) * kTilePoints * point_step();
+           (depth % slots_ * chunks_ + chunk) * kTilePoints * point_step();
   }
 
   void transform_depth(std::int64_t depth) {
@@ -180,11 +181,11 @@ class Walk {
   const ConvGeometry& g_;
   const Bands& bands_;
   std::span<const std::int64_t> parts_;
-  std::int64_t block_, chunks_;
+  std::int64_t block_, chunks_, slots_;
   const float *weight_, *bias_;
   const ops::ConvEpilogue& epilogue_;
   float* out_;
-  Tensor transformed_;  // [depth modulo kernel][chunk][point][tile][channel]
+  Tensor transformed_;  // [depth modulo slots][chunk][point][tile][channel]
   Tensor products_;     // [point][tile][output]
   std::vector<const float*> inputs_;
   std::vector<TileTerm> terms_;

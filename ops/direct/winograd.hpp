@@ -15,8 +15,9 @@ namespace lucid::direct {
 
 class Winograd {
  public:
-  /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride and dilation 1, no groups, multiples
-  /// of 16 channels in each of `parts` and in y.
+  /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride 1, dilation 1 where the kernel has
+  /// more than one tap, no groups, multiples of 16 channels in each of `parts` and in y, of which height and
+  /// width are 2 or more.
   static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
 
   /// The input's channels come in `parts`. weight: rank 5, float32, strided as it likes; bias: rank 1 or

@@ -57,7 +57,7 @@ class Share {
         y_(y),
         x_chunks_(p.x_channels / kTileChannels),
         y_panels_(ceil_div(p.y_channels, kWidth)),
-        slots_(bands.step + g_.kernel[0] - 1),
+        slots_(std::min(bands.step + g_.kernel[0] - 1, g_.x[0])),
         x_tiles_(empty({slots_, x_chunks_, kTilePoints, x_point()})),
         y_tiles_(empty({bands.step, y_panels_, kTilePoints, y_point()})),
         sums_(size(kTilePoints * g_.kernel[0] * p.x_channels * p.y_channels)) {}

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "lucid/cpu.hpp"
 #include "lucid/dtype.hpp"

@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "autograd/backward.hpp"
 #include "autograd/gradcheck.hpp"
 #include "ops/arithmetic.hpp"
@@ -246,4 +249,43 @@ TEST_CASE("a node tells the call that made it") {
   CHECK(y.grad_fn()->name() == "conv_transpose3d");
   CHECK(options["stride"] == nlohmann::json({2, 2, 2}));
   CHECK(ops::call("conv_transpose3d", {x, w}, options).to_vector<float>() == y.to_vector<float>());
+}
+
+TEST_CASE("strides beyond all positions, in transposed, depthwise and backward passes too") {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  const auto repeated = [](std::vector<double> row, int times) {
+    std::vector<double> out;
+    for (int i = 0; i < times; ++i) out.insert(out.end(), row.begin(), row.end());
+    return out;
+  };
+  for (const DType dtype : {f32, f64}) {
+    const Tensor one = ones({1, 16, 1}, dtype);
+    CHECK(conv_transpose1d(one, ones({16, 16, 3}, dtype), {}, {.stride = most, .output_padding = 1})
+              .to_vector<double>() == repeated({16, 16, 16, 0}, 16));
+    CHECK(conv_transpose1d(one, ones({16, 1, 3}, dtype), {},
+                           {.stride = most, .output_padding = 1, .groups = 16})
+              .to_vector<double>() == repeated({1, 1, 1, 0}, 16));
+    for (const std::int64_t groups : {1, 16}) {
+      const Tensor x = ones({1, 16, 3}, dtype), w = ones({16, 16 / groups, 1}, dtype);
+      x.requires_grad_();
+      conv1d(x, w, {}, {.stride = most, .groups = groups}).sum().backward();
+      CHECK(x.grad().to_vector<double>() == repeated({16.0 / static_cast<double>(groups), 0, 0}, 16));
+    }
+    const Tensor weight = ones({16, 1, 2}, dtype);
+    weight.requires_grad_();
+    conv1d(ones({1, 16, 3}, dtype), weight, {}, {.stride = most / 2, .padding = 1, .groups = 16})
+        .sum()
+        .backward();
+    CHECK(weight.grad().to_vector<double>() == repeated({0, 1}, 16));
+  }
+}
+
+TEST_CASE("a kernel as long as its input: other taps at each position") {
+  constexpr std::int64_t n = 3000;
+  const Tensor y = conv1d(ones({1, 1, n}, f64), ones({1, 1, n + 1}, f64), {}, {.padding = n / 2});
+  std::vector<double> expected;
+  for (std::int64_t i = 0; i < n; ++i)
+    expected.push_back(
+        static_cast<double>(std::min(n, i + n / 2 + 1) - std::max<std::int64_t>(0, i - n / 2)));
+  CHECK(y.to_vector<double>() == expected);
 }
