@@ -4,8 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "lucid/parallel.hpp"
-#include "ops/direct/winograd_tiles.hpp"
+#include "ops/direct/winograd_bands.hpp"
 #include "ops/kernels/elementwise.hpp"
 
 namespace lucid::direct {
@@ -16,10 +15,8 @@ using ops::ConvPass;
 using ops::ConvProblem;
 
 constexpr std::int64_t kBlockTiles = 32;  // whose products wait for their output transform: 32 or 64 KiB
-constexpr std::int64_t kBandTiles = 64;   // that share the reading of a weight
-constexpr std::int64_t kUnitsPerThread = 4;
-// Between points, lest all 16 fall into one set of the first-level cache.
-constexpr std::int64_t kApart = kTileChannels;
+
+// ---- weight ----
 
 // Where the taps of output f, input c lie: at[f * strides[0] + c * strides[1] + (kd, kh, kw) * strides[2..]].
 struct Taps {
@@ -61,31 +58,10 @@ Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
 
 // ---- the walk ----
 
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-// How a result is cut into bands of tile rows, and those into runs of depths.
-struct Bands {
-  explicit Bands(const ConvProblem& p) {
-    const ConvGeometry& g = p.geometry;
-    tiles_high = ceil_div(g.y[1], 2);
-    tiles_wide = ceil_div(g.y[2], 2);
-    rows = std::clamp<std::int64_t>(kBandTiles / tiles_wide, 1, tiles_high);
-    tiles = ceil_div(rows * tiles_wide, kTileRows) * kTileRows;
-    bands = ceil_div(tiles_high, rows);
-    const std::int64_t wanted = ceil_div(kUnitsPerThread * num_threads(), bands * p.batch);
-    depths = ceil_div(g.y[0], std::clamp<std::int64_t>(wanted, 1, g.y[0]));
-    runs = ceil_div(g.y[0], depths);
-  }
-  std::int64_t tiles_high, tiles_wide;
-  std::int64_t rows, bands;   // tile rows in a band
-  std::int64_t tiles;         // of a band, rounded up
-  std::int64_t depths, runs;  // depths in a run
-};
-
 // One thread's walk through bands.
 class Walk {
  public:
-  Walk(const ConvProblem& p, const Bands& bands, std::span<const std::int64_t> parts,
+  Walk(const ConvProblem& p, const TileBands& bands, std::span<const std::int64_t> parts,
        std::span<const Tensor> inputs, const Tensor& weight, const Tensor& bias,
        const ops::ConvEpilogue& epilogue, float* out)
       : p_(p),
@@ -100,28 +76,26 @@ class Walk {
         epilogue_(epilogue),
         out_(out),
         transformed_(zeros({slots_, chunks_, kTilePoints, point_step()})),
-        products_(empty({kTilePoints, std::min(kBlockTiles, bands.tiles) * block_ + kApart})) {
+        products_(empty({kTilePoints, std::min(kBlockTiles, padded(bands.tiles())) * block_ + kApart})) {
     for (const Tensor& input : inputs) inputs_.push_back(input.data<float>());
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0] * chunks_));
   }
 
-  void run(std::int64_t unit) {
-    const std::int64_t run = unit % bands_.runs, band = unit / bands_.runs % bands_.bands;
-    n_ = unit / bands_.runs / bands_.bands;
-    first_row_ = band * bands_.rows;
-    row_count_ = std::min(bands_.rows, bands_.tiles_high - first_row_);
-    const std::int64_t begin = run * bands_.depths, end = std::min(begin + bands_.depths, g_.y[0]);
+  void run(const TileUnit& unit) {
+    unit_ = unit;
+    const std::int64_t before = g_.padding[0];
     std::int64_t ready =
-        std::max<std::int64_t>(begin - g_.padding[0], 0);  // depths of x before this are there
-    for (std::int64_t d = begin; d < end; ++d) {
-      const std::int64_t last = std::min(d - g_.padding[0] + g_.kernel[0], g_.x[0]);
+        std::max<std::int64_t>(unit.depths.begin - before, 0);  // depths of x before this are there
+    for (std::int64_t d = unit.depths.begin; d < unit.depths.end; ++d) {
+      const std::int64_t last = std::min(d - before + g_.kernel[0], g_.x[0]);
       for (; ready < last; ++ready) transform_depth(ready);
       produce(d);
     }
   }
 
  private:
-  std::int64_t point_step() const { return bands_.tiles * kTileChannels + kApart; }
+  static std::int64_t padded(std::int64_t tiles) { return ceil_div(tiles, kTileRows) * kTileRows; }
+  std::int64_t point_step() const { return padded(bands_.tiles()) * kTileChannels + kApart; }
   float* transformed(std::int64_t depth, std::int64_t chunk) {
     return transformed_.mutable_data<float>() +
            (depth % slots_ * chunks_ + chunk) * kTilePoints * point_step();
@@ -131,21 +105,21 @@ class Walk {
     std::int64_t chunk = 0;
     for (std::size_t part = 0; part < parts_.size(); ++part)
       for (std::int64_t c = 0; c < parts_[part]; c += kTileChannels, ++chunk)
-        for (std::int64_t row = 0; row < row_count_; ++row)
-          transform_lines(tile_lines(p_, inputs_[part] + c, parts_[part], n_, depth,
-                                     2 * (first_row_ + row) - g_.padding[1]),
-                          bands_.tiles_wide,
-                          transformed(depth, chunk) + row * bands_.tiles_wide * kTileChannels, point_step());
+        for (std::int64_t row = 0; row < unit_.rows; ++row)
+          transform_lines(tile_lines(p_, inputs_[part] + c, parts_[part], unit_.sample, depth,
+                                     2 * (unit_.first_row + row) - g_.padding[1]),
+                          bands_.wide, transformed(depth, chunk) + row * bands_.wide * kTileChannels,
+                          point_step());
   }
 
   // Depth d of the result, of the band.
   void produce(std::int64_t d) {
-    const std::int64_t tiles = row_count_ * bands_.tiles_wide;
-    const std::int64_t padded = ceil_div(tiles, kTileRows) * kTileRows;
+    const std::int64_t tiles = unit_.rows * bands_.wide;
     float* products = products_.mutable_data<float>();
     for (std::int64_t f = 0; f < p_.y_channels; f += block_)
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
-        const std::int64_t count = std::min(kBlockTiles, padded - first), step = count * block_ + kApart;
+        const std::int64_t count = std::min(kBlockTiles, padded(tiles) - first),
+                           step = count * block_ + kApart;
         for (std::int64_t point = 0; point < kTilePoints; ++point) {
           gather_terms(d, f / block_, point);
           multiply_tiles(terms_, first, count, block_, products + point * step);
@@ -171,15 +145,15 @@ class Walk {
   }
 
   TileOutput output(std::int64_t d, std::int64_t tile, std::int64_t channel) const {
-    const std::int64_t h = 2 * (first_row_ + tile / bands_.tiles_wide), w = 2 * (tile % bands_.tiles_wide);
+    const std::int64_t h = 2 * (unit_.first_row + tile / bands_.wide), w = 2 * (tile % bands_.wide);
     const std::int64_t row = g_.y[2] * p_.y_channels;
-    float* at = out_ + ((n_ * g_.y[0] + d) * g_.y[1] + h) * row + w * p_.y_channels + channel;
+    float* at = out_ + ((unit_.sample * g_.y[0] + d) * g_.y[1] + h) * row + w * p_.y_channels + channel;
     return {at, row, p_.y_channels, h + 1 < g_.y[1], w + 1 < g_.y[2]};
   }
 
   const ConvProblem& p_;
   const ConvGeometry& g_;
-  const Bands& bands_;
+  const TileBands& bands_;
   std::span<const std::int64_t> parts_;
   std::int64_t block_, chunks_, slots_;
   const float *weight_, *bias_;
@@ -189,7 +163,7 @@ class Walk {
   Tensor products_;     // [point][tile][output]
   std::vector<const float*> inputs_;
   std::vector<TileTerm> terms_;
-  std::int64_t n_ = 0, first_row_ = 0, row_count_ = 0;  // the band
+  TileUnit unit_{};
 };
 
 }  // namespace
@@ -219,11 +193,11 @@ Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> par
 }
 
 void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
-  const Bands bands(problem_);
+  const TileBands bands(problem_, 1);
   float* y = out.mutable_data<float>();
-  parallel_for(problem_.batch * bands.bands * bands.runs, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(bands.units(), 1, [&](std::int64_t begin, std::int64_t end) {
     Walk walk(problem_, bands, parts_, inputs, weight_, bias_, epilogue_, y);
-    for (std::int64_t unit = begin; unit < end; ++unit) walk.run(unit);
+    for (std::int64_t unit = begin; unit < end; ++unit) walk.run(bands.unit(unit));
   });
 }
 

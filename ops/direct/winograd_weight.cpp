@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "lucid/parallel.hpp"
 #include "ops/direct/conv_maps.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/direct/winograd.hpp"
-#include "ops/direct/winograd_tiles.hpp"
+#include "ops/direct/winograd_bands.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -16,40 +15,14 @@ namespace {
 using ops::ConvGeometry;
 using ops::ConvProblem;
 
-constexpr std::int64_t kBandTiles = 64;        // that are transformed together
 constexpr std::int64_t kSummedTiles = 128;     // whose products are summed in registers
 constexpr std::int64_t kSummedInFloat = 4096;  // tiles, before the sums are added in double
-constexpr std::int64_t kApart =
-    kTileChannels;  // between points, lest they share a set of the first-level cache
-constexpr std::int64_t kUnitsPerThread = 4;
 constexpr std::int64_t kWidth = kPanel<float>;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-// How a result is cut into bands of tile rows, those into runs of depths, and those into steps.
-struct Bands {
-  explicit Bands(const ConvProblem& p) {
-    const Dims3& y = p.geometry.y;
-    tiles_high = ceil_div(y[1], 2);
-    tiles_wide = ceil_div(y[2], 2);
-    rows = std::clamp<std::int64_t>(kBandTiles / tiles_wide, 1, tiles_high);
-    bands = ceil_div(tiles_high, rows);
-    step = std::clamp<std::int64_t>(kSummedTiles / tiles(), 1, y[0]);
-    const std::int64_t wanted = ceil_div(kUnitsPerThread * num_threads(), bands * p.batch);
-    depths = std::min(y[0], ceil_div(ceil_div(y[0], wanted), step) * step);
-    runs = ceil_div(y[0], depths);
-  }
-  std::int64_t tiles() const { return rows * tiles_wide; }
-
-  std::int64_t tiles_high, tiles_wide;
-  std::int64_t rows, bands;         // tile rows in a band
-  std::int64_t step, depths, runs;  // depths that are summed together, depths in a run
-};
 
 // One thread's sums over some of the units (sample, band, run): [point][depth tap][x channel][y channel].
 class Share {
  public:
-  Share(const ConvProblem& p, const Bands& bands, const float* x, const float* y)
+  Share(const ConvProblem& p, const TileBands& bands, const float* x, const float* y)
       : p_(p),
         g_(p.geometry),
         bands_(bands),
@@ -62,22 +35,19 @@ class Share {
         y_tiles_(empty({bands.step, y_panels_, kTilePoints, y_point()})),
         sums_(size(kTilePoints * g_.kernel[0] * p.x_channels * p.y_channels)) {}
 
-  void add(std::int64_t unit) {
-    const std::int64_t run = unit % bands_.runs, band = unit / bands_.runs % bands_.bands;
-    n_ = unit / bands_.runs / bands_.bands;
-    first_row_ = band * bands_.rows;
-    row_count_ = std::min(bands_.rows, bands_.tiles_high - first_row_);
-    const std::int64_t begin = run * bands_.depths, end = std::min(begin + bands_.depths, g_.y[0]);
+  void add(const TileUnit& unit) {
+    unit_ = unit;
+    const std::int64_t before = g_.padding[0];
     std::int64_t ready =
-        std::max<std::int64_t>(begin - g_.padding[0], 0);  // depths of x before this are there
-    for (std::int64_t d = begin; d < end; d += bands_.step) {
-      const Range depths{d, std::min(d + bands_.step, end)};
-      const std::int64_t last = std::min(depths.end - 1 - g_.padding[0] + g_.kernel[0], g_.x[0]);
+        std::max<std::int64_t>(unit.depths.begin - before, 0);  // depths of x before this are there
+    for (std::int64_t d = unit.depths.begin; d < unit.depths.end; d += bands_.step) {
+      const Range depths{d, std::min(d + bands_.step, unit.depths.end)};
+      const std::int64_t last = std::min(depths.end - 1 - before + g_.kernel[0], g_.x[0]);
       for (; ready < last; ++ready) transform_x(ready);
       for (std::int64_t at = depths.begin; at < depths.end; ++at) transform_y(at, at - d);
       for (std::int64_t point = 0; point < kTilePoints; ++point)
         for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) add_products(depths, point, kd);
-      summed_ += depths.size() * row_count_ * bands_.tiles_wide;
+      summed_ += depths.size() * unit.rows * bands_.wide;
       if (summed_ > kSummedInFloat) flush();
     }
   }
@@ -111,22 +81,21 @@ class Share {
   void transform_x(std::int64_t depth) {
     float* to = x_tiles_.mutable_data<float>() + depth % slots_ * x_slot();
     for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk, to += kTilePoints * x_point())
-      for (std::int64_t row = 0; row < row_count_; ++row)
-        transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_channels, n_, depth,
-                                   2 * (first_row_ + row) - g_.padding[1]),
-                        bands_.tiles_wide, to + row * bands_.tiles_wide * kTileChannels, x_point());
+      for (std::int64_t row = 0; row < unit_.rows; ++row)
+        transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_channels, unit_.sample, depth,
+                                   2 * (unit_.first_row + row) - g_.padding[1]),
+                        bands_.wide, to + row * bands_.wide * kTileChannels, x_point());
   }
 
   void transform_y(std::int64_t depth, std::int64_t slot) {
     float* const to = y_tiles_.mutable_data<float>() + slot * y_slot();
     for (std::int64_t c = 0; c < p_.y_channels; c += kTileChannels)
-      for (std::int64_t row = 0; row < row_count_; ++row) {
-        const std::int64_t h = 2 * (first_row_ + row), line = g_.y[2] * p_.y_channels;
-        const float* at = y_ + ((n_ * g_.y[0] + depth) * g_.y[1] + h) * line + c;
-        transform_grads(
-            {{at, h + 1 < g_.y[1] ? at + line : nullptr}, p_.y_channels, g_.y[2]}, bands_.tiles_wide,
-            to + c / kWidth * kTilePoints * y_point() + c % kWidth + row * bands_.tiles_wide * kWidth,
-            y_point(), kWidth);
+      for (std::int64_t row = 0; row < unit_.rows; ++row) {
+        const std::int64_t h = 2 * (unit_.first_row + row), line = g_.y[2] * p_.y_channels;
+        const float* at = y_ + ((unit_.sample * g_.y[0] + depth) * g_.y[1] + h) * line + c;
+        transform_grads({{at, h + 1 < g_.y[1] ? at + line : nullptr}, p_.y_channels, g_.y[2]}, bands_.wide,
+                        to + c / kWidth * kTilePoints * y_point() + c % kWidth + row * bands_.wide * kWidth,
+                        y_point(), kWidth);
       }
   }
 
@@ -149,7 +118,7 @@ class Share {
                                        .c = c + chunk * kTileChannels * p_.y_channels,
                                        .c_row = p_.y_channels,
                                        .rows = kTileChannels,
-                                       .depth = row_count_ * bands_.tiles_wide,
+                                       .depth = unit_.rows * bands_.wide,
                                        .columns = p_.y_channels,
                                        .b_panel = kTilePoints * y_point(),
                                        .outer = count,
@@ -161,15 +130,15 @@ class Share {
 
   const ConvProblem& p_;
   const ConvGeometry& g_;
-  const Bands& bands_;
+  const TileBands& bands_;
   const float *x_, *y_;
   std::int64_t x_chunks_, y_panels_, slots_;
   Tensor x_tiles_;  // [depth modulo slots][chunk][point][tile][channel]
   Tensor y_tiles_;  // [depth of the step][panel][point][tile][channel]
   std::vector<float> sums_;
   std::vector<double> total_;
-  std::int64_t summed_ = 0;                             // tiles since the last flush
-  std::int64_t n_ = 0, first_row_ = 0, row_count_ = 0;  // the band
+  std::int64_t summed_ = 0;  // tiles since the last flush
+  TileUnit unit_{};
 };
 
 // The taps of one x channel and kTileChannels y channels.
@@ -190,8 +159,8 @@ void write_taps(const ConvProblem& p, const std::vector<Share>& shares, std::int
 }  // namespace
 
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
-  const Bands bands(p);
-  const std::int64_t units = p.batch * bands.bands * bands.runs;
+  const TileBands bands(p, kSummedTiles);
+  const std::int64_t units = bands.units();
   const std::int64_t threads = std::min<std::int64_t>(num_threads(), units);
   std::vector<Share> shares;
   shares.reserve(static_cast<std::size_t>(threads));
@@ -199,7 +168,7 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
       for (std::int64_t unit = units * i / threads; unit < units * (i + 1) / threads; ++unit)
-        shares[static_cast<std::size_t>(i)].add(unit);
+        shares[static_cast<std::size_t>(i)].add(bands.unit(unit));
   });
   float* const w = weight.mutable_data<float>();
   const std::int64_t blocks = p.y_channels / kTileChannels, tasks = p.x_channels * blocks;
