@@ -34,6 +34,12 @@ Tensor fourfold(const Tensor& x) {
   return autograd::record("fourfold", y, {x}, {}, autograd::NoOptions{}, no_gradient);
 }
 
+struct Joined : nn::Module {
+  nn::Conv3d conv{3, 4, {.kernel_size = 3, .padding = 1}};
+  LUCID_FIELDS(conv)
+  Tensor operator()(const Tensor& x) const { return conv(Tensors{x, x.narrow(1, 0, 1)}); }
+};
+
 struct Inner : nn::Module {
   nn::Parameter scale{ones({3})};
   LUCID_FIELDS(scale)
@@ -127,6 +133,14 @@ TEST_CASE("a summary lists layers and bare ops with shapes, parameters and flops
   CHECK(text.find("not called: unused") != std::string::npos);
   CHECK(text.find("\nconv  ") != std::string::npos);
   CHECK(text.find("(1, 4, 4, 5, 6)") != std::string::npos);
+}
+
+TEST_CASE("a convolution of joined inputs shows the first of them, not its parameters") {
+  Joined net;
+  const nn::Summary summary = nn::summary(net, {1, 2, 4, 5, 6});
+  const nn::SummaryRow& conv = row_of(summary, "conv", "Conv3d");
+  CHECK(conv.input == Shape{1, 2, 4, 5, 6});
+  CHECK(conv.flops == 2.0 * 120 * 4 * 3 * 27);
 }
 
 TEST_CASE("a summary leaves modes, buffers, gradients, the generator and the memory peak as they were") {
