@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "autograd/cast_mode.hpp"
 #include "autograd/grad_mode.hpp"
 #include "autograd/node.hpp"
 #include "lucid/random.hpp"
@@ -76,6 +77,7 @@ class Frame final : public SavePolicy, public std::enable_shared_from_this<Frame
   lucid::detail::SmallVector<SavedTensor> inputs_;
   lucid::detail::SmallVector<Edge> input_edges_;
   std::optional<Generator> generator_;  // as it was before the first run
+  DType dtype_ = compute_dtype();       // likewise
   std::vector<Shape> outputs_;
   std::vector<Expected> expected_;
   std::vector<Slot> slots_;  // empty, or one for each of expected_
@@ -194,6 +196,7 @@ void Frame::run_again() {
     default_generator() = *generator_;
   }
   const RecordingGuard recording(true);
+  const ComputeDtypeGuard casting(dtype_);
   slots_.assign(expected_.size(), {});
   next_ = 0;
   state_ = State::again;

@@ -81,7 +81,10 @@ void profile::save_trace(const std::string& path) const {
                        {"reorders", event.reorders}};
     if (&event != events_.data()) chunk += ",\n";
     chunk += entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    if (chunk.size() > 1 << 16) write(std::exchange(chunk, {}));
+    if (chunk.size() > 1 << 16) {
+      write(chunk);
+      chunk.clear();
+    }
   }
   write(chunk + "\n]}\n");
   file.commit();

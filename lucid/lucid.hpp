@@ -21,6 +21,7 @@
 #include "ops/activation.hpp"
 #include "ops/arithmetic.hpp"
 #include "ops/attention.hpp"
+#include "ops/autocast.hpp"
 #include "ops/autotune.hpp"
 #include "ops/cast.hpp"
 #include "ops/compare.hpp"

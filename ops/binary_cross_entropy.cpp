@@ -1,3 +1,4 @@
+#include "ops/autocast.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/options.hpp"
 #include "ops/pair_loss.hpp"
@@ -153,8 +154,9 @@ Tensor weighted_loss(const L& loss, const Tensor& input, const Tensor& target, c
 
 }  // namespace
 
-Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
+Tensor binary_cross_entropy(const Tensor& given, const Tensor& target,
                             const BinaryCrossEntropyOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const autograd::OpTimer timer("binary_cross_entropy");
   ops::require_same_shape("binary_cross_entropy", input, target);
   check_factor("binary_cross_entropy", "weight", options.weight, input);
@@ -166,8 +168,9 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target,
                           BinaryCrossEntropyOptions{{}, options.reduction}, probability_backward);
 }
 
-Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target,
+Tensor binary_cross_entropy_with_logits(const Tensor& given, const Tensor& target,
                                         const BinaryCrossEntropyWithLogitsOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   constexpr std::string_view kOp = Logit::kName;
   const autograd::OpTimer timer(kOp);
   ops::require_same_shape(kOp, input, target);

@@ -1,6 +1,7 @@
 #include "ops/conv.hpp"
 
 #include "autograd/record.hpp"
+#include "ops/autocast.hpp"
 #include "ops/conv_form.hpp"
 #include "ops/conv_grad.hpp"
 #include "ops/conv_samples.hpp"
@@ -54,9 +55,11 @@ Tensors conv_backward(const Backward<Recorded<N>>& b) {
 }
 
 template <std::size_t N>
-Tensor conv(std::string_view op, const Tensor& input, const Tensor& weight, const Tensor& bias,
-            const ConvOptions<N>& options) {
+Tensor conv(std::string_view op, const Tensor& given_input, const Tensor& given_weight,
+            const Tensor& given_bias, const ConvOptions<N>& options) {
   const autograd::OpTimer timer(op);
+  const Tensor input = ops::autocast_operand(given_input), weight = ops::autocast_operand(given_weight),
+               bias = ops::autocast_operand(given_bias);
   const ops::ConvGeometry geometry = ops::conv_geometry(op, input, weight, bias, options);
   Tensor out = ops::conv_form_y(geometry, input, weight, bias);
   // Each gradient needs the other operand only.

@@ -99,12 +99,19 @@ bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,
                    bool has_bias, std::optional<ConvAlgorithm> given) {
+  if (dtype == bf16) {
+    algorithm = ConvAlgorithm::onednn;
+    primitive = onednn::Convolution::make(problem, pass, dtype, weight_strides, has_bias);
+    if (primitive && primitive->is_reference()) primitive.reset();
+    implementation = primitive ? "onednn:" + primitive->implementation() : "float32";
+    return;
+  }
   algorithm = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));
   const bool wants_own = given ? *given != ConvAlgorithm::onednn : own_is_faster(problem, pass, algorithm);
   if (given && wants_own) algorithm = *given;
   implementation = name_of(algorithm);
   if (dtype != f32 || wants_own) return;
-  primitive = onednn::Convolution::make(problem, pass, weight_strides, has_bias);
+  primitive = onednn::Convolution::make(problem, pass, dtype, weight_strides, has_bias);
   if (!primitive) return;
   if (!given && primitive->unfolds() && direct_beats_unfolding(problem, pass)) {
     primitive.reset();

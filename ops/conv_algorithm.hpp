@@ -43,7 +43,8 @@ struct ConvPlan {
   ~ConvPlan();
 
   ConvAlgorithm algorithm = ConvAlgorithm::direct;
-  std::unique_ptr<onednn::Convolution> primitive;  ///< of ConvAlgorithm::onednn
+  /// Of ConvAlgorithm::onednn. None for bfloat16 where oneDNN has none: then float32 is to serve.
+  std::unique_ptr<onednn::Convolution> primitive;
   PackedWeights weights;
   std::string implementation;  ///< "onednn:jit:avx512_core", "lucid:direct"
   bool is_reference = false;   ///< oneDNN offered only a plain loop, which is not used

@@ -41,14 +41,9 @@ void fill_with_bias(const Tensor& out, const Tensor& bias) {
     kernels::copy(out, zeros({}, out.dtype()));
 }
 
-bool is_bf16(const Tensor& tensor) { return tensor.dtype() == bf16; }
-Tensor widened(const Tensor& tensor) { return tensor.defined() ? kernels::converted(tensor, f32) : tensor; }
-Tensor narrowed(const Tensor& tensor) { return kernels::converted(tensor, bf16); }
-
 }  // namespace
 
 Tensor conv_form_y(const ConvGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  if (is_bf16(x)) return narrowed(conv_form_y(g, widened(x), widened(weight), widened(bias)));
   const Tensor input = lifted(x, g.axes), w = lifted_weight(weight, g.axes);
   const std::int64_t batch = input.shape()[0];
   const Tensor out = empty_activation(activation_shape(batch, w.shape()[0], g.y), x.dtype());
@@ -85,7 +80,6 @@ Tensor conv_form_y(const ConvGeometry& g, std::span<const Tensor> parts, const T
 }
 
 Tensor conv_form_x(const ConvGeometry& g, const Tensor& y, const Tensor& weight, const Tensor& bias) {
-  if (is_bf16(y)) return narrowed(conv_form_x(g, widened(y), widened(weight), widened(bias)));
   const Tensor input = lifted(y, g.axes), w = lifted_weight(weight, g.axes);
   const std::int64_t batch = input.shape()[0];
   const Tensor out = empty_activation(activation_shape(batch, w.shape()[1] * g.groups, g.x), y.dtype());
@@ -99,10 +93,10 @@ Tensor conv_form_x(const ConvGeometry& g, const Tensor& y, const Tensor& weight,
 }
 
 Tensor conv_form_w(const ConvGeometry& g, const Tensor& x, const Tensor& y) {
-  if (is_bf16(x)) return narrowed(conv_form_w(g, widened(x), widened(y)));
   const Tensor input = lifted(x, g.axes), grad = lifted(y, g.axes);
   const Tensor out =
-      empty({grad.shape()[1], input.shape()[1] / g.groups, g.kernel[0], g.kernel[1], g.kernel[2]}, x.dtype());
+      empty({grad.shape()[1], input.shape()[1] / g.groups, g.kernel[0], g.kernel[1], g.kernel[2]},
+            x.dtype() == bf16 ? f32 : x.dtype());
   if (out.numel() == 0 || input.numel() == 0 || grad.numel() == 0)
     fill_with_bias(out, {});
   else
@@ -110,7 +104,7 @@ Tensor conv_form_w(const ConvGeometry& g, const Tensor& x, const Tensor& y) {
                       in_channels_last(grad));
   Shape shape = out.shape();
   for (std::size_t i = g.axes; i < 3; ++i) shape.erase(2);
-  return alias(out, shape, contiguous_strides(shape), out.offset());
+  return kernels::converted(alias(out, shape, contiguous_strides(shape), out.offset()), x.dtype());
 }
 
 }  // namespace lucid::ops

@@ -1,6 +1,6 @@
 #pragma once
 // The partials of the convolutions' trilinear form on tensors of the caller's rank: the numbers, not
-// recorded. Operands share one floating dtype and have any strides; bfloat16 is computed in float32.
+// recorded. Operands share one floating dtype and have any strides; bfloat16 is summed in float32.
 
 #include <span>
 

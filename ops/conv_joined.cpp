@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/record.hpp"
+#include "ops/autocast.hpp"
 #include "ops/conv_form.hpp"
 #include "ops/conv_grad.hpp"
 #include "ops/conv_samples.hpp"
@@ -77,9 +78,12 @@ Tensor stand_in(const Shape& shape, DType dtype) {
 
 }  // namespace
 
-Tensor conv3d_joined(const Tensors& inputs, const Tensor& weight, const Tensor& bias,
+Tensor conv3d_joined(const Tensors& given_inputs, const Tensor& given_weight, const Tensor& given_bias,
                      const Conv3dOptions& options) {
   const autograd::OpTimer timer(kOp);
+  Tensors inputs;
+  for (const Tensor& input : given_inputs) inputs.push_back(ops::autocast_operand(input));
+  const Tensor weight = ops::autocast_operand(given_weight), bias = ops::autocast_operand(given_bias);
   std::size_t axis = 0;
   const Shape shape = joined_shape(inputs, axis);
   const ops::ConvGeometry geometry =

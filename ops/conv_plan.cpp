@@ -125,17 +125,30 @@ std::shared_ptr<const ConvPlan> fastest_plan(const PlanKey& key, const ConvProbl
 
 // `measure` chooses when autotuning.
 template <class Measure>
-Plan plan_for(const ConvProblem& problem, ConvPass pass, const Tensor& weight, const Tensor& bias,
-              Measure&& measure) {
+Plan plan_for(const ConvProblem& problem, ConvPass pass, DType dtype, const Tensor& weight,
+              const Tensor& bias, Measure&& measure) {
   const Strides& strides = weight.strides();
-  const PlanKey key(problem, pass, weight.dtype(), strides, bias.defined());
+  const PlanKey key(problem, pass, dtype, strides, bias.defined());
   return cache().find_or_make(key, [&] {
-    const Plan fresh =
-        autotune() ? measure(key)
-                   : std::make_shared<const ConvPlan>(problem, pass, weight.dtype(), strides, bias.defined());
+    const Plan fresh = autotune() && dtype != bf16
+                           ? measure(key)
+                           : std::make_shared<const ConvPlan>(problem, pass, dtype, strides, bias.defined());
     log_plan(problem, pass, *fresh);
     return fresh;
   });
+}
+
+// bfloat16 operands in float32.
+void run_widened(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
+                 const Tensor& y, const Tensor& bias) {
+  const auto wide = [&](const Tensor& tensor, ConvPass produced_by) {
+    return pass == produced_by ? empty_like(tensor, f32) : kernels::converted(tensor, f32);
+  };
+  const Tensor wide_x = wide(x, ConvPass::x), wide_y = wide(y, ConvPass::y);
+  run_conv(problem, pass, wide_x, kernels::converted(weight, f32), wide_y,
+           bias.defined() ? kernels::converted(bias, f32) : bias);
+  if (pass == ConvPass::x) kernels::copy(x, wide_x);
+  if (pass == ConvPass::y) kernels::copy(y, wide_y);
 }
 
 // Runs a plan in sight of the statistics and of a profile. bytes: of the operands.
@@ -155,9 +168,10 @@ void counted(const Plan& plan, const ConvProblem& problem, ConvPass pass, std::i
 
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias) {
-  const Plan plan = plan_for(problem, pass, weight, bias, [&](const PlanKey& key) {
+  const Plan plan = plan_for(problem, pass, x.dtype(), weight, bias, [&](const PlanKey& key) {
     return fastest_plan(key, problem, pass, x, weight, y, bias);
   });
+  if (x.dtype() == bf16 && !plan->primitive) return run_widened(problem, pass, x, weight, y, bias);
   counted(plan, problem, pass, x.nbytes() + weight.nbytes() + y.nbytes(),
           [&] { execute(*plan, problem, pass, x, weight, y, bias); });
 }
@@ -165,7 +179,7 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
 bool run_conv_of_parts(const ConvProblem& problem, std::span<const Tensor> parts, const Tensor& weight,
                        const Tensor& y, const Tensor& bias) {
   if (!direct::takes_parts(parts) || autotune()) return false;
-  const Plan plan = plan_for(problem, ConvPass::y, weight, bias, [&](const PlanKey&) {
+  const Plan plan = plan_for(problem, ConvPass::y, weight.dtype(), weight, bias, [&](const PlanKey&) {
     return std::make_shared<const ConvPlan>(problem, ConvPass::y, weight.dtype(), weight.strides(),
                                             bias.defined());
   });

@@ -8,10 +8,10 @@
 
 namespace lucid::ops {
 
-/// Writes the operand that `pass` produces, from the other two. float32 or float64, rank 5, nothing empty; x
-/// and y channels-last, an x that is read perhaps with gaps between its voxels (voxel_gap()); a produced
-/// weight contiguous; bias (rank 1, contiguous, undefined for none) is added to a produced x or y. Plans are
-/// made once for each shape and kept.
+/// Writes the operand that `pass` produces, from the other two. One floating type, except that the weight
+/// produced from bfloat16 is float32; rank 5, nothing empty; x and y channels-last, an x that is read perhaps
+/// with gaps between its voxels (voxel_gap()); a produced weight contiguous; bias (rank 1, contiguous,
+/// undefined for none) is added to a produced x or y. Plans are made once for each shape and kept.
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias = {});
 

@@ -1,4 +1,5 @@
 #include "autograd/record.hpp"
+#include "ops/autocast.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_form.hpp"
 #include "ops/conv_grad.hpp"
@@ -39,9 +40,11 @@ Tensors conv_transpose_backward(const Backward<RecordedTranspose<N>>& b) {
 }
 
 template <std::size_t N>
-Tensor conv_transpose(std::string_view op, const Tensor& input, const Tensor& weight, const Tensor& bias,
-                      const ConvTransposeOptions<N>& options) {
+Tensor conv_transpose(std::string_view op, const Tensor& given_input, const Tensor& given_weight,
+                      const Tensor& given_bias, const ConvTransposeOptions<N>& options) {
   const autograd::OpTimer timer(op);
+  const Tensor input = ops::autocast_operand(given_input), weight = ops::autocast_operand(given_weight),
+               bias = ops::autocast_operand(given_bias);
   const ops::ConvGeometry geometry = ops::conv_transpose_geometry(op, input, weight, bias, options);
   Tensor out = ops::conv_form_x(geometry, input, weight, bias);
   // Each gradient needs the other operand only.

@@ -1,4 +1,5 @@
 #include "lucid/op_scope.hpp"
+#include "ops/autocast.hpp"
 #include "ops/compare.hpp"
 #include "ops/loss_options.hpp"
 #include "ops/options.hpp"
@@ -38,8 +39,9 @@ Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, const CosineSimilar
       .sum({dim});
 }
 
-Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const Tensor& target,
+Tensor cosine_embedding_loss(const Tensor& given, const Tensor& input2, const Tensor& target,
                              const CosineEmbeddingLossOptions& options) {
+  const Tensor input1 = ops::autocast_loss_operand(given);
   ops::require_same_shape(kLoss, input1, input2);
   check(target.defined(), kLoss, "target is undefined");
   check(input1.dim() == 1 || input1.dim() == 2, kLoss, "input1 has shape ", input1.shape(),

@@ -1,4 +1,5 @@
 #include "autograd/record.hpp"
+#include "ops/autocast.hpp"
 #include "ops/class_loss.hpp"
 #include "ops/loss_options.hpp"
 #include "ops/options.hpp"
@@ -49,7 +50,8 @@ Tensors nll_loss_backward(const Backward<NllLossOptions>& b) {
 
 }  // namespace
 
-Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntropyOptions& options) {
+Tensor cross_entropy(const Tensor& given, const Tensor& target, const CrossEntropyOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const autograd::OpTimer timer("cross_entropy");
   const kernels::ClassTargets targets = ops::class_targets("cross_entropy", input, target, options.weight,
                                                            options.ignore_index, options.label_smoothing);
@@ -63,7 +65,8 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntro
                           cross_entropy_backward);
 }
 
-Tensor nll_loss(const Tensor& input, const Tensor& target, const NllLossOptions& options) {
+Tensor nll_loss(const Tensor& given, const Tensor& target, const NllLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const autograd::OpTimer timer("nll_loss");
   const kernels::ClassTargets targets =
       ops::class_targets("nll_loss", input, target, options.weight, options.ignore_index, 0);

@@ -1,4 +1,5 @@
 #include "lucid/op_scope.hpp"
+#include "ops/autocast.hpp"
 #include "ops/loss.hpp"
 #include "ops/options.hpp"
 #include "ops/registry.hpp"
@@ -9,7 +10,8 @@ namespace lucid {
 LUCID_OPTIONS(DiceCeLossOptions, lambda_dice, lambda_ce, include_background, squared_pred, batch,
               present_only, smooth_nr, smooth_dr, ignore_index, label_smoothing)
 
-Tensor dice_ce_loss(const Tensor& input, const Tensor& target, const DiceCeLossOptions& options) {
+Tensor dice_ce_loss(const Tensor& given, const Tensor& target, const DiceCeLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const OpScope scope("dice_ce_loss");  // the two below say whose part they are
   const Tensor dice = dice_loss(input, target,
                                 {.include_background = options.include_background,

@@ -1,3 +1,4 @@
+#include "ops/autocast.hpp"
 #include "ops/loss_options.hpp"
 #include "ops/options.hpp"
 #include "ops/overlap.hpp"
@@ -12,7 +13,8 @@ namespace {
 constexpr std::string_view kOp = "dice_loss";
 }
 
-Tensor dice_loss(const Tensor& input, const Tensor& target, const DiceLossOptions& options) {
+Tensor dice_loss(const Tensor& given, const Tensor& target, const DiceLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const ops::Overlap sums = ops::class_overlap(kOp, input, target, options, options.squared_pred);
   const Tensor areas = sums.prediction + sums.truth;
   const Tensor denominator = options.jaccard ? (areas - sums.both) * 2.0 : areas;

@@ -4,6 +4,7 @@
 
 #include "autograd/grad_mode.hpp"
 #include "lucid/op_scope.hpp"
+#include "ops/autocast.hpp"
 #include "ops/class_loss.hpp"
 #include "ops/compare.hpp"
 #include "ops/distance_transform.hpp"
@@ -88,7 +89,8 @@ struct Distances {
 
 }  // namespace
 
-Tensor hausdorff_dt_loss(const Tensor& input, const Tensor& target, const HausdorffDTLossOptions& options) {
+Tensor hausdorff_dt_loss(const Tensor& given, const Tensor& target, const HausdorffDTLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   check(options.alpha > 0, kHausdorff, "alpha is ", options.alpha, "; above 0 is required");
   const Regions regions = regions_of(kHausdorff, input, target, options);
   Tensor weights;
@@ -103,7 +105,8 @@ Tensor hausdorff_dt_loss(const Tensor& input, const Tensor& target, const Hausdo
   return ops::reduce_loss(regions.mean((regions.p - regions.t).square() * weights), options.reduction);
 }
 
-Tensor boundary_loss(const Tensor& input, const Tensor& target, const BoundaryLossOptions& options) {
+Tensor boundary_loss(const Tensor& given, const Tensor& target, const BoundaryLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const Regions regions = regions_of(kBoundary, input, target, options);
   Tensor signed_distance;
   {

@@ -1,5 +1,6 @@
 #include "autograd/record.hpp"
 #include "ops/activation.hpp"
+#include "ops/autocast.hpp"
 #include "ops/class_loss.hpp"
 #include "ops/join.hpp"
 #include "ops/kernels/focal.hpp"
@@ -130,7 +131,8 @@ Tensors focal_loss_backward(const Backward<FocalLossOptions>& b) {
 
 }  // namespace
 
-Tensor focal_loss(const Tensor& input, const Tensor& target, const FocalLossOptions& options) {
+Tensor focal_loss(const Tensor& given, const Tensor& target, const FocalLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const autograd::OpTimer timer(kOp);
   check_options(input, target, options);
   const ClassTargets targets = ops::region_targets(kOp, input, target, options.ignore_index);

@@ -83,7 +83,8 @@ class FrozenConv::Share {
     const ConvPlan plan(problem, pass, f32, weight.strides(), bias.defined());
     implementation_ = plan.implementation;
     if (plan.algorithm != ConvAlgorithm::onednn || needs_slabs(problem)) return;
-    auto primitive = onednn::Convolution::make(problem, pass, weight.strides(), bias.defined(), epilogue);
+    auto primitive =
+        onednn::Convolution::make(problem, pass, f32, weight.strides(), bias.defined(), epilogue);
     if (!primitive || primitive->is_reference()) return;
     primitive_ = std::move(primitive);
     weight_ = primitive_->packed(weight);

@@ -1,3 +1,4 @@
+#include "ops/autocast.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/loss_options.hpp"
 #include "ops/options.hpp"
@@ -31,8 +32,9 @@ Tensor weights_of(const Tensor& truth, DiceWeight type) {
 
 }  // namespace
 
-Tensor generalized_dice_loss(const Tensor& input, const Tensor& target,
+Tensor generalized_dice_loss(const Tensor& given, const Tensor& target,
                              const GeneralizedDiceLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const ops::Overlap sums = ops::class_overlap(kOp, input, target, options);
   const Tensor weights = weights_of(sums.truth, options.w_type);
   const Tensor both = (weights * sums.both).sum({-1}),

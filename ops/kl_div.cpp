@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "ops/autocast.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/options.hpp"
 #include "ops/pair_loss.hpp"
@@ -61,7 +62,8 @@ Tensors kl_div_backward(const Backward<KlDivOptions>& b) {
 
 }  // namespace
 
-Tensor kl_div(const Tensor& input, const Tensor& target, const KlDivOptions& options) {
+Tensor kl_div(const Tensor& given, const Tensor& target, const KlDivOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const autograd::OpTimer timer("kl_div");
   ops::require_same_shape("kl_div", input, target);
   Tensor out = ops::pair_loss(Divergence{options.log_target}, input, target, plain(options.reduction));

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "ops/autocast.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/options.hpp"
 #include "ops/pair_loss.hpp"
@@ -108,7 +109,8 @@ Tensors loss_backward(const Backward<Options>& b) {
 }
 
 template <class L, class Options>
-Tensor loss_of(const Tensor& input, const Tensor& target, const Options& options) {
+Tensor loss_of(const Tensor& given, const Tensor& target, const Options& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const autograd::OpTimer timer(L::kName);
   ops::require_same_shape(L::kName, input, target);
   const Tensor out = ops::pair_loss(L(options), input, target, options.reduction);

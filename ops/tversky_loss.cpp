@@ -1,3 +1,4 @@
+#include "ops/autocast.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/loss_options.hpp"
 #include "ops/options.hpp"
@@ -34,13 +35,15 @@ Tensor power_above_zero(const Tensor& x, double exponent) {
 
 }  // namespace
 
-Tensor tversky_loss(const Tensor& input, const Tensor& target, const TverskyLossOptions& options) {
+Tensor tversky_loss(const Tensor& given, const Tensor& target, const TverskyLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   const ops::Overlap sums = ops::class_overlap(kTversky, input, target, options);
   return ops::reduce_ratios(complements(kTversky, sums, options), sums, options.present_only,
                             options.reduction, input.dtype());
 }
 
-Tensor focal_tversky_loss(const Tensor& input, const Tensor& target, const FocalTverskyLossOptions& options) {
+Tensor focal_tversky_loss(const Tensor& given, const Tensor& target, const FocalTverskyLossOptions& options) {
+  const Tensor input = ops::autocast_loss_operand(given);
   check(options.gamma > 0, kFocal, "gamma is ", options.gamma, "; above 0 is required");
   const ops::Overlap sums = ops::class_overlap(kFocal, input, target, options);
   return ops::reduce_ratios(power_above_zero(complements(kFocal, sums, options), 1 / options.gamma), sums,

@@ -266,6 +266,7 @@ Config parse_config(const std::string& text, const std::string& name, const std:
   object.optional("loss", [&](const JsonValue& v) { config.loss = read_loss(v); });
   object.optional("optimizer", [&](const JsonValue& v) { config.optimizer = read_optimizer(v); });
   object.optional("schedule", [&](const JsonValue& v) { config.schedule = read_schedule(v); });
+  object.optional("mixed_precision", [&](const JsonValue& v) { config.mixed_precision = v.boolean(); });
   object.optional("steps", [&](const JsonValue& v) { config.steps = v.integer(1, max_steps); });
   object.optional("batch", [&](const JsonValue& v) { config.batch = v.integer(1, 1024); });
   object.optional("seed", [&](const JsonValue& v) { config.seed = v.integer(0); });
@@ -303,6 +304,7 @@ std::string to_json(const Config& config) {
        {{"name", config.schedule.name},
         {"power", config.schedule.power},
         {"warmup", config.schedule.warmup}}},
+      {"mixed_precision", config.mixed_precision},
       {"steps", config.steps},
       {"batch", config.batch},
       {"seed", config.seed},

@@ -76,6 +76,7 @@ struct Config {
   LossConfig loss;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  bool mixed_precision = false;  ///< bfloat16 convolutions where the processor is faster with them
   std::int64_t steps = 500, batch = 1, seed = 0;
   ValidationConfig validate;
   CheckpointConfig checkpoint;

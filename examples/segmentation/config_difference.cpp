@@ -38,8 +38,9 @@ const std::vector<std::string>& model_keys() {
 
 const std::vector<std::string>& training_keys() {
   static const std::vector<std::string> keys{
-      "net",       "classes",  "downsample", "train", "patch", "foreground_fraction", "augment", "loss",
-      "optimizer", "schedule", "steps",      "batch", "seed"};
+      "net",     "classes", "downsample", "train",    "patch",           "foreground_fraction",
+      "augment", "loss",    "optimizer",  "schedule", "mixed_precision", "steps",
+      "batch",   "seed"};
   return keys;
 }
 

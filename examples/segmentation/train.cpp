@@ -6,6 +6,7 @@
 #include "examples/segmentation/recipe.hpp"
 #include "examples/segmentation/sampler.hpp"
 #include "nn/optim/clip.hpp"
+#include "ops/autocast.hpp"
 
 namespace segment {
 namespace {
@@ -42,8 +43,11 @@ void train(const TrainCommand& command) {
   while (state.step < config.steps) {
     journal.before_step();
     const auto [image, classes] = sampler.draw(generator);
-    const lucid::Tensor logits = net(image);
-    const lucid::Tensor loss = segmentation_loss(logits, classes, config.loss);
+    lucid::Tensor loss;
+    {
+      const lucid::autocast guard(lucid::bf16, {.enabled = config.mixed_precision});
+      loss = segmentation_loss(net(image), classes, config.loss);
+    }
 
     optimizer->zero_grad();
     loss.backward();

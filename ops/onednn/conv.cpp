@@ -45,8 +45,12 @@ bool fits_32_bits(const ConvProblem& p) {
   return fits;
 }
 
-memory::desc activation(std::int64_t batch, std::int64_t channels, const Dims3& sizes) {
-  return {{batch, channels, sizes[0], sizes[1], sizes[2]}, memory::data_type::f32, memory::format_tag::ndhwc};
+memory::data_type type_of(DType dtype) {
+  return dtype == bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
+memory::desc activation(std::int64_t batch, std::int64_t channels, const Dims3& sizes, DType dtype) {
+  return {{batch, channels, sizes[0], sizes[1], sizes[2]}, type_of(dtype), memory::format_tag::ndhwc};
 }
 
 // Logical sizes of the weight as oneDNN orders them: ([groups,] outputs, inputs, kernel). A deconvolution's
@@ -73,11 +77,11 @@ memory::dims weight_strides(const ConvProblem& p, const Strides& given) {
 
 // Everything that describes a primitive, named by the form's operands.
 struct Description {
-  memory::desc x, weight, y, bias;
+  memory::desc x, weight, weight_grad, y, bias;
   memory::dims strides, dilations, before, after;
 };
 
-std::optional<Description> described(const ConvProblem& p, bool has_bias) {
+std::optional<Description> described(const ConvProblem& p, DType dtype, bool has_bias) {
   if (!fits_32_bits(p)) return std::nullopt;
   const ops::ConvGeometry& g = p.geometry;
   Description d;
@@ -89,12 +93,12 @@ std::optional<Description> described(const ConvProblem& p, bool has_bias) {
   }
   d.strides = dims_of(g.stride);
   d.before = dims_of(g.padding);
-  d.x = activation(p.batch, p.x_row(), g.x);
-  d.y = activation(p.batch, p.y_row(), g.y);
-  d.weight = memory::desc(weight_dims(p), memory::data_type::f32, memory::format_tag::any);
+  d.x = activation(p.batch, p.x_row(), g.x, dtype);
+  d.y = activation(p.batch, p.y_row(), g.y, dtype);
+  d.weight = memory::desc(weight_dims(p), type_of(dtype), memory::format_tag::any);
+  d.weight_grad = memory::desc(weight_dims(p), memory::data_type::f32, memory::format_tag::any);
   if (has_bias)
-    d.bias =
-        memory::desc({g.transposed ? p.x_row() : p.y_row()}, memory::data_type::f32, memory::format_tag::x);
+    d.bias = memory::desc({g.transposed ? p.x_row() : p.y_row()}, type_of(dtype), memory::format_tag::x);
   return d;
 }
 
@@ -146,7 +150,7 @@ void Convolution::State::describe_convolution(const Description& d, const dnnl::
     x_argument = DNNL_ARG_DIFF_SRC, weight_argument = DNNL_ARG_WEIGHTS, y_argument = DNNL_ARG_DIFF_DST;
   } else {
     const auto desc = describe_backward<convolution_backward_weights>(
-        attr, forward(dnnl::prop_kind::forward_training), algorithm, d.x, d.weight, d.y, d.strides,
+        attr, forward(dnnl::prop_kind::forward_training), algorithm, d.x, d.weight_grad, d.y, d.strides,
         d.dilations, d.before, d.after);
     take<convolution_backward_weights>(desc, desc.diff_weights_desc());
     x_argument = DNNL_ARG_SRC, weight_argument = DNNL_ARG_DIFF_WEIGHTS, y_argument = DNNL_ARG_DIFF_DST;
@@ -172,7 +176,7 @@ void Convolution::State::describe_deconvolution(const Description& d, const dnnl
     y_argument = DNNL_ARG_DIFF_SRC, weight_argument = DNNL_ARG_WEIGHTS, x_argument = DNNL_ARG_DIFF_DST;
   } else {
     const auto desc = describe_backward<deconvolution_backward_weights>(
-        attr, forward(dnnl::prop_kind::forward_training), algorithm, d.y, d.weight, d.x, d.strides,
+        attr, forward(dnnl::prop_kind::forward_training), algorithm, d.y, d.weight_grad, d.x, d.strides,
         d.dilations, d.before, d.after);
     take<deconvolution_backward_weights>(desc, desc.diff_weights_desc());
     y_argument = DNNL_ARG_SRC, weight_argument = DNNL_ARG_DIFF_WEIGHTS, x_argument = DNNL_ARG_DIFF_DST;
@@ -203,16 +207,22 @@ dnnl::post_ops post_ops(const ops::ConvEpilogue& epilogue) {
 
 }  // namespace
 
+bool has_bf16() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto least = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (isa & least) == least;
+}
+
 Convolution::Convolution(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Convolution::~Convolution() = default;
 
-std::unique_ptr<Convolution> Convolution::make(const ConvProblem& problem, ConvPass pass,
+std::unique_ptr<Convolution> Convolution::make(const ConvProblem& problem, ConvPass pass, DType dtype,
                                                const Strides& strides, bool has_bias,
                                                const ops::ConvEpilogue& epilogue) {
   // Backward primitives take no bias.
   const bool is_forward = pass == (problem.geometry.transposed ? ConvPass::x : ConvPass::y);
   if ((has_bias || !epilogue.is_nothing()) && !is_forward) return nullptr;
-  const auto description = described(problem, has_bias);
+  const auto description = described(problem, dtype, has_bias);
   if (!description) return nullptr;
   auto state = std::make_unique<State>();
   state->pass = pass;
@@ -220,8 +230,8 @@ std::unique_ptr<Convolution> Convolution::make(const ConvProblem& problem, ConvP
   state->y = description->y;
   state->bias = description->bias;
   try {
-    state->weight =
-        memory::desc(weight_dims(problem), memory::data_type::f32, weight_strides(problem, strides));
+    state->weight = memory::desc(weight_dims(problem), type_of(pass == ConvPass::w ? f32 : dtype),
+                                 weight_strides(problem, strides));
     dnnl::primitive_attr attr = user_scratchpad();
     if (!epilogue.is_nothing()) attr.set_post_ops(post_ops(epilogue));
     if (problem.geometry.transposed)
@@ -248,6 +258,7 @@ memory bound(const memory::desc& desc, const void* data) {
 
 // A written tensor's version counts as changed; the others are only read.
 const void* data_of(const Tensor& tensor, bool written) {
+  if (tensor.dtype() == bf16) return written ? tensor.mutable_data<bfloat16>() : tensor.data<bfloat16>();
   return written ? tensor.mutable_data<float>() : tensor.data<float>();
 }
 
@@ -261,7 +272,7 @@ void Convolution::State::execute(const Tensor& x_data, const memory& used_weight
   std::unordered_map<int, memory> arguments = {{x_argument, bound(x, data_of(x_data, pass == ConvPass::x))},
                                                {y_argument, bound(y, data_of(y_data, pass == ConvPass::y))},
                                                {weight_argument, used_weight}};
-  if (bias_data.defined()) arguments.emplace(DNNL_ARG_BIAS, bound(bias, bias_data.data<float>()));
+  if (bias_data.defined()) arguments.emplace(DNNL_ARG_BIAS, bound(bias, data_of(bias_data, false)));
   if (scratchpad_bytes > 0) {
     scratchpad_buffer = buffer(scratchpad_bytes);
     arguments.emplace(DNNL_ARG_SCRATCHPAD, bound(scratchpad, scratchpad_buffer.data<std::uint8_t>()));
@@ -297,7 +308,7 @@ Tensor Convolution::packed(const Tensor& weight) const try {
   const State& s = *state_;
   Tensor out = buffer(static_cast<std::int64_t>(s.packed.get_size()));
   memory to = bound(s.packed, out.data<std::uint8_t>());
-  memory from = bound(s.weight, weight.data<float>());
+  memory from = bound(s.weight, data_of(weight, false));
   dnnl::reorder(from, to).execute(stream(), from, to);
   stream().wait();
   return out;

@@ -54,6 +54,7 @@ TEST_CASE("config: the effective config reads back to itself") {
   config.steps = 9, config.batch = 3, config.seed = 12345678901, config.downsample = 3;
   config.patch = {5, 6, 7};
   config.foreground_fraction = 1.0 / 3;
+  config.mixed_precision = true;
   const std::string text = to_json(config);
   const Config back = parse_config(text, "again.json");
   CHECK(to_json(back) == text);
@@ -61,6 +62,7 @@ TEST_CASE("config: the effective config reads back to itself") {
   CHECK(back.optimizer.momentum == 0.5);
   CHECK(back.seed == 12345678901);
   CHECK(back.foreground_fraction == 1.0 / 3);
+  CHECK(back.mixed_precision);
 }
 
 TEST_CASE("config: the shipped configs") {
