@@ -3,6 +3,10 @@
 #include <cstring>
 #include <type_traits>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "lucid/cpu.hpp"
 
 namespace lucid::direct {
@@ -20,6 +24,26 @@ template <std::int64_t Step, class T>
     to += Step, from += Step;
   }
   if constexpr (Step > 1) copy_some<Step / 2>(to, from, count);
+}
+
+// Writes past the caches, where the processor can.
+template <class Lanes>
+[[gnu::always_inline]] inline void store_past_caches(const Lanes& from, void* to) {
+#if defined(__SSE2__)
+  for (std::size_t i = 0; i < sizeof(Lanes) / sizeof(__m128i); ++i) {
+    __m128i part;
+    std::memcpy(&part, reinterpret_cast<const __m128i*>(&from) + i, sizeof(part));
+    _mm_stream_si128(static_cast<__m128i*>(to) + i, part);
+  }
+#else
+  std::memcpy(to, &from, sizeof(Lanes));
+#endif
+}
+// Makes what was written so visible before what is written later.
+void finish_past_caches() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
 }
 
 // R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
@@ -66,6 +90,8 @@ template <bool Add, int Bytes, int R, int V, class T>
       before += sums[r][v];
       if (partial)
         copy_some<lanes / 2>(at, reinterpret_cast<const T*>(&before), tail);
+      else if (!Add && p.past_caches)
+        store_past_caches(before, at);
       else
         std::memcpy(at, &before, sizeof(Lanes));
     }
@@ -124,7 +150,13 @@ struct Product {
 
 void add_product(const RowsProduct<float>& p) { run_for_registers<Product<true>>(p); }
 void add_product(const RowsProduct<double>& p) { run_for_registers<Product<true>>(p); }
-void store_product(const RowsProduct<float>& p) { run_for_registers<Product<false>>(p); }
-void store_product(const RowsProduct<double>& p) { run_for_registers<Product<false>>(p); }
+void store_product(const RowsProduct<float>& p) {
+  run_for_registers<Product<false>>(p);
+  if (p.past_caches) finish_past_caches();
+}
+void store_product(const RowsProduct<double>& p) {
+  run_for_registers<Product<false>>(p);
+  if (p.past_caches) finish_past_caches();
+}
 
 }  // namespace lucid::direct

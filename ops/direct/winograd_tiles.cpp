@@ -76,7 +76,7 @@ struct Multiply {
       width == kTileChannels ? columns<Bytes, 16, 1>(terms, first, tiles, width, c)
                              : columns<Bytes, 8, 2>(terms, first, tiles, width, c);
     else
-      columns<Bytes, 4, 2>(terms, first, tiles, width, c);
+      columns<Bytes, 6, 2>(terms, first, tiles, width, c);
   }
 
  private:
@@ -88,8 +88,8 @@ struct Multiply {
       std::int64_t t = 0;
       for (; t + R <= tiles; t += R)
         product<Bytes, R, V>(terms, first + t, width, column, c + t * width + column);
-      for (; t < tiles; t += kTileRows)
-        product<Bytes, kTileRows, V>(terms, first + t, width, column, c + t * width + column);
+      for (; t < tiles; t += 2)
+        product<Bytes, 2, V>(terms, first + t, width, column, c + t * width + column);
     }
   }
   // c[r][j] = sum over terms, for R tiles and V registers of outputs.
