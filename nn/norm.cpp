@@ -60,7 +60,7 @@ BatchNorm<N>::BatchNorm(std::int64_t num_features_, const BatchNormLayerOptions&
 }
 
 template <std::size_t N>
-Tensor BatchNorm<N>::operator()(const Tensor& input) const {
+Tensor BatchNorm<N>::operator()(const Tensor& input, double negative_slope) const {
   const ErrorScope scope(path());
   constexpr std::int64_t kRank = N + 2;
   check_input(type_name(), input, N == 1 ? 2 : kRank, kRank, 1, num_features);
@@ -68,7 +68,8 @@ Tensor BatchNorm<N>::operator()(const Tensor& input) const {
   const bool update = training() && running_mean.defined();
   const std::int64_t batches = update ? num_batches_tracked.item<std::int64_t>() + 1 : 1;
   const double momentum = options.momentum.value_or(1.0 / static_cast<double>(batches));
-  const BatchNormOptions o{.training = own_statistics, .momentum = momentum, .eps = options.eps};
+  const BatchNormOptions o{
+      .training = own_statistics, .momentum = momentum, .eps = options.eps, .negative_slope = negative_slope};
   Tensor out = batch_norm(input, running_mean, running_var, weight, bias, o);
   if (update) num_batches_tracked.fill_(batches);
   return out;
@@ -97,13 +98,14 @@ InstanceNorm<N>::InstanceNorm(std::int64_t num_features_, const InstanceNormLaye
 }
 
 template <std::size_t N>
-Tensor InstanceNorm<N>::operator()(const Tensor& input) const {
+Tensor InstanceNorm<N>::operator()(const Tensor& input, double negative_slope) const {
   const ErrorScope scope(path());
   check_input(type_name(), input, N + 1, N + 2, -static_cast<std::int64_t>(N) - 1, num_features);
   const bool batched = input.dim() == N + 2;
   const InstanceNormOptions o{.use_input_stats = training() || !options.track_running_stats,
                               .momentum = options.momentum,
-                              .eps = options.eps};
+                              .eps = options.eps,
+                              .negative_slope = negative_slope};
   const Tensor out =
       instance_norm(batched ? input : input.unsqueeze(0), running_mean, running_var, weight, bias, o);
   return batched ? out : out.squeeze(0);
@@ -130,9 +132,9 @@ GroupNorm::GroupNorm(std::int64_t num_groups_, std::int64_t num_channels_,
   if (options.affine) make_affine(weight, bias, {num_channels});
 }
 
-Tensor GroupNorm::operator()(const Tensor& input) const {
+Tensor GroupNorm::operator()(const Tensor& input, double negative_slope) const {
   const ErrorScope scope(path());
-  return group_norm(input, num_groups, weight, bias, options.eps);
+  return group_norm(input, num_groups, weight, bias, options.eps, negative_slope);
 }
 
 std::string GroupNorm::extra_repr() const {

@@ -17,11 +17,12 @@ struct BatchNormLayerOptions {
 };
 
 /// Over batch and spatial axes. input (batch, num_features, N spatial axes); BatchNorm1d also takes (batch,
-/// num_features). In train() the batch's own statistics are used and the running ones updated.
+/// num_features). In train() the batch's own statistics are used and the running ones updated. A
+/// `negative_slope` other than 1 is that of a leaky_relu of the result, which costs no pass of its own.
 template <std::size_t N>
 struct BatchNorm : Module {
   explicit BatchNorm(std::int64_t num_features, const BatchNormLayerOptions& options = {});
-  Tensor operator()(const Tensor& input) const;
+  Tensor operator()(const Tensor& input, double negative_slope = 1) const;
   std::string type_name() const override;
   std::string extra_repr() const override;
 
@@ -40,10 +41,11 @@ struct InstanceNormLayerOptions {
 };
 
 /// Over the spatial axes of each sample. input (batch, num_features, N spatial axes), or without batch axis.
+/// `negative_slope` as in BatchNorm.
 template <std::size_t N>
 struct InstanceNorm : Module {
   explicit InstanceNorm(std::int64_t num_features, const InstanceNormLayerOptions& options = {});
-  Tensor operator()(const Tensor& input) const;
+  Tensor operator()(const Tensor& input, double negative_slope = 1) const;
   std::string type_name() const override;
   std::string extra_repr() const override;
 
@@ -62,7 +64,7 @@ struct GroupNormLayerOptions {
 /// Over each of num_groups runs of channels of each sample. input (batch, num_channels, ...).
 struct GroupNorm : Module {
   GroupNorm(std::int64_t num_groups, std::int64_t num_channels, const GroupNormLayerOptions& options = {});
-  Tensor operator()(const Tensor& input) const;
+  Tensor operator()(const Tensor& input, double negative_slope = 1) const;
   std::string extra_repr() const override;
 
   std::int64_t num_groups, num_channels;

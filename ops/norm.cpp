@@ -1,5 +1,7 @@
 #include "ops/norm.hpp"
 
+#include <cmath>
+
 #include "autograd/record.hpp"
 #include "ops/kernels/channels.hpp"
 #include "ops/kernels/elementwise.hpp"
@@ -10,8 +12,8 @@
 
 namespace lucid {
 
-LUCID_OPTIONS(BatchNormOptions, training, momentum, eps)
-LUCID_OPTIONS(InstanceNormOptions, use_input_stats, momentum, eps)
+LUCID_OPTIONS(BatchNormOptions, training, momentum, eps, negative_slope)
+LUCID_OPTIONS(InstanceNormOptions, use_input_stats, momentum, eps, negative_slope)
 
 namespace {
 
@@ -21,8 +23,9 @@ using ops::Grouping;
 struct GroupNormOptions {
   std::int64_t num_groups = 1;
   double eps = 1e-5;
+  double negative_slope = 1;
 };
-LUCID_OPTIONS(GroupNormOptions, num_groups, eps)
+LUCID_OPTIONS(GroupNormOptions, num_groups, eps, negative_slope)
 
 void require_per_channel(std::string_view op, const char* name, const Tensor& values, const Tensor& input) {
   if (!values.defined()) return;
@@ -33,13 +36,16 @@ void require_per_channel(std::string_view op, const char* name, const Tensor& va
         "; a floating type is required");
 }
 
-void require_arguments(std::string_view op, const Tensor& input, const Tensor& weight, const Tensor& bias) {
+void require_arguments(std::string_view op, const Tensor& input, const Tensor& weight, const Tensor& bias,
+                       double negative_slope) {
   check(input.defined(), op, "the input is undefined");
   check(input.dim() >= 2, op, "input has shape ", input.shape(),
         "; rank 2 or more, (N, C, ...), is required");
   check(is_floating(input.dtype()), op, "input has dtype ", input.dtype(), "; a floating type is required");
   require_per_channel(op, "weight", weight, input);
   require_per_channel(op, "bias", bias, input);
+  check(std::isfinite(negative_slope), op, "negative_slope is ", negative_slope,
+        "; a finite number is required");
 }
 
 struct Running {
@@ -85,8 +91,10 @@ Tensors backward_of(const Backward<Options>& b, const Grouping& grouping, bool f
   Tensors out = ops::normalize_backward({.grad = b.grad(),
                                          .input = b.saved[0],
                                          .weight = b.saved[1],
+                                         .bias = b.saved[6],
                                          .mean = b.saved[2],
                                          .rstd = b.saved[3],
+                                         .negative_slope = b.options.negative_slope,
                                          .grouping = grouping,
                                          .eps = b.options.eps,
                                          .from_input = from_input,
@@ -117,7 +125,8 @@ struct Normalized {
 
 // `running` is read where `from_input` is false, and updated where it is true.
 Normalized forward(const Tensor& input, const Grouping& grouping, const Running& running,
-                   const Tensor& weight, const Tensor& bias, bool from_input, double momentum, double eps) {
+                   const Tensor& weight, const Tensor& bias, bool from_input, double momentum, double eps,
+                   double negative_slope) {
   const Tensor ordered = kernels::channel_ordered(input);
   ops::Statistics used;
   if (from_input) {
@@ -133,14 +142,15 @@ Normalized forward(const Tensor& input, const Grouping& grouping, const Running&
                : Tensor();
   };
   Normalized out;
-  out.result = ops::normalize(ordered, grouping, used.mean, rstd, weight, bias);
+  out.result = ops::normalize(ordered, grouping, used.mean, rstd, weight, bias, negative_slope);
   const Shape groups{static_cast<std::int64_t>(rstd.size())};
   out.saved = {input,
                weight,
                Tensor::from(used.mean, groups),
                Tensor::from(rstd, groups),
                kept(running.mean),
-               kept(running.var)};
+               kept(running.var),
+               negative_slope == 1 ? Tensor() : bias};
   return out;
 }
 
@@ -159,7 +169,7 @@ Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor&
   const autograd::OpTimer timer(op);
   // PyTorch takes an empty vector too: there is nothing to do, and no channel to name.
   if (input.defined() && input.dim() == 1 && input.numel() == 0) return input.clone();
-  require_arguments(op, input, weight, bias);
+  require_arguments(op, input, weight, bias, options.negative_slope);
   const Running running{running_mean, running_var};
   require_running(op, running, input, !options.training);
   const Grouping grouping(input, input.shape()[1], true);
@@ -170,7 +180,7 @@ Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor&
         "number, "
         "as the layer does");
   const Normalized normalized = forward(input, grouping, running, weight, bias, options.training,
-                                        options.momentum.value_or(0), options.eps);
+                                        options.momentum.value_or(0), options.eps, options.negative_slope);
   return recorded(op, normalized, {input, running_mean, running_var, weight, bias}, options,
                   batch_norm_backward);
 }
@@ -179,30 +189,30 @@ Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tens
                      const Tensor& weight, const Tensor& bias, const InstanceNormOptions& options) {
   constexpr std::string_view op = "instance_norm";
   const autograd::OpTimer timer(op);
-  require_arguments(op, input, weight, bias);
+  require_arguments(op, input, weight, bias, options.negative_slope);
   const Running running{running_mean, running_var};
   require_running(op, running, input, !options.use_input_stats);
   const Grouping grouping(input, input.shape()[1], !options.use_input_stats);
   check(!options.use_input_stats || grouping.spatial != 1, op, "input ", input.shape(),
         " has one spatial element; its own statistics need at least 2");
-  const Normalized normalized =
-      forward(input, grouping, running, weight, bias, options.use_input_stats, options.momentum, options.eps);
+  const Normalized normalized = forward(input, grouping, running, weight, bias, options.use_input_stats,
+                                        options.momentum, options.eps, options.negative_slope);
   return recorded(op, normalized, {input, running_mean, running_var, weight, bias}, options,
                   instance_norm_backward);
 }
 
 Tensor group_norm(const Tensor& input, std::int64_t num_groups, const Tensor& weight, const Tensor& bias,
-                  double eps) {
+                  double eps, double negative_slope) {
   constexpr std::string_view op = "group_norm";
   const autograd::OpTimer timer(op);
-  require_arguments(op, input, weight, bias);
+  require_arguments(op, input, weight, bias, negative_slope);
   check(num_groups >= 1 && input.shape()[1] % num_groups == 0, op, "num_groups is ", num_groups, ", input ",
         input.shape(), " has ", input.shape()[1],
         " channels; a positive divisor of the channels is required");
   const Tensor none;
-  const Normalized normalized =
-      forward(input, Grouping(input, num_groups, false), {none, none}, weight, bias, true, 0, eps);
-  return recorded(op, normalized, {input, weight, bias}, GroupNormOptions{num_groups, eps},
+  const Normalized normalized = forward(input, Grouping(input, num_groups, false), {none, none}, weight, bias,
+                                        true, 0, eps, negative_slope);
+  return recorded(op, normalized, {input, weight, bias}, GroupNormOptions{num_groups, eps, negative_slope},
                   group_norm_backward);
 }
 
@@ -238,6 +248,10 @@ Op batch_norm_op() {
                     {{normal({3, 2, 4}, g), normal({2}, g), positive({2}, g), normal({2}, g), Tensor()},
                      {{"training", true}, {"momentum", 0.3}, {"eps", 0.5}}},
                     {{normal({4, 3}, g)}, {{"training", true}}},
+                    {{normal({2, 3, 2, 3, 2}, g), Tensor(), Tensor(), positive({3}, g), normal({3}, g)},
+                     {{"training", true}, {"negative_slope", 0.01}}},
+                    {{normal({2, 17, 4}, g), normal({17}, g), positive({17}, g), Tensor(), normal({17}, g)},
+                     {{"negative_slope", 0.0}}},
                     {{normal({2, 17, 2, 1, 2}, g), normal({17}, g), positive({17}, g), normal({17}, g),
                       normal({17}, g)},
                      {{"training", false}}},
@@ -251,6 +265,7 @@ Op batch_norm_op() {
                 {{ones({2, 2}, f64), ones({2}, f64), ones({2}, f64)},
                  {{"training", true}, {"momentum", nullptr}},
                  "momentum"},
+                {{ones({1, 2, 4}, f64)}, {{"training", true}, {"negative_slope", "steep"}}, "steep"},
                 {{ones({2}, f64)}, {{"training", true}}, "(2)"}};
           },
           .cost = norm_cost};
@@ -294,13 +309,14 @@ Op group_norm_op() {
       .defaults = default_options<GroupNormOptions>(),
       .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
         const auto read = read_options<GroupNormOptions>("group_norm", options);
-        return {lucid::group_norm(in[0], read.num_groups, in[1], in[2], read.eps)};
+        return {lucid::group_norm(in[0], read.num_groups, in[1], in[2], read.eps, read.negative_slope)};
       },
       .samples = [](Generator& g) -> std::vector<Sample> {
         return {{{normal({2, 6, 2, 1, 3}, g), positive({6}, g), normal({6}, g)}, {{"num_groups", 3}}},
                 {{normal({3, 6}, g), normal({6}, g), Tensor()}, {{"num_groups", 2}, {"eps", 0.1}}},
                 {{normal({2, 3, 4}, g)}, {{"num_groups", 1}}},
-                {{normal({1, 4, 2, 2}, g), Tensor(), normal({4}, g)}, {{"num_groups", 4}}}};
+                {{normal({1, 4, 2, 2}, g), Tensor(), normal({4}, g)}, {{"num_groups", 4}}},
+                {{normal({2, 4, 2, 3}, g), positive({4}, g)}, {{"num_groups", 2}, {"negative_slope", 0.2}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
         return {{{ones({2, 4, 2, 2, 2}, f64)}, {{"num_groups", 0}}, "num_groups is 0"},

@@ -1,6 +1,7 @@
 #pragma once
 // Normalisations: (input - mean) / sqrt(variance + eps) * weight + bias, with the biased variance. Statistics
-// are kept in double; the result has input's dtype and memory layout.
+// are kept in double; the result has input's dtype and memory layout. Those over channels can apply the
+// leaky_relu that usually follows in the same pass, forward and backward.
 
 #include <optional>
 
@@ -12,6 +13,7 @@ struct BatchNormOptions {
   bool training = false;                 ///< use the batch's statistics, and update the running ones
   std::optional<double> momentum = 0.1;  ///< share of the batch in the running statistics
   double eps = 1e-5;
+  double negative_slope = 1;  ///< of a leaky_relu of the result; 1: none, 0: relu, but for infinities
 };
 /// Over all axes but 1 of input (N, C, ...), rank 2 or more. running_mean, running_var, weight, bias: (C) or
 /// undefined. When training, the running statistics are changed in place: they become (1 - momentum) *
@@ -25,6 +27,7 @@ struct InstanceNormOptions {
   bool use_input_stats = true;  ///< else the running ones
   double momentum = 0.1;        ///< as in batch_norm, with statistics averaged over the samples
   double eps = 1e-5;
+  double negative_slope = 1;  ///< as in batch_norm
 };
 /// Over the spatial axes of input (N, C, spatial...). Arguments as in batch_norm. Throws Error on a single
 /// spatial element when use_input_stats.
@@ -33,9 +36,9 @@ Tensor instance_norm(const Tensor& input, const Tensor& running_mean = {}, const
                      const InstanceNormOptions& options = {});
 
 /// Over the spatial axes and each of `num_groups` runs of channels of input (N, C, ...). weight, bias: (C) or
-/// undefined. Throws Error unless num_groups divides C.
+/// undefined; negative_slope as in batch_norm. Throws Error unless num_groups divides C.
 Tensor group_norm(const Tensor& input, std::int64_t num_groups, const Tensor& weight = {},
-                  const Tensor& bias = {}, double eps = 1e-5);
+                  const Tensor& bias = {}, double eps = 1e-5, double negative_slope = 1);
 
 /// Over the last axes of input, whose sizes must be `normalized_shape`. weight, bias: that shape or
 /// undefined.

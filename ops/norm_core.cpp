@@ -1,9 +1,12 @@
 #include "ops/norm_core.hpp"
 
 #include <cmath>
+#include <optional>
 
 #include "autograd/grad_mode.hpp"
+#include "ops/compare.hpp"
 #include "ops/kernels/channels.hpp"
+#include "ops/select.hpp"
 
 namespace lucid::ops {
 namespace {
@@ -46,11 +49,12 @@ Tensors channel_gradients(const NormBackward& b, const kernels::GradSums& sums,
           given(3, by_weight), given(4, by_bias)};
 }
 
-// gx = rstd * (gy*w - mean(gy*w) - xhat * mean(gy*w * xhat)), means over the group; with constant statistics
-// the means are absent (S. Ioffe, C. Szegedy 2015).
+// `sums` and `leaky` are of the gradient before the leaky_relu. gx = rstd * (gy*w - mean(gy*w) - xhat *
+// mean(gy*w * xhat)), means over the group; with constant statistics the means are absent (S. Ioffe, C.
+// Szegedy 2015).
 Tensor input_gradient(const NormBackward& b, const Tensor& grad, const Tensor& input,
-                      const kernels::GradSums& sums, const std::vector<double>& mean,
-                      const std::vector<double>& rstd) {
+                      const kernels::GradSums& sums, const kernels::Leaky* leaky,
+                      const std::vector<double>& mean, const std::vector<double>& rstd) {
   const Grouping& grouping = b.grouping;
   const std::vector<double> weight = factors(b.weight, grouping.channels);
   const auto columns = at(grouping.samples * grouping.channels);
@@ -71,9 +75,9 @@ Tensor input_gradient(const NormBackward& b, const Tensor& grad, const Tensor& i
     affine.shift[column] = -rstd[group] * plain[group];
   });
   Tensor out = empty_like(input);
-  if (b.from_input) {
+  if (b.from_input || leaky) {
     // The terms cancel where few elements share their statistics.
-    kernels::channel_affine_grad(out, grad, input, slope, affine, grouping.elements() <= kFewElements);
+    kernels::channel_affine_grad(out, grad, input, slope, affine, grouping.elements() <= kFewElements, leaky);
   } else {
     const std::vector<double> zero(columns);
     kernels::channel_affine(out, grad, {zero, slope, zero});
@@ -88,15 +92,18 @@ Tensors fused_backward(const NormBackward& b) {
   const std::vector<double> mean = b.mean.to_vector<double>(), rstd = b.rstd.to_vector<double>();
   const bool by_channel = b.wants[1] || b.wants[2] || b.wants[3] || b.wants[4];
 
+  std::optional<kernels::Leaky> leaky;
+  if (b.negative_slope != 1) leaky = {affine_of(grouping, mean, rstd, b.weight, b.bias), b.negative_slope};
+  const kernels::Leaky* const after = leaky ? &*leaky : nullptr;
   kernels::GradSums sums;
   if (by_channel || b.from_input) {
     std::vector<double> about(at(grouping.samples * grouping.channels));
     for_each_column(grouping,
                     [&](std::size_t column, std::size_t, std::size_t group) { about[column] = mean[group]; });
-    sums = kernels::channel_grad_sums(grad, input, about);
+    sums = kernels::channel_grad_sums(grad, input, about, after);
   }
   Tensors out = by_channel ? channel_gradients(b, sums, rstd) : Tensors(5);
-  if (b.wants[0]) out[0] = input_gradient(b, grad, input, sums, mean, rstd);
+  if (b.wants[0]) out[0] = input_gradient(b, grad, input, sums, after, mean, rstd);
   return out;
 }
 
@@ -133,7 +140,7 @@ Tensor group_mean(const Tensor& value, const Grouping& grouping) {
 
 Tensors recorded_backward(const NormBackward& b) {
   const auto rank = b.input.shape().size();
-  const Tensor& grad = b.grad;
+  Tensor grad = b.grad;
   Tensor mean, rstd;
   if (b.from_input) {
     mean = group_mean(b.input, b.grouping);
@@ -146,6 +153,12 @@ Tensors recorded_backward(const NormBackward& b) {
     rstd = beside_channels(b.rstd, rank).to(b.input.dtype());
   }
   const Tensor normalized = (b.input - mean) * rstd;
+  if (b.negative_slope != 1) {
+    Tensor result = normalized;
+    if (b.weight.defined()) result = result * beside_channels(b.weight, rank);
+    if (b.bias.defined()) result = result + beside_channels(b.bias, rank);
+    grad = where(result > 0.0, grad, grad * b.negative_slope);
+  }
   const Tensor scaled = b.weight.defined() ? grad * beside_channels(b.weight, rank) : grad;
 
   Tensors out(5);
@@ -215,9 +228,10 @@ kernels::Affine affine_of(const Grouping& grouping, const std::vector<double>& m
 }
 
 Tensor normalize(const Tensor& input, const Grouping& grouping, const std::vector<double>& mean,
-                 const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias) {
+                 const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias,
+                 double negative_slope) {
   Tensor out = empty_like(input);
-  kernels::channel_affine(out, input, affine_of(grouping, mean, rstd, weight, bias));
+  kernels::channel_affine(out, input, affine_of(grouping, mean, rstd, weight, bias), negative_slope);
   return out;
 }
 

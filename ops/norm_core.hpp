@@ -41,10 +41,11 @@ Statistics statistics(const Tensor& input, const Grouping& grouping);
 /// 1 / sqrt(variance + eps).
 std::vector<double> reciprocal_std(const std::vector<double>& variance, double eps);
 
-/// The normalised, scaled and shifted input, laid out like `input`, which is channel-ordered. `weight` and
-/// `bias` have shape (C) or are undefined. Not recorded.
+/// The normalised, scaled and shifted input, through a leaky_relu of `negative_slope`, laid out like `input`,
+/// which is channel-ordered. `weight` and `bias` have shape (C) or are undefined. Not recorded.
 Tensor normalize(const Tensor& input, const Grouping& grouping, const std::vector<double>& mean,
-                 const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias);
+                 const std::vector<double>& rstd, const Tensor& weight, const Tensor& bias,
+                 double negative_slope);
 
 /// The coefficients of (input - mean) * scale + shift for each (sample, channel).
 kernels::Affine affine_of(const Grouping& grouping, const std::vector<double>& mean,
@@ -55,8 +56,10 @@ struct NormBackward {
   const Tensor& grad;
   const Tensor& input;
   const Tensor& weight;  ///< may be undefined
+  const Tensor& bias;    ///< likewise; read only with a leaky_relu
   const Tensor& mean;    ///< float64, one for each group
   const Tensor& rstd;    ///< likewise
+  double negative_slope;
   Grouping grouping;
   double eps;
   bool from_input;              ///< mean and rstd were computed from the input; else they are constants

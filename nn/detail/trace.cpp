@@ -4,11 +4,13 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <utility>
 
 #include "autograd/grad_mode.hpp"
 #include "autograd/observer.hpp"
 #include "lucid/random.hpp"
 #include "ops/arithmetic.hpp"
+#include "ops/frozen_norm.hpp"
 #include "ops/kernels/binary.hpp"
 
 namespace lucid::nn::plan {
@@ -47,6 +49,7 @@ class Tracer final : public autograd::Observer {
     if (is_constant || !computes) return;
     node.options = options();
     if (node.op == "conv3d_joined") join_first(node);
+    if (ops::is_channel_norm(node.op) && node.options.at("negative_slope") != 1) return push_apart(node);
     graph_.nodes.push_back(std::move(node));
   }
 
@@ -147,6 +150,24 @@ class Tracer final : public autograd::Observer {
     graph_.nodes.push_back({.op = "cat", .options = {{"dim", axis}}, .inputs = parts, .outputs = {joined}});
     conv.op = "conv3d";
     conv.inputs = {joined, conv.inputs[0], conv.inputs[1]};
+  }
+
+  // A normalisation and the leaky_relu of its result.
+  void push_apart(Node& norm) {
+    const auto slope = std::exchange(norm.options.at("negative_slope"), 1);
+    const int result = std::exchange(norm.outputs[0], copy_of(norm.outputs[0]));
+    Node leaky{.op = "leaky_relu",
+               .options = {{"negative_slope", slope}},
+               .inputs = norm.outputs,
+               .outputs = {result}};
+    graph_.nodes.push_back(std::move(norm));
+    graph_.nodes.push_back(std::move(leaky));
+  }
+
+  // A new value of the same shape, layout and type.
+  int copy_of(int value) {
+    const Value& like = graph_.at(value);
+    return graph_.add({like.shape, like.strides, like.dtype});
   }
 
   Graph graph_;

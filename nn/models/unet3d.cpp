@@ -49,16 +49,16 @@ ConvBlock::ConvBlock(std::int64_t in_channels, std::int64_t out_channels, Norm n
   }
 }
 
-Tensor ConvBlock::activate(const Tensor& x) const {
-  return activation == Activation::relu ? relu(x) : leaky_relu(x, 0.01);
-}
-
 Tensor ConvBlock::after_first(const Tensor& x) const {
-  const auto normalize = [](const auto& instance, const auto& batch, const Tensor& y) {
-    return instance ? (*instance)(y) : batch ? (*batch)(y) : y;
+  const bool is_relu = activation == Activation::relu;
+  const double slope = is_relu ? 0 : 0.01;
+  const auto activate = [=](const auto& instance, const auto& batch, const Tensor& y) {
+    return instance  ? (*instance)(y, slope)
+           : batch   ? (*batch)(y, slope)
+           : is_relu ? relu(y)
+                     : leaky_relu(y, slope);
   };
-  const Tensor y = activate(normalize(instance1, batch1, x));
-  return activate(normalize(instance2, batch2, conv2(y)));
+  return activate(instance2, batch2, conv2(activate(instance1, batch1, x)));
 }
 
 DecoderLevel::DecoderLevel(std::int64_t in_channels, std::int64_t out_channels, const Dims3& step,

@@ -53,7 +53,6 @@ struct ConvBlock : Module {
 
  private:
   Tensor after_first(const Tensor& x) const;
-  Tensor activate(const Tensor& x) const;
 };
 
 /// One level of the decoder: up, beside the encoder's tensor of that level, convolved.

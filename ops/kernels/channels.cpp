@@ -114,11 +114,14 @@ struct AddMoments {
   }
 };
 
-// Adds, for each column, g to first and g * (x - mean) to second.
+// Adds, for each column, g to first and g * (x - mean) to second; with kLeaks, g times `slope` where (x -
+// mean) * scale + shift is not positive.
+template <bool kLeaks>
 struct AddGrads {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const T* g, const T* x, std::int64_t rows, std::int64_t width,
-                                         const double* mean, double* first, double* second) {
+                                         const double* mean, double* first, double* second,
+                                         const double* scale, const double* shift, double slope) {
     using Sums = Lanes<double, Bytes, kStep / 2>;
     constexpr std::int64_t half = kStep / 2;
     std::int64_t column = 0;
@@ -130,11 +133,13 @@ struct AddGrads {
         grad.load(g + at);
         value.load(x + at);
         value -= mean_a;
+        leak(grad, value, scale + column, shift + column, slope);
         a += grad;
         aa.add_product(grad, value);
         grad.load(g + at + half);
         value.load(x + at + half);
         value -= mean_b;
+        leak(grad, value, scale + column + half, shift + column + half, slope);
         b += grad;
         bb.add_product(grad, value);
       }
@@ -143,10 +148,25 @@ struct AddGrads {
     }
     for (; column < width; ++column)
       for (std::int64_t row = 0; row < rows; ++row) {
-        const double grad = wide(g[row * width + column]);
+        const double value = wide(x[row * width + column]) - mean[column];
+        double grad = wide(g[row * width + column]);
+        if (kLeaks && !(value * scale[column] + shift[column] > 0)) grad *= slope;
         first[column] += grad;
-        second[column] += grad * (wide(x[row * width + column]) - mean[column]);
+        second[column] += grad * value;
       }
+  }
+
+ private:
+  template <class Values>
+  [[gnu::always_inline]] static void leak(Values& grad, const Values& value, const double* scale,
+                                          const double* shift, double slope) {
+    if constexpr (kLeaks) {
+      Values map, factor;
+      map.load(shift);
+      factor.load(scale);
+      map.add_product(value, factor);
+      grad.leak(map, slope);
+    }
   }
 };
 
@@ -155,6 +175,12 @@ struct Identity {
   [[gnu::always_inline]] C operator()(C value) const {
     return value;
   }
+};
+
+template <class C>
+struct LeakyRelu {
+  C slope;
+  [[gnu::always_inline]] C operator()(C value) const { return value > 0 ? value : value * slope; }
 };
 
 // `then` is applied to each result.
@@ -173,6 +199,21 @@ LUCID_VECTORIZED void map_grad_rows(T* out, const T* g, const T* x, std::int64_t
     for (std::int64_t i = 0; i < width; ++i)
       out[i] = static_cast<T>(static_cast<C>(g[i]) * slope[i] + (static_cast<C>(x[i]) - mean[i]) * scale[i] +
                               shift[i]);
+}
+
+// The same with g times `leak` where (x - mean) * leaky_scale + leaky_shift is not positive.
+template <class T, class C>
+LUCID_VECTORIZED void map_leaky_grad_rows(T* out, const T* g, const T* x, std::int64_t rows,
+                                          std::int64_t width, const C* slope, const C* mean, const C* scale,
+                                          const C* shift, const C* leaky_scale, const C* leaky_shift,
+                                          C leak) {
+  for (std::int64_t row = 0; row < rows; ++row, g += width, x += width, out += width)
+    for (std::int64_t i = 0; i < width; ++i) {
+      const C off = static_cast<C>(x[i]) - mean[i], rate = slope[i];
+      out[i] = static_cast<T>(static_cast<C>(g[i]) *
+                                  (off * leaky_scale[i] + leaky_shift[i] > 0 ? rate : rate * leak) +
+                              off * scale[i] + shift[i]);
+    }
 }
 
 // A mean of 1e6 has an error of 0.03 in float32: what rounding takes from it goes into the shift.
@@ -265,7 +306,8 @@ Moments channel_moments(const Tensor& input) {
   return out;
 }
 
-GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean) {
+GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean,
+                           const Leaky* leaky) {
   const Walk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels;
   std::vector<double> firsts(static_cast<std::size_t>(walk.units() * channels)), seconds(firsts.size());
@@ -273,16 +315,27 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
     using T = typename decltype(tag)::type;
     const T *x = input.data<T>(), *g = grad.data<T>();
     walk.run([&] {
-      return [&, buffer = std::vector<double>(static_cast<std::size_t>(3 * walk.width))](
+      return [&, buffer = std::vector<double>(static_cast<std::size_t>(5 * walk.width))](
                  std::int64_t unit, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-        double *about = buffer.data(), *first = about + walk.width, *second = first + walk.width;
+        double *about = buffer.data(), *first = about + walk.width, *second = first + walk.width,
+               *scale = second + walk.width, *shift = scale + walk.width;
+        if (leaky) {
+          repeat(scale, leaky->map.scale.data() + block * channels, channels, walk.width);
+          repeat(shift, leaky->map.shift.data() + block * channels, channels, walk.width);
+        }
+        const double slope = leaky ? leaky->negative_slope : 1;
+        const auto add = [&](std::int64_t from, std::int64_t count, std::int64_t columns) {
+          const auto call = [&]<class Kernel>(Kernel) {
+            run_for_registers<Kernel>(g + from, x + from, count, columns, about, first, second, scale, shift,
+                                      slope);
+          };
+          leaky ? call(AddGrads<true>()) : call(AddGrads<false>());
+        };
         repeat(about, mean.data() + block * channels, channels, walk.width);
         std::fill(first, first + 2 * walk.width, 0.0);
         const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-        run_for_registers<AddGrads>(g + at, x + at, whole, walk.width, about, first, second);
-        const std::int64_t last = at + whole * walk.width;
-        if (rest)
-          run_for_registers<AddGrads>(g + last, x + last, std::int64_t{1}, rest, about, first, second);
+        add(at, whole, walk.width);
+        if (rest) add(at + whole * walk.width, 1, rest);
         fold(firsts.data() + unit * channels, first, channels, walk.width);
         fold(seconds.data() + unit * channels, second, channels, walk.width);
       };
@@ -327,9 +380,15 @@ void affine(const Tensor& out, const Tensor& input, const Affine& coefficients, 
 
 }  // namespace
 
-void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients) {
+void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients,
+                    double negative_slope) {
   dispatch_floating("channel_affine", input.dtype(), [&](auto tag) {
-    affine<typename decltype(tag)::type>(out, input, coefficients, Identity());
+    using T = typename decltype(tag)::type;
+    using C = Compute<T>;
+    if (negative_slope == 1)
+      affine<T>(out, input, coefficients, Identity());
+    else
+      affine<T>(out, input, coefficients, LeakyRelu<C>{static_cast<C>(negative_slope)});
   });
 }
 
@@ -343,24 +402,35 @@ namespace {
 // T is the element type, C that of computation.
 template <class T, class C>
 void affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input, const std::vector<double>& slope,
-                 const Affine& coefficients) {
+                 const Affine& coefficients, const Leaky* leaky) {
   const Walk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels, width = walk.width;
   const T *x = input.data<T>(), *g = grad.data<T>();
   T* y = out.mutable_data<T>();
-  const Rounded<C> rounded(coefficients);
+  const Rounded<C> rounded(coefficients), after(leaky ? leaky->map : Affine{});
   walk.run([&] {
-    return [&, buffer = std::vector<C>(static_cast<std::size_t>(4 * width))](
+    return [&, buffer = std::vector<C>(static_cast<std::size_t>(6 * width))](
                std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-      C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width;
+      C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width,
+        *leaky_scale = shift + width, *leaky_shift = leaky_scale + width;
+      if (leaky) {
+        repeat(leaky_scale, after.scale.data() + block * channels, channels, width);
+        repeat(leaky_shift, after.shift.data() + block * channels, channels, width);
+      }
+      const auto map = [&](std::int64_t from, std::int64_t count, std::int64_t columns) {
+        if (leaky)
+          map_leaky_grad_rows(y + from, g + from, x + from, count, columns, rate, mean, scale, shift,
+                              leaky_scale, leaky_shift, static_cast<C>(leaky->negative_slope));
+        else
+          map_grad_rows(y + from, g + from, x + from, count, columns, rate, mean, scale, shift);
+      };
       repeat(rate, slope.data() + block * channels, channels, width);
       repeat(mean, rounded.mean.data() + block * channels, channels, width);
       repeat(scale, rounded.scale.data() + block * channels, channels, width);
       repeat(shift, rounded.shift.data() + block * channels, channels, width);
       const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-      const std::int64_t last = at + whole * width;
-      map_grad_rows(y + at, g + at, x + at, whole, width, rate, mean, scale, shift);
-      map_grad_rows(y + last, g + last, x + last, std::int64_t{1}, rest, rate, mean, scale, shift);
+      map(at, whole, width);
+      map(at + whole * width, 1, rest);
     };
   });
 }
@@ -368,13 +438,14 @@ void affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input, con
 }  // namespace
 
 void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
-                         const std::vector<double>& slope, const Affine& coefficients, bool wide) {
+                         const std::vector<double>& slope, const Affine& coefficients, bool wide,
+                         const Leaky* leaky) {
   dispatch_floating("channel_affine_grad", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     if (wide)
-      affine_grad<T, double>(out, grad, input, slope, coefficients);
+      affine_grad<T, double>(out, grad, input, slope, coefficients, leaky);
     else
-      affine_grad<T, Compute<T>>(out, grad, input, slope, coefficients);
+      affine_grad<T, Compute<T>>(out, grad, input, slope, coefficients, leaky);
   });
 }
 

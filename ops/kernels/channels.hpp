@@ -36,24 +36,39 @@ struct Moments {
 };
 Moments channel_moments(const Tensor& input);
 
-/// For each (n, c): the sum of `grad`, and of grad * (input - mean[n, c]). Accumulated in double.
-struct GradSums {
-  std::vector<double> grad, product;
-};
-GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean);
-
-/// out = (input - mean) * scale + shift with each (n, c)'s coefficients. Coefficients are rounded to the
-/// type of computation such that a large mean costs no accuracy. `out` may be `input`.
+/// (input - mean) * scale + shift with each (n, c)'s coefficients. They are rounded to the type of
+/// computation such that a large mean costs no accuracy.
 struct Affine {
   std::vector<double> mean, scale, shift;
 };
-void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients);
+/// The leaky_relu of `negative_slope` of such a map of the input, of whose result a gradient is given: it is
+/// multiplied by negative_slope where the map is not positive. The map's means are those that it is used
+/// with.
+struct Leaky {
+  Affine map;
+  double negative_slope;
+};
+
+/// For each (n, c): the sum of `grad`, and of grad * (input - mean[n, c]). Accumulated in double. A `leaky`
+/// that is not null is applied to `grad` first.
+struct GradSums {
+  std::vector<double> grad, product;
+};
+GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean,
+                           const Leaky* leaky = nullptr);
+
+/// out = leaky_relu((input - mean) * scale + shift, negative_slope); 1 leaves the leaky_relu out. `out` may
+/// be `input`.
+void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients,
+                    double negative_slope = 1);
 /// The same in float32 and through `rectifier`, in one pass.
 void channel_affine_rectified(const Tensor& out, const Tensor& input, const Affine& coefficients,
                               const Rectifier& rectifier);
 
-/// out = grad * slope + (input - mean) * scale + shift, likewise; in double if `wide`.
+/// out = grad * slope + (input - mean) * scale + shift, likewise; in double if `wide`. A `leaky` that is not
+/// null is applied to `grad` first.
 void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
-                         const std::vector<double>& slope, const Affine& coefficients, bool wide);
+                         const std::vector<double>& slope, const Affine& coefficients, bool wide,
+                         const Leaky* leaky = nullptr);
 
 }  // namespace lucid::kernels

@@ -46,6 +46,10 @@ struct Lanes {
   [[gnu::always_inline]] void operator-=(T number) {
     for (int i = 0; i < kParts; ++i) part[i] -= number;
   }
+  /// Those where `of` is not positive times `slope`.
+  [[gnu::always_inline]] void leak(const Lanes& of, T slope) {
+    for (int i = 0; i < kParts; ++i) part[i] = of.part[i] > 0 ? part[i] : part[i] * slope;
+  }
   /// += a * b
   [[gnu::always_inline]] void add_product(const Lanes& a, const Lanes& b) {
     for (int i = 0; i < kParts; ++i) part[i] += a.part[i] * b.part[i];

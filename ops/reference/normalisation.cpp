@@ -51,6 +51,12 @@ Array normalised(const Array& input, const Array& weight, const Array& bias, dou
   });
 }
 
+// The leaky_relu that a normalisation over channels may end with.
+Arrays leaked(const Array& values, const json& o) {
+  const double slope = o["negative_slope"];
+  return {map(values, [slope](double x) { return x > 0 ? x : x * slope; })};
+}
+
 Index channel(const Index& index) { return {index[1]}; }
 
 // By statistics that are given for each channel.
@@ -64,28 +70,30 @@ Array by_running(const Arrays& in, double eps) {
 
 // in: input, running_mean, running_var, weight, bias
 Arrays batch_norm(const Arrays& in, const json& o) {
-  if (!o["training"]) return {by_running(in, o["eps"])};
-  return {normalised(in[0], in[3], in[4], o["eps"], channel, channel)};
+  if (!o["training"]) return leaked(by_running(in, o["eps"]), o);
+  return leaked(normalised(in[0], in[3], in[4], o["eps"], channel, channel), o);
 }
 
 Arrays instance_norm(const Arrays& in, const json& o) {
-  if (!o["use_input_stats"]) return {by_running(in, o["eps"])};
-  return {normalised(
-      in[0], in[3], in[4], o["eps"],
-      [](const Index& i) {
-        return Index{i[0], i[1]};
-      },
-      channel)};
+  if (!o["use_input_stats"]) return leaked(by_running(in, o["eps"]), o);
+  return leaked(normalised(
+                    in[0], in[3], in[4], o["eps"],
+                    [](const Index& i) {
+                      return Index{i[0], i[1]};
+                    },
+                    channel),
+                o);
 }
 
 Arrays group_norm(const Arrays& in, const json& o) {
   const std::int64_t run = in[0].shape[1] / o["num_groups"].get<std::int64_t>();
-  return {normalised(
-      in[0], in[1], in[2], o["eps"],
-      [run](const Index& i) {
-        return Index{i[0], i[1] / run};
-      },
-      channel)};
+  return leaked(normalised(
+                    in[0], in[1], in[2], o["eps"],
+                    [run](const Index& i) {
+                      return Index{i[0], i[1] / run};
+                    },
+                    channel),
+                o);
 }
 
 // The axes before the last normalized_shape.size(), and these.

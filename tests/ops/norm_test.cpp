@@ -1,4 +1,5 @@
 #include "ops/norm.hpp"
+#include "ops/activation.hpp"
 
 #include <doctest/doctest.h>
 
@@ -185,4 +186,47 @@ TEST_CASE("normalisations refuse what they cannot do, with the value in the mess
   CHECK(message([&] { layer_norm(x, {3}, ones({4})); }).find("weight has shape (4)") != std::string::npos);
   CHECK(message([&] { instance_norm(Tensor()); }) == "instance_norm: the input is undefined");
   CHECK(message([&] { group_norm(ones({3}), 1); }).find("(3)") != std::string::npos);
+}
+
+TEST_CASE("a norm with a leaky_relu is the two after each other, its gradients to rounding") {
+  for (const DType dtype : {f32, f64, bf16})
+    for (const std::int64_t channels : {3, 16, 40})
+      for (const bool last : {false, true})
+        for (const double slope : {0.0, 0.01, -0.5}) {
+          const double rounding = dtype == f64 ? 1e-13 : dtype == f32 ? 1e-5 : 0.02;
+          CAPTURE(str(dtype, ", ", channels, " channels, slope ", slope));
+          Tensor x = random({2, channels, 5, 6, 7}).to(dtype);
+          if (last) x = x.channels_last();
+          const Tensor weight = random({channels}), bias = random({channels});
+          const Tensor grad = random(x.shape()).to(dtype);
+          const auto gradients = [&](const auto& call) {
+            Tensors in{x.detach(), weight.detach(), bias.detach()};
+            for (const Tensor& leaf : in) leaf.requires_grad_();
+            const Tensor y = call(in);
+            y.backward(grad);
+            return Tensors{y.detach(), in[0].grad(), in[1].grad(), in[2].grad()};
+          };
+          const auto compare = [&](const Tensors& fused, const Tensors& apart) {
+            CHECK(worst(fused[0], apart[0]) <=
+                  (dtype == bf16 ? 0.01 : 0));  // bfloat16 rounds once, not twice
+            for (std::size_t i = 1; i < 4; ++i)
+              CHECK(worst(fused[i], apart[i]) <= rounding * worst(apart[i], zeros(apart[i].shape(), f64)));
+          };
+          compare(gradients([&](const Tensors& in) {
+                    return instance_norm(in[0], {}, {}, in[1], in[2], {.negative_slope = slope});
+                  }),
+                  gradients([&](const Tensors& in) {
+                    return leaky_relu(instance_norm(in[0], {}, {}, in[1], in[2]), slope);
+                  }));
+          compare(gradients([&](const Tensors& in) {
+                    return batch_norm(in[0], zeros({channels}), ones({channels}), in[1], in[2],
+                                      {.negative_slope = slope});
+                  }),
+                  gradients([&](const Tensors& in) {
+                    return leaky_relu(batch_norm(in[0], zeros({channels}), ones({channels}), in[1], in[2]),
+                                      slope);
+                  }));
+        }
+  CHECK_THROWS_WITH(group_norm(ones({1, 2, 3}), 1, {}, {}, 1e-5, std::nan("")),
+                    "group_norm: negative_slope is nan; a finite number is required");
 }
