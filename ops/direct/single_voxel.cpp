@@ -6,7 +6,6 @@
 
 #include "ops/direct/rows.hpp"
 #include "ops/kernels/binary.hpp"
-#include "ops/kernels/gemm.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -19,12 +18,15 @@ Tensor row_major(const Tensor& tensor) {
   return out;
 }
 
-// `bias` in each row of `out`, every value `times` in a row.
+// The values of `bias`, every one `times` in a row, and whole vectors of them; empty without a bias.
 template <class T>
-void fill_rows(T* out, std::int64_t rows, const Tensor& bias, std::int64_t times) {
-  const T* values = bias.data<T>();
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t c = 0; c < bias.numel(); ++c, out += times) std::fill(out, out + times, values[c]);
+std::vector<T> repeated(const Tensor& bias, std::int64_t times) {
+  std::vector<T> out;
+  if (!bias.defined()) return out;
+  out.resize(static_cast<std::size_t>(padded_to_lanes(bias.numel() * times, kLanes<T>)));
+  for (std::int64_t c = 0; c < bias.numel(); ++c)
+    std::fill_n(out.begin() + c * times, times, bias.data<T>()[c]);
+  return out;
 }
 
 // Of the long sums: a block of all samples stays in the second-level cache.
@@ -57,21 +59,26 @@ struct AddDots {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const T* a, std::int64_t a_row, std::int64_t count, const T* b,
                                          std::int64_t n, double* sums) {
-    constexpr int kRows = Bytes == kWideRegister ? 2 : 1;  // of a, whose sums are held in registers
-    std::int64_t c = 0;
-    for (; c + kRows <= count; c += kRows) add<Bytes, kRows>(a + c * a_row, a_row, b, n, sums + c * kAtOnce);
-    if (c < count) add<Bytes, 1>(a + c * a_row, a_row, b, n, sums + c * kAtOnce);
+    // Of b, whose sums with two rows of a fill the registers.
+    constexpr int kSamples = Bytes == kWideRegister ? 8 : 4;
+    for (std::int64_t s = 0; s < kAtOnce; s += kSamples) {
+      const T* const from = b + s * kLanes<T>;
+      std::int64_t c = 0;
+      for (; c + 2 <= count; c += 2)
+        add<Bytes, 2, kSamples>(a + c * a_row, a_row, from, n, sums + c * kAtOnce + s);
+      if (c < count) add<Bytes, 1, kSamples>(a + c * a_row, a_row, from, n, sums + c * kAtOnce + s);
+    }
   }
 
  private:
-  template <int Bytes, int A, class T>
+  template <int Bytes, int A, int S, class T>
   [[gnu::always_inline]] static void add(const T* a, std::int64_t a_row, const T* b, std::int64_t n,
                                          double* sums) {
     typedef T Lanes __attribute__((vector_size(Bytes)));
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T)), kAhead = 16 * kLanes<T>;
     const std::int64_t whole = n / kLanes<T> * kLanes<T>;
     for (std::int64_t part = 0; part < kLanes<T>; part += lanes) {
-      Lanes parts[A][kAtOnce] = {};
+      Lanes parts[A][S] = {};
       const T* from = b + part;
       for (std::int64_t k = part; k < whole; k += kLanes<T>, from += kAtOnce * kLanes<T>) {
         Lanes x[A], y;
@@ -79,18 +86,18 @@ struct AddDots {
           std::memcpy(&x[c], a + c * a_row + k, sizeof(Lanes));
           __builtin_prefetch(a + c * a_row + k + kAhead);
         }
-        for (int i = 0; i < kAtOnce; ++i) {
+        for (int i = 0; i < S; ++i) {
           std::memcpy(&y, from + i * kLanes<T>, sizeof(Lanes));
           for (int c = 0; c < A; ++c) parts[c][i] += x[c] * y;
         }
       }
       for (int c = 0; c < A; ++c)
-        for (int i = 0; i < kAtOnce; ++i)
+        for (int i = 0; i < S; ++i)
           for (std::int64_t lane = 0; lane < lanes; ++lane)
             sums[c * kAtOnce + i] += static_cast<double>(parts[c][i][lane]);
     }
     for (int c = 0; c < A; ++c)
-      for (std::int64_t i = 0; i < kAtOnce; ++i)
+      for (std::int64_t i = 0; i < S; ++i)
         for (std::int64_t k = whole; k < n; ++k)
           sums[c * kAtOnce + i] += static_cast<double>(a[c * a_row + k]) *
                                    static_cast<double>(b[(whole * kAtOnce) + i * kLanes<T> + k - whole]);
@@ -125,11 +132,19 @@ void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int
   });
 }
 
-// c (rows, columns) = a^T @ b for a (depth, rows) and b (depth, columns): short sums, for which a general
-// product packs more than it multiplies. b is read once, a part of its columns at a time.
+// A matrix in memory: element (i, k) at data[i * row + k * step].
 template <class T>
-void multiply_short(const T* a, const T* b, T* c, std::int64_t rows, std::int64_t depth,
-                    std::int64_t columns) {
+struct Strided {
+  const T* data;
+  std::int64_t row, step;
+};
+
+// c (rows, columns) = a @ b + start for a (rows, depth) and b (depth, columns): short sums, for which a
+// general product packs more than it multiplies. b is read once, a part of its columns at a time. `start` is
+// of one row, empty for zeros.
+template <class T>
+void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, std::int64_t depth,
+                    std::int64_t columns, const std::vector<T>& start = {}) {
   constexpr std::int64_t kCached = 1 << 15,
                          kRows = 4;  // elements of b in a part; rows that are computed together
   const std::int64_t panel = depth * kPanel<T>, panels = (columns + kPanel<T> - 1) / kPanel<T>;
@@ -143,9 +158,9 @@ void multiply_short(const T* a, const T* b, T* c, std::int64_t rows, std::int64_
           std::copy(b + k * columns + first + j, b + k * columns + first + std::min(j + kPanel<T>, count),
                     packed.data() + j * depth + k * kPanel<T>);
       for (std::int64_t m = 0; m < rows; m += kRows)
-        store_product(RowsProduct<T>{.a = a + m,
-                                     .a_row = 1,
-                                     .a_step = rows,
+        store_product(RowsProduct<T>{.a = a.data + m * a.row,
+                                     .a_row = a.row,
+                                     .a_step = a.step,
                                      .b = packed.data(),
                                      .b_row = kPanel<T>,
                                      .c = c + m * columns + first,
@@ -153,7 +168,8 @@ void multiply_short(const T* a, const T* b, T* c, std::int64_t rows, std::int64_
                                      .rows = std::min(kRows, rows - m),
                                      .depth = depth,
                                      .columns = count,
-                                     .b_panel = panel});
+                                     .b_panel = panel,
+                                     .start = start.empty() ? nullptr : start.data() + first});
     }
   });
 }
@@ -165,9 +181,8 @@ void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& wei
   switch (pass) {
     case ConvPass::x: {
       const Tensor rows = empty(x.shape(), x.dtype()), w = row_major(weight);
-      if (bias.defined()) fill_rows(rows.mutable_data<T>(), p.batch, bias, taps);
-      kernels::gemm<T>(false, false, p.batch, row, p.y_channels, T(1), y.data<T>(), p.y_channels, w.data<T>(),
-                       row, bias.defined() ? T(1) : T(0), rows.mutable_data<T>(), row);
+      multiply_short<T>({y.data<T>(), p.y_channels, 1}, w.data<T>(), rows.mutable_data<T>(), p.batch,
+                        p.y_channels, row, repeated<T>(bias, taps));
       return kernels::copy(x, rows);
     }
     case ConvPass::y: {
@@ -177,8 +192,8 @@ void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& wei
     }
     case ConvPass::w: {
       const Tensor rows = row_major(x);
-      return multiply_short(y.data<T>(), rows.data<T>(), weight.mutable_data<T>(), p.y_channels, p.batch,
-                            row);
+      return multiply_short<T>({y.data<T>(), 1, p.y_channels}, rows.data<T>(), weight.mutable_data<T>(),
+                               p.y_channels, p.batch, row);
     }
   }
 }
