@@ -79,6 +79,7 @@ constexpr std::pair<ConvAlgorithm, const char*> kNames[] = {{ConvAlgorithm::oned
                                                             {ConvAlgorithm::depthwise, "depthwise"},
                                                             {ConvAlgorithm::few_channels, "few_channels"},
                                                             {ConvAlgorithm::single_voxel, "single_voxel"},
+                                                            {ConvAlgorithm::unfolded, "unfolded"},
                                                             {ConvAlgorithm::winograd, "winograd"}};
 
 }  // namespace

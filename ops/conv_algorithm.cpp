@@ -4,6 +4,7 @@
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
+#include "ops/direct/unfolded.hpp"
 #include "ops/direct/winograd.hpp"
 #include "ops/onednn/conv.hpp"
 
@@ -46,11 +47,21 @@ bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
          (pass == ConvPass::w ? kCachedSums : kCachedWeight);
 }
 
+// Few voxels and a weight beyond the caches: other kernels read it several times, and copy it to their layout
+// first. With wide registers oneDNN makes up for that soon.
+bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kLargeWeight = 1 << 19, kLeastChannels = 64;
+  const std::int64_t few = has_wide_registers() ? 32 : pass == ConvPass::w ? 512 : 256;
+  return direct::has_unfolded(p) && p.taps() > 1 && p.y_channels >= kLeastChannels &&
+         p.taps() * p.x_channels * p.y_channels >= kLargeWeight && direct::patches_of(p) <= few;
+}
+
 // What serves without oneDNN; `direct` serves everything.
 ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bool has_row_major_weight) {
   if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
   if (pass == ConvPass::x && direct::has_few_channels(p)) return ConvAlgorithm::few_channels;
+  if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
   return ConvAlgorithm::direct;
 }
@@ -74,6 +85,7 @@ std::string name_of(ConvAlgorithm algorithm) {
     case ConvAlgorithm::depthwise: return "lucid:depthwise";
     case ConvAlgorithm::few_channels: return "lucid:few_channels";
     case ConvAlgorithm::single_voxel: return "lucid:single_voxel";
+    case ConvAlgorithm::unfolded: return "lucid:unfolded";
     case ConvAlgorithm::winograd: return "lucid:winograd";
     default: return "lucid:direct";
   }
@@ -131,7 +143,10 @@ std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, Conv
                                                 const Strides& weight_strides) {
   std::vector<ConvAlgorithm> out{ConvAlgorithm::onednn, ConvAlgorithm::direct};
   const ConvAlgorithm own = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));
-  if (own != ConvAlgorithm::direct && own != ConvAlgorithm::winograd) out.push_back(own);
+  if (own != ConvAlgorithm::direct && own != ConvAlgorithm::winograd && own != ConvAlgorithm::unfolded)
+    out.push_back(own);
+  if (direct::has_unfolded(problem) && is_row_major(problem, weight_strides))
+    out.push_back(ConvAlgorithm::unfolded);
   if (dtype == f32 && winograd_fits(problem, pass)) out.push_back(ConvAlgorithm::winograd);
   return out;
 }

@@ -21,6 +21,7 @@ enum class ConvAlgorithm : std::uint8_t {
   depthwise,     ///< ops/direct/depthwise.hpp
   few_channels,  ///< ops/direct/few_channels.hpp
   single_voxel,  ///< ops/direct/single_voxel.hpp
+  unfolded,      ///< ops/direct/unfolded.hpp
   winograd       ///< ops/direct/winograd.hpp
 };
 

@@ -15,6 +15,7 @@
 #include "ops/direct/depthwise.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/single_voxel.hpp"
+#include "ops/direct/unfolded.hpp"
 #include "ops/direct/winograd.hpp"
 #include "ops/kernels/binary.hpp"
 #include "ops/onednn/conv.hpp"
@@ -82,6 +83,7 @@ void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, co
     case ConvAlgorithm::direct: return run_direct(p, pass, input, weight, y, bias, plan.weights);
     case ConvAlgorithm::few_channels: return direct::conv_transpose_few(p, y, weight, bias, input);
     case ConvAlgorithm::single_voxel: return direct::run_single_voxel(p, pass, input, weight, y, bias);
+    case ConvAlgorithm::unfolded: return direct::run_unfolded(p, pass, input, weight, y, bias);
     case ConvAlgorithm::depthwise: return run_depthwise(p, pass, input, weight, y, bias);
     case ConvAlgorithm::winograd: return run_winograd(p, pass, input, weight, y, bias, plan.weights);
   }

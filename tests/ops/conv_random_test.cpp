@@ -8,6 +8,7 @@
 #include "conv_naive.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_form.hpp"
+#include "ops/direct/unfolded.hpp"
 #include "ops/plan_stats.hpp"
 #include "ops/samples.hpp"
 
@@ -194,4 +195,49 @@ TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operan
   const Tensor weight = ops::conv_form_w(g, x, y);
   CHECK(plan_stats().last_implementation == "lucid:winograd");
   CHECK(distance(weight, naive::w_of(p, x, y)) == 0);
+}
+
+TEST_CASE("unfolded products serve every pass of one group, in chunks of channels, exactly on integers") {
+  Generator generator(8);
+  std::vector<Form> forms{
+      {1, 48, 4, 1, 1, 2, 1, {9, 10, 11}, 4, 8},  // two chunks, voxels behind the last patch
+      {2, 20, 5, 1, 2, 1, 1, {5, 4, 3}, 3, {3, 2, 2}}};
+  while (forms.size() < 60) {
+    Dims3 output_padding = 0;
+    const Form p = naive::draw(generator, false, &output_padding);
+    if (p.groups == 1) forms.push_back(p);
+  }
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
+  for (const Form& p : forms) {
+    INFO(text(p, false));
+    const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+    REQUIRE(direct::has_unfolded(problem));
+    const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
+                 x_bias = integers({p.x_channels}), y_bias = integers({p.y_channels});
+    const auto beside = [](const Tensor& bias) { return bias.reshape({1, bias.numel(), 1, 1, 1}); };
+    for (const DType dtype : {f64, f32}) {
+      const auto given = [&](const Tensor& t) { return t.to(dtype).channels_last(); };
+      const auto fresh = [&](const Tensor& t) { return full(t.shape(), 7, dtype).channels_last(); };
+      const Tensor none, made_y = fresh(y), made_x = fresh(x), made_w = full(w.shape(), 7, dtype);
+      direct::run_unfolded(problem, ops::ConvPass::y, given(x), w.to(dtype), made_y, none);
+      CHECK(distance(made_y, naive::y_of(p, x, w)) == 0);
+      direct::run_unfolded(problem, ops::ConvPass::y, given(x), w.to(dtype), made_y, y_bias.to(dtype));
+      CHECK(distance(made_y, naive::y_of(p, x, w) + beside(y_bias)) == 0);
+      direct::run_unfolded(problem, ops::ConvPass::x, made_x, w.to(dtype), given(y), none);
+      CHECK(distance(made_x, naive::x_of(p, y, w)) == 0);
+      direct::run_unfolded(problem, ops::ConvPass::x, made_x, w.to(dtype), given(y), x_bias.to(dtype));
+      CHECK(distance(made_x, naive::x_of(p, y, w) + beside(x_bias)) == 0);
+      direct::run_unfolded(problem, ops::ConvPass::w, given(x), made_w, given(y), none);
+      CHECK(distance(made_w, naive::w_of(p, x, y)) == 0);
+    }
+  }
+}
+
+TEST_CASE("a weight beyond the caches for few voxels is read as it lies") {
+  Generator generator(9);
+  const Tensor x = randn({1, 128, 4, 4, 4}, f32, &generator).channels_last(),
+               w = randn({256, 128, 3, 3, 3}, f32, &generator);
+  const Tensor y = conv3d(x, w, {}, {.stride = 2, .padding = 1});
+  CHECK(plan_stats().last_implementation == "lucid:unfolded");
+  CHECK(distance(y, conv3d(x.to(f64), w.to(f64), {}, {.stride = 2, .padding = 1})) < kFloat);
 }
