@@ -16,24 +16,35 @@ namespace {
 
 constexpr std::int64_t kVector = 16;
 
+// Whether the taps of a line fill half a vector where the channels don't: enough without AVX-512.
+bool fills_vectors(const ConvProblem& p) {
+  return !has_wide_registers() && direct::has_patches(p) &&
+         2 * p.x_channels * p.geometry.kernel[2] >= kVector;
+}
+
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
 // each voxel once, beat oneDNN's strided convolutions. They need whole vectors of channels. The weight's
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
-// skips voxels (stride), as long as its sums fit in a core's cache.
+// skips voxels (stride), as long as its sums fit in a core's cache. So is a convolution that skips voxels,
+// without AVX-512.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kCachedWeight = 1 << 18, kFewChannels = 8;
+  constexpr std::int64_t kFewChannels = 8;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const ConvGeometry& g = p.geometry;
   switch (pass) {
-    case ConvPass::x: return has_patches && whole_x && whole_y;
-    case ConvPass::y: return has_patches && whole_y && p.x_channels >= kFewChannels;
+    case ConvPass::x: return has_patches && whole_y && (whole_x || fills_vectors(p));
+    case ConvPass::y:
+      if (has_patches) return whole_y && p.x_channels >= kFewChannels;
+      return !has_wide_registers() && g.stride[2] > 1 && p.taps() > 1 && whole_x && whole_y &&
+             (p.x_channels > kVector || g.groups > 1);
     default:
+      const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
       // A kernel of one voxel to few channels, as a segmentation head has, leaves most of oneDNN's vectors
       // idle.
       if (p.taps() == 1)
         return has_wide_registers() && g.groups == 1 && whole_x && p.y_channels <= kFewChannels;
-      return whole_x && whole_y && g.groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight &&
+      return whole_x && whole_y && g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));
   }
@@ -50,17 +61,20 @@ bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
 // Few voxels and a weight beyond the caches: other kernels read it several times, and copy it to their layout
 // first. With wide registers oneDNN makes up for that soon.
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLargeWeight = 1 << 19, kLeastChannels = 64;
-  const std::int64_t few = has_wide_registers() ? 32 : pass == ConvPass::w ? 512 : 256;
+  constexpr std::int64_t kLeastChannels = 64;
+  const bool is_summed = pass == ConvPass::w && !has_wide_registers();
+  const std::int64_t few = has_wide_registers() ? 32 : is_summed ? 512 : 256;
+  const std::int64_t large = is_summed ? 1 << 17 : 1 << 19;
   return direct::has_unfolded(p) && p.taps() > 1 && p.y_channels >= kLeastChannels &&
-         p.taps() * p.x_channels * p.y_channels >= kLargeWeight && direct::patches_of(p) <= few;
+         p.taps() * p.x_channels * p.y_channels >= large && direct::patches_of(p) <= few;
 }
 
 // What serves without oneDNN; `direct` serves everything.
 ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bool has_row_major_weight) {
   if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
-  if (pass == ConvPass::x && direct::has_few_channels(p)) return ConvAlgorithm::few_channels;
+  if (pass == ConvPass::x && direct::has_few_channels(p) && !fills_vectors(p))
+    return ConvAlgorithm::few_channels;
   if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
   return ConvAlgorithm::direct;
