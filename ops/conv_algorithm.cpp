@@ -42,8 +42,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
       const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
       // A kernel of one voxel to few channels, as a segmentation head has, leaves most of oneDNN's vectors
       // idle.
-      if (p.taps() == 1)
-        return has_wide_registers() && g.groups == 1 && whole_x && p.y_channels <= kFewChannels;
+      if (p.taps() == 1) return g.groups == 1 && whole_x && p.y_channels <= kFewChannels;
       return whole_x && whole_y && g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));

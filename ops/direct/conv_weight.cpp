@@ -177,6 +177,52 @@ void weight_grad_by_taps(const ConvProblem& p, const T* x, const T* y, T* w, con
   });
 }
 
+// A kernel of one voxel to few channels, as a segmentation head has: sums of (y channels, x channels) to
+// which voxel after voxel adds, x as it lies.
+bool is_voxelwise(const ConvProblem& p) {
+  constexpr std::int64_t kFewChannels = 8;
+  const ops::ConvGeometry& g = p.geometry;
+  for (std::size_t i = 0; i < 3; ++i)
+    if (g.kernel[i] != 1 || g.stride[i] != 1 || g.padding[i] != 0 || g.x[i] != g.y[i]) return false;
+  return g.groups == 1 && p.y_channels <= kFewChannels && p.x_channels % kLanes<float> == 0;
+}
+
+template <class T>
+void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
+  constexpr std::int64_t kAtOnce = 1024;  // voxels whose sums are in T before they are added in double
+  const std::int64_t voxels = p.batch * p.geometry.y[0] * p.geometry.y[1] * p.geometry.y[2],
+                     pieces = (voxels + kAtOnce - 1) / kAtOnce, sums = p.y_channels * p.x_channels;
+  const std::int64_t threads = std::min<std::int64_t>(num_threads(), pieces);
+  std::vector<double> totals(static_cast<std::size_t>(threads * sums));
+  parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<T> part(static_cast<std::size_t>(sums));
+    for (std::int64_t thread = begin; thread < end; ++thread)
+      for (std::int64_t piece = pieces * thread / threads; piece < pieces * (thread + 1) / threads; ++piece) {
+        const std::int64_t first = piece * kAtOnce;
+        store_product(RowsProduct<T>{.a = y + first * p.y_channels,
+                                     .a_row = 1,
+                                     .a_step = p.y_channels,
+                                     .b = x + first * p.x_step(),
+                                     .b_row = p.x_step(),
+                                     .c = part.data(),
+                                     .c_row = p.x_channels,
+                                     .rows = p.y_channels,
+                                     .depth = std::min(kAtOnce, voxels - first),
+                                     .columns = p.x_channels,
+                                     .b_panel = kPanel<T>});
+        for (std::int64_t i = 0; i < sums; ++i)
+          totals[static_cast<std::size_t>(thread * sums + i)] +=
+              static_cast<double>(part[static_cast<std::size_t>(i)]);
+      }
+  });
+  for (std::int64_t i = 0; i < sums; ++i) {
+    double total = 0;
+    for (std::int64_t thread = 0; thread < threads; ++thread)
+      total += totals[static_cast<std::size_t>(thread * sums + i)];
+    w[i / p.x_channels * s[0] + i % p.x_channels * s[1]] = static_cast<T>(total);
+  }
+}
+
 bool is_summed_by_lines(const ConvProblem& p) { return sums_of(p) <= kShareElements; }
 
 template <class T>
@@ -184,7 +230,9 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
   const T* x = input.data<T>();
   const T* y = grad.data<T>();
   T* w = out.mutable_data<T>();
-  if (is_summed_by_lines(p))
+  if (is_voxelwise(p))
+    weight_grad_by_voxels(p, x, y, w, out.strides());
+  else if (is_summed_by_lines(p))
     weight_grad_by_lines(p, x, y, w, out.strides());
   else
     weight_grad_by_taps(p, x, y, w, out.strides());
@@ -193,7 +241,7 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
 }  // namespace
 
 bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {
-  return pass == ops::ConvPass::w ? is_summed_by_lines(p) : pass == ops::ConvPass::y;
+  return pass == ops::ConvPass::w ? is_summed_by_lines(p) || is_voxelwise(p) : pass == ops::ConvPass::y;
 }
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
