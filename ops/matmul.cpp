@@ -48,6 +48,11 @@ Tensor with_batch(const Tensor& matrices, const Shape& batch) {
 // The values of matmul for operands of rank 2 or more; not recorded. A batch times one matrix is one long
 // matrix times that matrix.
 Tensor product(std::string_view op, const Tensor& a, const Tensor& b) {
+  if (a.dim() == 2 && b.dim() == 2) {
+    Tensor out = empty({a.size(0), b.size(1)}, a.dtype());
+    kernels::matmul(out, a, b, 1.0, 0.0);
+    return out;
+  }
   const no_grad guard;
   const Shape batch = broadcast_shapes(op, batch_of(a), batch_of(b));
   Shape shape = batch;
@@ -64,6 +69,9 @@ Tensor product(std::string_view op, const Tensor& a, const Tensor& b) {
 Tensors matmul_backward(const Backward<NoOptions>& b) {
   const Tensor &input = b.saved[0], &other = b.saved[1];
   const bool row = input.dim() == 1, column = other.dim() == 1;
+  if (input.dim() == 2 && other.dim() == 2)
+    return {b.wants[0] ? matmul(b.grad(), flipped(other)) : Tensor(),
+            b.wants[1] ? matmul(flipped(input), b.grad()) : Tensor()};
   Tensor grad = b.grad();
   if (column) grad = grad.unsqueeze(-1);
   if (row) grad = grad.unsqueeze(-2);
@@ -90,7 +98,9 @@ Tensor matmul(const Tensor& input, const Tensor& other) {
         " cannot be multiplied: both need rank 1 or more");
   require_inner("matmul", input, other, input.size(-1), other.size(other.dim() == 1 ? 0 : -2));
   Tensor out;
-  {
+  if (input.dim() > 1 && other.dim() > 1) {
+    out = product("matmul", input, other);
+  } else {
     const no_grad guard;
     out = product("matmul", input.dim() == 1 ? input.unsqueeze(0) : input,
                   other.dim() == 1 ? other.unsqueeze(1) : other);

@@ -73,6 +73,9 @@ void multiply(const Tensor& c, const Tensor& a, const Tensor& b, Stored as_a, St
   const Index batches = c.numel() / (n * m);
   T* out = c.mutable_data<T>();
   const T *left = a.data<T>(), *right = b.data<T>();
+  if (batches == 1)
+    return gemm<T>(as_a.transposed, as_b.transposed, n, m, k, alpha, left, as_a.ld, right, as_b.ld, beta, out,
+                   m);
   const auto run = [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i)
       gemm<T>(as_a.transposed, as_b.transposed, n, m, k, alpha, left + batch_offset(a, i), as_a.ld,
