@@ -111,7 +111,9 @@ TEST_CASE("a slice of channels is read in place where patches don't overlap, and
         results.push_back(out.detach());
         results.push_back(w.grad());
       }
-      CHECK(plan_stats().activation_reorders == (has_patches ? 0 : 2));
+      // Where oneDNN has narrow registers only, the direct kernel serves the second case too.
+      const bool reads_slices = has_patches || plan_stats().last_implementation == "lucid:direct";
+      CHECK(plan_stats().activation_reorders == (reads_slices ? 0 : 2));
       for (std::size_t i : {0, 1}) {
         const auto a = results[i].to_vector<double>(), b = results[i + 2].to_vector<double>();
         for (std::size_t k = 0; k < a.size(); ++k) REQUIRE(a[k] == doctest::Approx(b[k]).epsilon(1e-4));
@@ -149,7 +151,8 @@ TEST_CASE("the cache of plans is bounded and works when it holds one") {
 TEST_CASE("plans tell which implementation ran") {
   const Tensor x = randn({1, 16, 8, 8, 8}).channels_last(), w = randn({16, 16, 3, 3, 3});
   conv3d(x, w);
-  CHECK(plan_stats().last_implementation.find("onednn:") == 0);
+  const std::string chosen = plan_stats().last_implementation;  // by what the processor has
+  CHECK((chosen.starts_with("onednn:") || chosen == "lucid:direct"));
   conv3d(x.to(f64), w.to(f64));
   CHECK(plan_stats().last_implementation == "lucid:direct");
   // oneDNN has no such padding.
