@@ -169,7 +169,7 @@ void measure(const Task& task, TorchPeer* torch, int rounds) {
       ours->plain_step();
       plain_side.ms.push_back(milliseconds([&] { ours->plain_step(); }));
     }
-    if (!torch) continue;
+    if (!torch || task.what == "mixed") continue;  // PyTorch's step would be another one
     const nlohmann::json answer = torch->ask(task.request());
     torch_side.ms.push_back(answer.at("ms"));
     torch_side.bytes = answer.at("peak_bytes");
@@ -181,10 +181,9 @@ void measure(const Task& task, TorchPeer* torch, int rounds) {
     std::printf(" %.2f |", median(plain_side.ms) / median(lucid_side.ms));
   else
     std::printf(" |");
-  if (torch) {
-    const double tolerance = task.what == "mixed" ? 1e-2 : 1e-3;
-    lucid::check(std::abs(lucid_side.value - torch_side.value) <= tolerance * std::abs(torch_side.value),
-                 "bench", task.name, ": lucid's first loss or norm is ", lucid_side.value, ", PyTorch's ",
+  if (!torch_side.ms.empty()) {
+    lucid::check(std::abs(lucid_side.value - torch_side.value) <= 1e-3 * std::abs(torch_side.value), "bench",
+                 task.name, ": lucid's first loss or norm is ", lucid_side.value, ", PyTorch's ",
                  torch_side.value);
     std::printf(" %.0f | %.2f | %.2f | %.2f |", median(torch_side.ms), torch_side.bytes * 1e-9,
                 median(torch_side.ms) / median(lucid_side.ms), lucid_side.bytes / torch_side.bytes);

@@ -1,5 +1,6 @@
 #include "nn/compile.hpp"
 
+#include "autograd/cast_mode.hpp"
 #include "autograd/grad_mode.hpp"
 #include "lucid/random.hpp"
 #include "nn/detail/fuse.hpp"
@@ -53,6 +54,7 @@ Tensor Plan::operator()(const Tensor& input) const {
   check(input.shape() == input_shape() && input.dtype() == dtype(), "plan", "input has shape ", input.shape(),
         " and dtype ", input.dtype(), "; this plan was compiled for ", input_shape(), " and ", dtype(),
         ". Compile the net for each shape that it meets, or cut the input to this one");
+  const autograd::ComputeDtypeGuard as_compiled(f32);  // an autocast of the caller's changes nothing
   return program_->run(input);
 }
 

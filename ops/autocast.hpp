@@ -21,11 +21,11 @@ struct AutocastOptions {
 };
 
 /// While it lives, on this thread: conv1d to conv3d, conv_transpose1d to 3d and conv3d_joined convert float32
-/// operands to bfloat16 (they sum in float32), losses convert bfloat16 ones to float32, and what lies between
-/// keeps its input's type. The conversions are recorded, so gradients arrive in the type of their tensor;
-/// bfloat16 has float32's range, so losses need no scaling. A checkpoint is computed again as it was first.
-/// Where the processor has no bfloat16 arithmetic this would be slower: then nothing is converted, and a
-/// warning is logged once.
+/// operands to bfloat16 (they sum in float32), losses convert a bfloat16 input to float32, and what lies
+/// between keeps its input's type. The conversions are recorded, so gradients arrive in the type of their
+/// tensor; bfloat16 has float32's range, so losses need no scaling. A checkpoint is computed again as it was
+/// first. Where the processor has no bfloat16 arithmetic this would be slower: then nothing is converted, and
+/// a warning is logged once.
 class autocast : autograd::ComputeDtypeGuard {
  public:
   /// Throws Error unless `dtype` is bf16.

@@ -1,6 +1,7 @@
 #include "ops/conv_algorithm.hpp"
 
 #include "lucid/cpu.hpp"
+#include "ops/direct/conv.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
@@ -40,9 +41,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
              (p.x_channels > kVector || g.groups > 1);
     default:
       const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
-      // A kernel of one voxel to few channels, as a segmentation head has, leaves most of oneDNN's vectors
-      // idle.
-      if (p.taps() == 1) return g.groups == 1 && whole_x && p.y_channels <= kFewChannels;
+      if (p.taps() == 1) return direct::is_voxelwise(p);
       return whole_x && whole_y && g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));
@@ -128,7 +127,7 @@ ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const
     algorithm = ConvAlgorithm::onednn;
     primitive = onednn::Convolution::make(problem, pass, dtype, weight_strides, has_bias);
     if (primitive && primitive->is_reference()) primitive.reset();
-    implementation = primitive ? "onednn:" + primitive->implementation() : "float32";
+    implementation = primitive ? "onednn:" + primitive->implementation() : "none, in float32";
     return;
   }
   algorithm = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));

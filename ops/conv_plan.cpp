@@ -144,7 +144,9 @@ Plan plan_for(const ConvProblem& problem, ConvPass pass, DType dtype, const Tens
 void run_widened(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
                  const Tensor& y, const Tensor& bias) {
   const auto wide = [&](const Tensor& tensor, ConvPass produced_by) {
-    return pass == produced_by ? empty_like(tensor, f32) : kernels::converted(tensor, f32);
+    const Tensor out = empty_strided(tensor.shape(), channels_last_strides(tensor.shape()), f32);
+    if (pass != produced_by) kernels::copy(out, tensor);
+    return out;
   };
   const Tensor wide_x = wide(x, ConvPass::x), wide_y = wide(y, ConvPass::y);
   run_conv(problem, pass, wide_x, kernels::converted(weight, f32), wide_y,

@@ -291,7 +291,11 @@ Op instance_norm_op() {
                 {{normal({3, 2, 4}, g), normal({2}, g), positive({2}, g)}, {{"momentum", 0.3}, {"eps", 0.5}}},
                 {{normal({2, 17, 2, 3}, g), Tensor(), Tensor(), normal({17}, g), Tensor()}},
                 {{normal({2, 2, 3}, g), normal({2}, g), positive({2}, g), normal({2}, g), normal({2}, g)},
-                 {{"use_input_stats", false}}}};
+                 {{"use_input_stats", false}}},
+                {{normal({2, 3, 2, 3, 2}, g), Tensor(), Tensor(), positive({3}, g), normal({3}, g)},
+                 {{"negative_slope", 0.01}}},
+                {{normal({2, 2, 3}, g), normal({2}, g), positive({2}, g), normal({2}, g), normal({2}, g)},
+                 {{"use_input_stats", false}, {"negative_slope", 0.3}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
         return {{{ones({2, 3, 1, 1, 1}, f64)}, {}, "(2, 3, 1, 1, 1)"},

@@ -13,7 +13,7 @@ struct BatchNormOptions {
   bool training = false;                 ///< use the batch's statistics, and update the running ones
   std::optional<double> momentum = 0.1;  ///< share of the batch in the running statistics
   double eps = 1e-5;
-  double negative_slope = 1;  ///< of a leaky_relu of the result; 1: none, 0: relu, but for infinities
+  double negative_slope = 1;  ///< of a leaky_relu of the result; 1: none, 0: relu
 };
 /// Over all axes but 1 of input (N, C, ...), rank 2 or more. running_mean, running_var, weight, bias: (C) or
 /// undefined. When training, the running statistics are changed in place: they become (1 - momentum) *

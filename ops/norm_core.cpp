@@ -75,9 +75,11 @@ Tensor input_gradient(const NormBackward& b, const Tensor& grad, const Tensor& i
     affine.shift[column] = -rstd[group] * plain[group];
   });
   Tensor out = empty_like(input);
-  if (b.from_input || leaky) {
+  if (b.from_input) {
     // The terms cancel where few elements share their statistics.
     kernels::channel_affine_grad(out, grad, input, slope, affine, grouping.elements() <= kFewElements, leaky);
+  } else if (leaky) {
+    kernels::channel_leaky_grad(out, grad, input, slope, *leaky);
   } else {
     const std::vector<double> zero(columns);
     kernels::channel_affine(out, grad, {zero, slope, zero});
@@ -138,6 +140,13 @@ Tensor group_mean(const Tensor& value, const Grouping& grouping) {
       .reshape(columns);
 }
 
+// Where the result before the leaky_relu was positive, by the forward pass' own arithmetic. A constant.
+Tensor is_positive(const NormBackward& b) {
+  const no_grad guard;
+  return normalize(kernels::channel_ordered(b.input), b.grouping, b.mean.to_vector<double>(),
+                   b.rstd.to_vector<double>(), b.weight, b.bias, 1) > 0.0;
+}
+
 Tensors recorded_backward(const NormBackward& b) {
   const auto rank = b.input.shape().size();
   Tensor grad = b.grad;
@@ -153,12 +162,7 @@ Tensors recorded_backward(const NormBackward& b) {
     rstd = beside_channels(b.rstd, rank).to(b.input.dtype());
   }
   const Tensor normalized = (b.input - mean) * rstd;
-  if (b.negative_slope != 1) {
-    Tensor result = normalized;
-    if (b.weight.defined()) result = result * beside_channels(b.weight, rank);
-    if (b.bias.defined()) result = result + beside_channels(b.bias, rank);
-    grad = where(result > 0.0, grad, grad * b.negative_slope);
-  }
+  if (b.negative_slope != 1) grad = where(is_positive(b), grad, grad * b.negative_slope);
   const Tensor scaled = b.weight.defined() ? grad * beside_channels(b.weight, rank) : grad;
 
   Tensors out(5);

@@ -63,7 +63,7 @@ Kind kind_of(const Graph& graph, const Node& node) {
         is_contiguous(input.shape, input.strides) || is_channels_last(input.shape, input.strides);
     const bool updates = !ops::uses_running_statistics(node.op, node.options) && node.op != "group_norm" &&
                          node.inputs[1] != kNone;
-    return fits && !updates && are_constants(graph, node, 1) &&
+    return fits && !updates && node.options.at("negative_slope") == 1 && are_constants(graph, node, 1) &&
                    lies_like(graph, node.inputs[0], node.outputs[0])
                ? Kind::norm
                : Kind::call;

@@ -49,7 +49,7 @@ class Tracer final : public autograd::Observer {
     if (is_constant || !computes) return;
     node.options = options();
     if (node.op == "conv3d_joined") join_first(node);
-    if (ops::is_channel_norm(node.op) && node.options.at("negative_slope") != 1) return push_apart(node);
+    if (ends_leaky(node)) return push_apart(node);
     graph_.nodes.push_back(std::move(node));
   }
 
@@ -152,7 +152,12 @@ class Tracer final : public autograd::Observer {
     conv.inputs = {joined, conv.inputs[0], conv.inputs[1]};
   }
 
-  // A normalisation and the leaky_relu of its result.
+  // Fused kernels are for float32, and take the two apart; another type would round once more.
+  bool ends_leaky(const Node& node) const {
+    return ops::is_channel_norm(node.op) && node.options.at("negative_slope") != 1 &&
+           graph_.at(node.outputs[0]).dtype == f32;
+  }
+  // A normalisation, and the leaky_relu of its result.
   void push_apart(Node& norm) {
     const auto slope = std::exchange(norm.options.at("negative_slope"), 1);
     const int result = std::exchange(norm.outputs[0], copy_of(norm.outputs[0]));

@@ -12,6 +12,10 @@ using ops::ConvProblem;
 /// Whether that pass takes an x that is read and has gaps (ConvProblem::x_gap). The others take none.
 bool takes_gaps(const ConvProblem& problem, ops::ConvPass pass);
 
+/// Whether the weight's gradient is that of a kernel of one voxel to few channels, as a segmentation head
+/// has, for which conv_weight_grad() has a way of its own.
+bool is_voxelwise(const ConvProblem& problem);
+
 /// out = conv(x, w) + bias, its adjoint in x (a transposed convolution) + bias, and its adjoint in w. All
 /// tensors are float32 or all float64, of rank 5; x and y channels-last, w strided as it likes, bias (rank 1)
 /// contiguous or undefined. None of the sizes of `out` is 0. The packed weight is kept in `kept`.

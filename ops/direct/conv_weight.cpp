@@ -177,16 +177,7 @@ void weight_grad_by_taps(const ConvProblem& p, const T* x, const T* y, T* w, con
   });
 }
 
-// A kernel of one voxel to few channels, as a segmentation head has: sums of (y channels, x channels) to
-// which voxel after voxel adds, x as it lies.
-bool is_voxelwise(const ConvProblem& p) {
-  constexpr std::int64_t kFewChannels = 8;
-  const ops::ConvGeometry& g = p.geometry;
-  for (std::size_t i = 0; i < 3; ++i)
-    if (g.kernel[i] != 1 || g.stride[i] != 1 || g.padding[i] != 0 || g.x[i] != g.y[i]) return false;
-  return g.groups == 1 && p.y_channels <= kFewChannels && p.x_channels % kLanes<float> == 0;
-}
-
+// Sums of (y channels, x channels) to which voxel after voxel adds, x as it lies.
 template <class T>
 void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
   constexpr std::int64_t kAtOnce = 1024;  // voxels whose sums are in T before they are added in double
@@ -239,6 +230,14 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
 }
 
 }  // namespace
+
+bool is_voxelwise(const ConvProblem& p) {
+  constexpr std::int64_t kFewChannels = 8;
+  const ops::ConvGeometry& g = p.geometry;
+  for (std::size_t i = 0; i < 3; ++i)
+    if (g.kernel[i] != 1 || g.stride[i] != 1 || g.padding[i] != 0 || g.x[i] != g.y[i]) return false;
+  return g.groups == 1 && p.y_channels <= kFewChannels && p.x_channels % kLanes<float> == 0;
+}
 
 bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {
   return pass == ops::ConvPass::w ? is_summed_by_lines(p) || is_voxelwise(p) : pass == ops::ConvPass::y;

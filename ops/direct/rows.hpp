@@ -45,7 +45,7 @@ struct RowsProduct {
   std::int64_t lines = 1, a_line = 0, c_line = 0;
   const T* start = nullptr;
   /// store_product() writes past the caches: for a result too large to be found there later. Whole vectors
-  /// of columns; c and its rows begin at multiples of 16 bytes.
+  /// of columns; c, its rows and its lines begin at multiples of 16 bytes.
   bool past_caches = false;
   std::int64_t a_ahead = 0;  ///< what lies there from a is fetched from memory meanwhile
 };

@@ -8,8 +8,9 @@
 namespace lucid::direct {
 namespace {
 
-constexpr std::int64_t kPatchElements = 1 << 20;  // that are unfolded at once: 4 MB of float
-constexpr std::int64_t kLeastChannels = 16;       // of x at once: a line of the cache
+// Elements that are unfolded at once: 4 MB of float, or up to four times that for kLeastChannels.
+constexpr std::int64_t kPatchElements = 1 << 20;
+constexpr std::int64_t kLeastChannels = 16;  // of x at once: a line of the cache
 
 // x's channels in chunks: patches (positions of y, channels of the chunk, taps) beside the weight's columns.
 template <class T>

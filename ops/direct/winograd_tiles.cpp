@@ -88,8 +88,10 @@ struct Multiply {
       std::int64_t t = 0;
       for (; t + R <= tiles; t += R)
         product<Bytes, R, V>(terms, first + t, width, column, c + t * width + column);
-      for (; t < tiles; t += 2)
-        product<Bytes, 2, V>(terms, first + t, width, column, c + t * width + column);
+      if constexpr (R > kTileRows)
+        for (; t < tiles; t += kTileRows)
+          product<Bytes, kTileRows, V>(terms, first + t, width, column, c + t * width + column);
+      for (; t < tiles; t += 2) product<Bytes, 2, V>(terms, first + t, width, column, c + t * width + column);
     }
   }
   // c[r][j] = sum over terms, for R tiles and V registers of outputs.

@@ -12,7 +12,7 @@ namespace lucid::direct {
 
 inline constexpr std::int64_t kTileChannels = 16;  // of a chunk of inputs
 inline constexpr std::int64_t kTilePoints = 16;    // of the transformed 4x4 tile
-inline constexpr std::int64_t kTileRows = 8;       // tiles that a product works on at once
+inline constexpr std::int64_t kTileRows = 8;       // what the tiles of a product are a multiple of
 
 // Four lines of input that a row of tiles reads, of one chunk of channels. A line outside of the input is
 // zeros with a step of 0.

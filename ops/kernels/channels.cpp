@@ -183,6 +183,13 @@ struct LeakyRelu {
   [[gnu::always_inline]] C operator()(C value) const { return value > 0 ? value : value * slope; }
 };
 
+struct Relu {
+  template <class C>
+  [[gnu::always_inline]] C operator()(C value) const {
+    return value < 0 ? C(0) : value;  // a NaN stays
+  }
+};
+
 // `then` is applied to each result.
 template <class T, class C, class Then>
 LUCID_VECTORIZED void map_rows(T* out, const T* x, std::int64_t rows, std::int64_t width, const C* mean,
@@ -213,6 +220,19 @@ LUCID_VECTORIZED void map_leaky_grad_rows(T* out, const T* g, const T* x, std::i
       out[i] = static_cast<T>(static_cast<C>(g[i]) *
                                   (off * leaky_scale[i] + leaky_shift[i] > 0 ? rate : rate * leak) +
                               off * scale[i] + shift[i]);
+    }
+}
+
+// g * slope, times `leak` where (x - mean) * scale + shift is not positive.
+template <class T, class C>
+LUCID_VECTORIZED void leak_grad_rows(T* out, const T* g, const T* x, std::int64_t rows, std::int64_t width,
+                                     const C* slope, const C* mean, const C* scale, const C* shift, C leak) {
+  for (std::int64_t row = 0; row < rows; ++row, g += width, x += width, out += width)
+    for (std::int64_t i = 0; i < width; ++i) {
+      const C rate = slope[i];
+      out[i] =
+          static_cast<T>(static_cast<C>(g[i]) *
+                         ((static_cast<C>(x[i]) - mean[i]) * scale[i] + shift[i] > 0 ? rate : rate * leak));
     }
 }
 
@@ -387,6 +407,8 @@ void channel_affine(const Tensor& out, const Tensor& input, const Affine& coeffi
     using C = Compute<T>;
     if (negative_slope == 1)
       affine<T>(out, input, coefficients, Identity());
+    else if (negative_slope == 0)
+      affine<T>(out, input, coefficients, Relu());
     else
       affine<T>(out, input, coefficients, LeakyRelu<C>{static_cast<C>(negative_slope)});
   });
@@ -446,6 +468,34 @@ void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& in
       affine_grad<T, double>(out, grad, input, slope, coefficients, leaky);
     else
       affine_grad<T, Compute<T>>(out, grad, input, slope, coefficients, leaky);
+  });
+}
+
+void channel_leaky_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
+                        const std::vector<double>& slope, const Leaky& leaky) {
+  const Walk walk(channel_blocks(input));
+  const std::int64_t channels = walk.blocks.channels, width = walk.width;
+  dispatch_floating("channel_leaky_grad", input.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = Compute<T>;
+    const T *x = input.data<T>(), *g = grad.data<T>();
+    T* y = out.mutable_data<T>();
+    const Rounded<C> map(leaky.map);
+    const C leak = static_cast<C>(leaky.negative_slope);
+    walk.run([&] {
+      return [&, buffer = std::vector<C>(static_cast<std::size_t>(4 * width))](
+                 std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
+        C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width;
+        repeat(rate, slope.data() + block * channels, channels, width);
+        repeat(mean, map.mean.data() + block * channels, channels, width);
+        repeat(scale, map.scale.data() + block * channels, channels, width);
+        repeat(shift, map.shift.data() + block * channels, channels, width);
+        const std::int64_t whole = rows / walk.joined, last = at + whole * width;
+        leak_grad_rows(y + at, g + at, x + at, whole, width, rate, mean, scale, shift, leak);
+        leak_grad_rows(y + last, g + last, x + last, 1, rows % walk.joined * channels, rate, mean, scale,
+                       shift, leak);
+      };
+    });
   });
 }
 

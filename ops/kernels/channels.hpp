@@ -57,8 +57,8 @@ struct GradSums {
 GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean,
                            const Leaky* leaky = nullptr);
 
-/// out = leaky_relu((input - mean) * scale + shift, negative_slope); 1 leaves the leaky_relu out. `out` may
-/// be `input`.
+/// out = leaky_relu((input - mean) * scale + shift, negative_slope); 1 leaves the leaky_relu out, 0 is a
+/// relu. `out` may be `input`.
 void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients,
                     double negative_slope = 1);
 /// The same in float32 and through `rectifier`, in one pass.
@@ -70,5 +70,8 @@ void channel_affine_rectified(const Tensor& out, const Tensor& input, const Affi
 void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
                          const std::vector<double>& slope, const Affine& coefficients, bool wide,
                          const Leaky* leaky = nullptr);
+/// out = grad * slope, where `leaky` is applied to `grad` first.
+void channel_leaky_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
+                        const std::vector<double>& slope, const Leaky& leaky);
 
 }  // namespace lucid::kernels

@@ -2,12 +2,15 @@
 
 #include <cmath>
 
+#include "autograd/grad_mode.hpp"
 #include "lucid/allocator.hpp"
+#include "nn/compile.hpp"
 #include "nn/functional.hpp"
 #include "nn/models/unet3d.hpp"
 #include "nn/optim/adam.hpp"
 #include "nn/summary.hpp"
 #include "ops/autocast.hpp"
+#include "ops/conv.hpp"
 
 using namespace lucid;
 
@@ -60,4 +63,38 @@ TEST_CASE("a U-Net learns in bfloat16 as it does in float32") {
     INFO("peak ", full.peak, " bytes in float32, ", mixed.peak, " in bfloat16");
     CHECK(static_cast<double>(mixed.peak) < 0.85 * static_cast<double>(full.peak));
   }
+}
+
+TEST_CASE("plans and summaries in an autocast: a plan computes as it was compiled, wherever it is called") {
+  manual_seed(4);
+  nn::models::UNet3d net({.in_channels = 1, .out_channels = 2, .channels = {16, 32}});
+  net.eval();
+  const no_grad guard;
+  const Tensor x = randn({1, 1, 16, 16, 16}), eager = net(x);
+  const nn::Plan full = nn::compile(net, x.shape());
+  const nn::Summary wide = nn::summary(net, x.shape());
+  const auto equal = [](const Tensor& a, const Tensor& b) {
+    return a.dtype() == b.dtype() && a.to_vector<float>() == b.to_vector<float>();
+  };
+  const Tensor outside = full(x);
+  const autocast mixed(bf16, {.even_if_slower = true});
+  CHECK(equal(full(x), outside));
+  const nn::Plan narrow = nn::compile(net, x.shape());
+  CHECK(narrow(x).dtype() == bf16);
+  CHECK(equal(narrow(x), net(x)));
+  CHECK(nn::summary(net, x.shape()).kept_bytes < wide.kept_bytes);
+}
+
+TEST_CASE("what a plan calls by name is float32 in an autocast too") {
+  struct Dynamic : nn::Module {
+    Tensor operator()(const Tensor& x) const { return conv3d(x, x.narrow(2, 0, 1).narrow(3, 0, 1)); }
+  } net;
+  net.eval();
+  const no_grad guard;
+  const Tensor x = randn({3, 3, 4, 4, 4});
+  const nn::Plan plan = nn::compile(net, x.shape());
+  const Tensor outside = plan(x);
+  const autocast mixed(bf16, {.even_if_slower = true});
+  CHECK(plan(x).dtype() == f32);
+  CHECK(plan(x).to_vector<float>() == outside.to_vector<float>());
 }

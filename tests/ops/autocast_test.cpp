@@ -76,6 +76,31 @@ TEST_CASE("convolutions of bfloat16 and their gradients round once, whatever ker
   }
 }
 
+TEST_CASE("a convolution of bfloat16 takes a slice of channels, to the last bit") {
+  Generator generator(14);
+  struct Case {
+    Shape weight;
+    Dims3 stride;
+  };
+  for (const Case& c : {Case{{16, 16, 2, 2, 2}, 2}, Case{{2, 16, 1, 1, 1}, 1}, Case{{8, 16, 3, 3, 3}, 1}}) {
+    const Tensor whole = integers({1, 32, 6, 6, 6}, generator).channels_last(),
+                 w = integers(c.weight, generator);
+    const Tensor x64 = whole.to(f64).narrow(1, 0, 16).detach(),
+                 x16 = whole.to(bf16).narrow(1, 0, 16).detach();
+    const Tensor w64 = leaf(w, f64), w16 = leaf(w, bf16);
+    x64.requires_grad_();
+    x16.requires_grad_();
+    const Tensor exact = conv3d(x64, w64, {}, {.stride = c.stride}),
+                 found = conv3d(x16, w16, {}, {.stride = c.stride});
+    check_rounded(exact, found);
+    const Tensor cotangent = integers(exact.shape(), generator);
+    exact.backward(cotangent.to(f64));
+    found.backward(cotangent.to(bf16));
+    check_rounded(x64.grad(), x16.grad());
+    check_rounded(w64.grad(), w16.grad());
+  }
+}
+
 TEST_CASE("autocast: convolutions convert float32, what follows keeps the type, losses return float32") {
   Generator generator(5);
   const Tensor x = randn({1, 4, 4, 4, 4}, f32, &generator), w = leaf(randn({6, 4, 3, 3, 3}), f32);

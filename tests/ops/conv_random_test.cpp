@@ -241,3 +241,65 @@ TEST_CASE("a weight beyond the caches for few voxels is read as it lies") {
   CHECK(plan_stats().last_implementation == "lucid:unfolded");
   CHECK(distance(y, conv3d(x.to(f64), w.to(f64), {}, {.stride = 2, .padding = 1})) < kFloat);
 }
+
+TEST_CASE("large results of transposed convolutions are right wherever their lines begin") {
+  Generator generator(10);
+  struct Case {
+    Shape input, weight;
+    Dims3 stride, output_padding;
+    DType dtype;
+  };
+  // 8 MB and more: written past the caches where lines begin at whole vectors, and not where a voxel lies
+  // behind.
+  for (const Case& c : {Case{{1, 16, 32, 32, 32}, {16, 8, 2, 2, 2}, 2, 0, f32},
+                        Case{{1, 16, 64, 64, 32}, {16, 2, 1, 1, 8}, {1, 1, 8}, {0, 0, 1}, f32},
+                        Case{{1, 16, 16, 32, 64}, {16, 4, 2, 2, 4}, {2, 2, 4}, {1, 0, 1}, f32},
+                        Case{{1, 16, 32, 64, 64}, {16, 1, 1, 1, 8}, {1, 1, 8}, {0, 0, 1}, f64}}) {
+    CAPTURE(str(c.input, " ", c.weight));
+    const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
+    const Tensor x = integers(c.input).channels_last(), w = integers(c.weight),
+                 bias = integers({c.weight[1]});
+    const ConvTranspose3dOptions options{.stride = c.stride, .output_padding = c.output_padding};
+    const Tensor y = conv_transpose3d(x.to(c.dtype), w.to(c.dtype), bias.to(c.dtype), options);
+    REQUIRE(y.nbytes() >= 1 << 23);
+    // A few samples of the definition: each voxel has one tap.
+    const auto value = [&](std::int64_t f, const Dims3& at) {
+      double sum = bias.to_vector<double>()[static_cast<std::size_t>(f)];
+      Dims3 from = 0, tap = 0;
+      for (std::size_t i = 0; i < 3; ++i) {
+        from[i] = at[i] / c.stride[i];
+        tap[i] = at[i] % c.stride[i];
+        if (from[i] >= c.input[2 + i]) return sum;
+      }
+      for (std::int64_t k = 0; k < c.input[1]; ++k)
+        sum += x[0][k][from[0]][from[1]][from[2]].item<double>() *
+               w[k][f][tap[0]][tap[1]][tap[2]].item<double>();
+      return sum;
+    };
+    for (int draw = 0; draw < 60; ++draw) {
+      Dims3 at = 0;
+      for (std::size_t i = 0; i < 3; ++i)
+        at[i] = draw < 8 ? (draw >> i & 1) * (y.shape()[2 + i] - 1)
+                         : randint(0, y.shape()[2 + i], {}, i64, &generator).item<std::int64_t>();
+      const std::int64_t f = draw % c.weight[1];
+      CHECK(y[0][f][at[0]][at[1]][at[2]].item<double>() == value(f, at));
+    }
+  }
+}
+
+TEST_CASE("the weight gradient of a one-voxel kernel to few channels is exact on integers, of a slice too") {
+  Generator generator(11);
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
+  for (const std::int64_t outputs : {1, 3, 8}) {
+    const Tensor whole = integers({2, 48, 9, 10, 11}).channels_last(), x = whole.narrow(1, 16, 32),
+                 y = integers({2, outputs, 9, 10, 11});
+    const Form p{2, 32, outputs, 1, 1, 0, 1, {9, 10, 11}, 1, {9, 10, 11}};
+    const ops::ConvGeometry g = geometry_of(p, false);
+    const Tensor expected = naive::w_of(p, x.contiguous(), y);
+    for (const DType dtype : {f32, f64}) {
+      const Tensor found = ops::conv_form_w(g, whole.to(dtype).narrow(1, 16, 32), y.to(dtype));
+      CHECK(plan_stats().last_implementation == "lucid:direct");
+      CHECK(distance(found, expected) == 0);
+    }
+  }
+}

@@ -1,6 +1,8 @@
 // Matrix products against sums written out.
 
 #include "ops/matmul.hpp"
+
+#include "lucid/allocator.hpp"
 #include "ops/kernels/gemm.hpp"
 #include "ops/view.hpp"
 #include "tests/ops/shape_test_support.hpp"
@@ -122,4 +124,21 @@ TEST_CASE("a bfloat16 product is rounded once") {
 TEST_CASE("products of different types are refused") {
   CHECK(contains(message_of([] { matmul(ones({2, 2}), ones({2, 2}, f64)); }), "float32 and float64"));
   CHECK(contains(message_of([] { matmul(ones({2, 2}, i64), ones({2, 2}, i64)); }), "int64"));
+}
+
+TEST_CASE("rows of b that collide in the cache are multiplied as others are, in bounded memory") {
+  Generator generator(12);
+  for (const bool transposed : {false, true}) {
+    // In several blocks of rows, whose sums go on.
+    const Tensor a = randint(-3, 4, {70, 3000}, f32, &generator),
+                 b = randint(-3, 4, {3000, 512}, f32, &generator);
+    const Tensor left = transposed ? a.transpose(0, 1).contiguous().transpose(0, 1) : a;
+    reset_peak_memory();
+    const std::int64_t before = memory_stats().current_bytes;
+    const Tensor c = matmul(left, b);
+    CHECK(memory_stats().peak_bytes - before < std::int64_t{6} << 20);
+    CHECK(c.to_vector<double>() == matmul(a.to(f64), b.to(f64)).to_vector<double>());
+    const Tensor sum = addmm(ones({70, 512}), left, b, 2.0, 1.0);
+    CHECK(sum.to_vector<double>() == (matmul(a.to(f64), b.to(f64)) + 2.0).to_vector<double>());
+  }
 }

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "autograd/backward.hpp"
 #include "autograd/gradcheck.hpp"
@@ -229,4 +230,46 @@ TEST_CASE("a norm with a leaky_relu is the two after each other, its gradients t
         }
   CHECK_THROWS_WITH(group_norm(ones({1, 2, 3}), 1, {}, {}, 1e-5, std::nan("")),
                     "group_norm: negative_slope is nan; a finite number is required");
+}
+
+TEST_CASE("a norm's leaky_relu: a recorded backward pass sees the same signs, far from 0 too") {
+  for (const DType dtype : {f32, bf16}) {
+    const Tensor x = (random({2, 4, 6, 6, 6}) + (dtype == f32 ? 1e5 : 10)).to(dtype),
+                 grad = random(x.shape(), f64, 2).to(dtype);
+    const auto recorded = [&](const auto& call) {
+      const Tensor input = x.detach();
+      input.requires_grad_();
+      return autograd::grad({call(input)}, {input}, {grad}, {.create_graph = true})[0].detach();
+    };
+    // Both compute the norm's part with a mean rounded to the type; one wrong sign would be as large as a
+    // gradient.
+    const auto compare = [&](const auto& fused, const auto& apart) {
+      const Tensor expected = recorded(apart);
+      CHECK(worst(recorded(fused), expected) <=
+            (dtype == f32 ? 1e-5 : 0.02) * worst(expected, zeros(expected.shape(), f64)));
+    };
+    compare([](const Tensor& t) { return instance_norm(t, {}, {}, {}, {}, {.negative_slope = 0.01}); },
+            [](const Tensor& t) { return leaky_relu(instance_norm(t), 0.01); });
+    compare(
+        [](const Tensor& t) {
+          return batch_norm(t, {}, {}, {}, {}, {.training = true, .negative_slope = -0.5});
+        },
+        [](const Tensor& t) { return leaky_relu(batch_norm(t, {}, {}, {}, {}, {.training = true}), -0.5); });
+    compare([](const Tensor& t) { return group_norm(t, 2, {}, {}, 1e-5, 0.2); },
+            [](const Tensor& t) { return leaky_relu(group_norm(t, 2), 0.2); });
+  }
+}
+
+TEST_CASE("a norm's leaky_relu by constant statistics passes what is infinite, forward and backward") {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  const Tensor x = Tensor::from(std::vector<float>{-inf, inf, -2, 3}, {4, 1});
+  x.requires_grad_();
+  const auto values = [&](double slope) {
+    x.set_grad({});
+    const Tensor y = batch_norm(x, zeros({1}), ones({1}), {}, {}, {.eps = 0, .negative_slope = slope});
+    y.backward(ones({4, 1}));
+    return std::pair(y.to_vector<float>(), x.grad().to_vector<float>());
+  };
+  CHECK(values(0.0) == std::pair(std::vector<float>{0, inf, 0, 3}, std::vector<float>{0, 1, 0, 1}));
+  CHECK(values(0.5) == std::pair(std::vector<float>{-inf, inf, -1, 3}, std::vector<float>{0.5, 1, 0.5, 1}));
 }
