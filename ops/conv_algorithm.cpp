@@ -23,6 +23,17 @@ bool fills_vectors(const ConvProblem& p) {
          2 * p.x_channels * p.geometry.kernel[2] >= kVector;
 }
 
+// Of few channels of x, without AVX-512: sums along vectors (stride 1), or phases with taps of their own,
+// take less than adding products where they belong. Beyond that oneDNN is faster for stride 1.
+bool direct_beats_scatter(const ConvProblem& p) {
+  const ConvGeometry& g = p.geometry;
+  if (has_wide_registers() || p.taps() == 1 || !direct::has_few_channels(p)) return false;
+  return g.stride[2] == 1 ? direct::has_few_sums(p, true) : g.kernel[2] % g.stride[2] != 0;
+}
+bool scatter_is_slow(const ConvProblem& p) {
+  return !has_wide_registers() && (p.geometry.stride[2] == 1 || fills_vectors(p) || direct_beats_scatter(p));
+}
+
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
 // each voxel once, beat oneDNN's strided convolutions. They need whole vectors of channels. The weight's
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
@@ -34,8 +45,10 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const ConvGeometry& g = p.geometry;
   switch (pass) {
-    case ConvPass::x: return has_patches && whole_y && (whole_x || fills_vectors(p));
+    case ConvPass::x:
+      return (has_patches && whole_y && (whole_x || fills_vectors(p))) || direct_beats_scatter(p);
     case ConvPass::y:
+      if (!has_wide_registers() && p.taps() > 1 && direct::has_few_sums(p, false)) return true;
       if (has_patches) return whole_y && p.x_channels >= kFewChannels;
       return !has_wide_registers() && g.stride[2] > 1 && p.taps() > 1 && whole_x && whole_y &&
              (p.x_channels > kVector || g.groups > 1);
@@ -71,7 +84,7 @@ bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
 ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bool has_row_major_weight) {
   if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
-  if (pass == ConvPass::x && direct::has_few_channels(p) && !fills_vectors(p))
+  if (pass == ConvPass::x && direct::has_few_channels(p) && !scatter_is_slow(p))
     return ConvAlgorithm::few_channels;
   if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;

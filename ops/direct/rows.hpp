@@ -55,4 +55,9 @@ void add_product(const RowsProduct<double>& product);
 void store_product(const RowsProduct<float>& product);
 void store_product(const RowsProduct<double>& product);
 
+/// store_product() with the sums of one column after the other in b, as panels of one column: b_row is 1,
+/// `terms` are given, rows of a lie together (a_step 1), and `depth` is a multiple of kLanes.
+void store_dots(const RowsProduct<float>& product);
+void store_dots(const RowsProduct<double>& product);
+
 }  // namespace lucid::direct

@@ -8,6 +8,7 @@
 #include "conv_naive.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_form.hpp"
+#include "ops/direct/conv.hpp"
 #include "ops/direct/unfolded.hpp"
 #include "ops/plan_stats.hpp"
 #include "ops/samples.hpp"
@@ -302,4 +303,37 @@ TEST_CASE("the weight gradient of a one-voxel kernel to few channels is exact on
       CHECK(distance(found, expected) == 0);
     }
   }
+}
+
+TEST_CASE("sums along vectors, for results of few channels, are exact on integers") {
+  Generator generator(13);
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
+  for (const std::int64_t few : {1, 2, 3, 4})
+    for (const std::int64_t groups : {1, 2})
+      for (const Dims3& stride : {Dims3(1), Dims3(2), Dims3{1, 3, 2}}) {
+        const Form to_y{2, 32 * groups, few * groups, groups, stride, 1, {1, 2, 1}, {5, 9, 11}, 3, {4, 3, 5}};
+        const Form to_x{2, few * groups, 16 * groups, groups,    stride,
+                        1, {1, 1, 2},    {9, 10, 11}, {3, 4, 2}, {4, 3, 5}};
+        INFO(text(to_y, false));
+        for (const DType dtype : {f32, f64}) {
+          const auto given = [&](const Tensor& t) { return t.to(dtype).channels_last(); };
+          const auto beside = [](const Tensor& bias) { return bias.reshape({1, bias.numel(), 1, 1, 1}); };
+          const auto problem = [](const Form& p) {
+            return ops::ConvProblem{geometry_of(p, false), p.batch, p.x_channels / p.groups,
+                                    p.y_channels / p.groups};
+          };
+          REQUIRE(direct::has_few_sums(problem(to_y), false));
+          REQUIRE(direct::has_few_sums(problem(to_x), true));
+          const ops::PackedWeights kept, others;
+          const Tensor x = integers(to_y.x_shape()), w = integers(to_y.weight_shape()),
+                       b = integers({to_y.y_channels});
+          const Tensor y = full(to_y.y_shape(), 7, dtype).channels_last();
+          direct::conv_forward(problem(to_y), given(x), w.to(dtype), b.to(dtype), y, kept);
+          CHECK(distance(y, naive::y_of(to_y, x, w) + beside(b)) == 0);
+          const Tensor from = integers(to_x.y_shape()), v = integers(to_x.weight_shape());
+          const Tensor made = full(to_x.x_shape(), 7, dtype).channels_last();
+          direct::conv_transpose(problem(to_x), given(from), v.to(dtype), {}, made, others);
+          CHECK(distance(made, naive::x_of(to_x, from, v)) == 0);
+        }
+      }
 }
