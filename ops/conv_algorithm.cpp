@@ -50,7 +50,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
     case ConvPass::y:
       if (!has_wide_registers() && p.taps() > 1 && direct::has_few_sums(p, false)) return true;
       if (has_patches) return whole_y && p.x_channels >= kFewChannels;
-      return !has_wide_registers() && g.stride[2] > 1 && p.taps() > 1 && whole_x && whole_y &&
+      return !has_wide_registers() && p.taps() > 1 && g.kernel[2] % g.stride[2] != 0 && whole_x && whole_y &&
              (p.x_channels > kVector || g.groups > 1);
     default:
       const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
