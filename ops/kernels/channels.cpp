@@ -1,81 +1,20 @@
 #include "ops/kernels/channels.hpp"
 
 #include <algorithm>
-#include <numeric>
 
-#include "lucid/parallel.hpp"
-#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/channel_walk.hpp"
 #include "ops/kernels/lanes.hpp"
 #include "ops/kernels/volume.hpp"
 
 namespace lucid::kernels {
 namespace {
 
-constexpr std::int64_t kStep = 16;               // columns whose sums are held in registers
-constexpr std::int64_t kWidth = 64;              // least width of a wide row
-constexpr std::int64_t kUnitElements = 1 << 14;  // of one unit of work
-
-// Rows are joined to wide rows, a multiple of kStep elements, so that few channels vectorise as well as many
-// do: element i of a wide row belongs to channel i % channels.
-struct Walk {
-  explicit Walk(const ChannelBlocks& given) : blocks(given) {
-    if (blocks.columns() == 0 || blocks.rows == 0) return;
-    joined = kStep / std::gcd(blocks.channels, kStep);
-    while (joined * blocks.channels < kWidth) joined *= 2;
-    joined = std::min(joined, blocks.rows);
-    width = joined * blocks.channels;
-    unit_rows = std::min(std::max<std::int64_t>(kUnitElements / width, 16) * joined, blocks.rows);
-    units_per_block = (blocks.rows + unit_rows - 1) / unit_rows;
-  }
-
-  // Calls f(unit, block, first element, rows) for every unit, in parallel; `make` gives each thread its f.
-  template <class Make>
-  void run(Make&& make) const {
-    const std::int64_t units = blocks.blocks * units_per_block;
-    const std::int64_t elements = std::max<std::int64_t>(unit_rows * blocks.channels, 1);
-    parallel_for(units, std::max<std::int64_t>(kElementGrain / elements, 1),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   auto f = make();
-                   for (std::int64_t unit = begin; unit < end; ++unit) {
-                     const std::int64_t block = unit / units_per_block;
-                     const std::int64_t row = unit % units_per_block * unit_rows;
-                     f(unit, block, (block * blocks.rows + row) * blocks.channels,
-                       std::min(unit_rows, blocks.rows - row));
-                   }
-                 });
-  }
-
-  std::int64_t units() const { return blocks.blocks * units_per_block; }
-
-  ChannelBlocks blocks;
-  std::int64_t joined = 1;  // rows in a wide row
-  std::int64_t width = 0;   // elements in a wide row
-  std::int64_t unit_rows = 1;
-  std::int64_t units_per_block = 0;
-};
-
-// The first `count` values of `out` repeat `from`, `period` long.
-template <class To, class From>
-void repeat(To* out, const From* from, std::int64_t period, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<To>(from[i % period]);
-}
-
-// out[i % period] += from[i]
-void fold(double* out, const double* from, std::int64_t period, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) out[i % period] += from[i];
-}
-
-template <class T>
-double wide(T value) {
-  return static_cast<double>(static_cast<Compute<T>>(value));
-}
-
 // to[i] += the lanes of a, then of b.
 template <class Sums>
 [[gnu::always_inline]] inline void add_up(const Sums& a, const Sums& b, double* to) {
-  for (std::int64_t i = 0; i < kStep / 2; ++i) {
+  for (std::int64_t i = 0; i < kChannelStep / 2; ++i) {
     to[i] += a[i];
-    to[kStep / 2 + i] += b[i];
+    to[kChannelStep / 2 + i] += b[i];
   }
 }
 
@@ -84,10 +23,10 @@ struct AddMoments {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const T* x, std::int64_t rows, std::int64_t width,
                                          const double* about, double* first, double* second) {
-    using Sums = Lanes<double, Bytes, kStep / 2>;
-    constexpr std::int64_t half = kStep / 2;
+    using Sums = Lanes<double, Bytes, kChannelStep / 2>;
+    constexpr std::int64_t half = kChannelStep / 2;
     std::int64_t column = 0;
-    for (; column + kStep <= width; column += kStep) {
+    for (; column + kChannelStep <= width; column += kChannelStep) {
       Sums a, b, aa, bb, shift_a, shift_b, value;
       shift_a.load(about + column);
       shift_b.load(about + column + half);
@@ -122,10 +61,10 @@ struct AddGrads {
   [[gnu::always_inline]] static void run(const T* g, const T* x, std::int64_t rows, std::int64_t width,
                                          const double* mean, double* first, double* second,
                                          const double* scale, const double* shift, double slope) {
-    using Sums = Lanes<double, Bytes, kStep / 2>;
-    constexpr std::int64_t half = kStep / 2;
+    using Sums = Lanes<double, Bytes, kChannelStep / 2>;
+    constexpr std::int64_t half = kChannelStep / 2;
     std::int64_t column = 0;
-    for (; column + kStep <= width; column += kStep) {
+    for (; column + kChannelStep <= width; column += kChannelStep) {
       Sums a, b, aa, bb, mean_a, mean_b, value, grad;
       mean_a.load(mean + column);
       mean_b.load(mean + column + half);
@@ -170,88 +109,6 @@ struct AddGrads {
   }
 };
 
-struct Identity {
-  template <class C>
-  [[gnu::always_inline]] C operator()(C value) const {
-    return value;
-  }
-};
-
-template <class C>
-struct LeakyRelu {
-  C slope;
-  [[gnu::always_inline]] C operator()(C value) const { return value > 0 ? value : value * slope; }
-};
-
-struct Relu {
-  template <class C>
-  [[gnu::always_inline]] C operator()(C value) const {
-    return value < 0 ? C(0) : value;  // a NaN stays
-  }
-};
-
-// `then` is applied to each result.
-template <class T, class C, class Then>
-LUCID_VECTORIZED void map_rows(T* out, const T* x, std::int64_t rows, std::int64_t width, const C* mean,
-                               const C* scale, const C* shift, Then then) {
-  for (std::int64_t row = 0; row < rows; ++row, x += width, out += width)
-    for (std::int64_t i = 0; i < width; ++i)
-      out[i] = static_cast<T>(then((static_cast<C>(x[i]) - mean[i]) * scale[i] + shift[i]));
-}
-
-template <class T, class C>
-LUCID_VECTORIZED void map_grad_rows(T* out, const T* g, const T* x, std::int64_t rows, std::int64_t width,
-                                    const C* slope, const C* mean, const C* scale, const C* shift) {
-  for (std::int64_t row = 0; row < rows; ++row, g += width, x += width, out += width)
-    for (std::int64_t i = 0; i < width; ++i)
-      out[i] = static_cast<T>(static_cast<C>(g[i]) * slope[i] + (static_cast<C>(x[i]) - mean[i]) * scale[i] +
-                              shift[i]);
-}
-
-// The same with g times `leak` where (x - mean) * leaky_scale + leaky_shift is not positive.
-template <class T, class C>
-LUCID_VECTORIZED void map_leaky_grad_rows(T* out, const T* g, const T* x, std::int64_t rows,
-                                          std::int64_t width, const C* slope, const C* mean, const C* scale,
-                                          const C* shift, const C* leaky_scale, const C* leaky_shift,
-                                          C leak) {
-  for (std::int64_t row = 0; row < rows; ++row, g += width, x += width, out += width)
-    for (std::int64_t i = 0; i < width; ++i) {
-      const C off = static_cast<C>(x[i]) - mean[i], rate = slope[i];
-      out[i] = static_cast<T>(static_cast<C>(g[i]) *
-                                  (off * leaky_scale[i] + leaky_shift[i] > 0 ? rate : rate * leak) +
-                              off * scale[i] + shift[i]);
-    }
-}
-
-// g * slope, times `leak` where (x - mean) * scale + shift is not positive.
-template <class T, class C>
-LUCID_VECTORIZED void leak_grad_rows(T* out, const T* g, const T* x, std::int64_t rows, std::int64_t width,
-                                     const C* slope, const C* mean, const C* scale, const C* shift, C leak) {
-  for (std::int64_t row = 0; row < rows; ++row, g += width, x += width, out += width)
-    for (std::int64_t i = 0; i < width; ++i) {
-      const C rate = slope[i];
-      out[i] =
-          static_cast<T>(static_cast<C>(g[i]) *
-                         ((static_cast<C>(x[i]) - mean[i]) * scale[i] + shift[i] > 0 ? rate : rate * leak));
-    }
-}
-
-// A mean of 1e6 has an error of 0.03 in float32: what rounding takes from it goes into the shift.
-template <class C>
-struct Rounded {
-  std::vector<C> mean, scale, shift;
-  explicit Rounded(const Affine& from) {
-    const std::size_t count = from.mean.size();
-    mean.resize(count), scale.resize(count), shift.resize(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      mean[i] = static_cast<C>(from.mean[i]);
-      scale[i] = static_cast<C>(from.scale[i]);
-      shift[i] =
-          static_cast<C>(from.shift[i] - (from.mean[i] - static_cast<double>(mean[i])) * from.scale[i]);
-    }
-  }
-};
-
 }  // namespace
 
 ChannelBlocks channel_blocks(const Tensor& tensor) {
@@ -276,7 +133,7 @@ Tensor ordered_like(const Tensor& tensor, const Tensor& like) {
 }
 
 Moments channel_moments(const Tensor& input) {
-  const Walk walk(channel_blocks(input));
+  const ChannelWalk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels;
   std::vector<double> means(static_cast<std::size_t>(walk.units() * channels)), squares(means.size());
   dispatch_floating("channel_moments", input.dtype(), [&](auto tag) {
@@ -328,7 +185,7 @@ Moments channel_moments(const Tensor& input) {
 
 GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::vector<double>& mean,
                            const Leaky* leaky) {
-  const Walk walk(channel_blocks(input));
+  const ChannelWalk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels;
   std::vector<double> firsts(static_cast<std::size_t>(walk.units() * channels)), seconds(firsts.size());
   dispatch_floating("channel_grad_sums", input.dtype(), [&](auto tag) {
@@ -372,131 +229,6 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
       out.product[to] += seconds[static_cast<std::size_t>(unit * channels + i)];
     }
   return out;
-}
-
-namespace {
-
-template <class T, class Then>
-void affine(const Tensor& out, const Tensor& input, const Affine& coefficients, Then then) {
-  using C = Compute<T>;
-  const Walk walk(channel_blocks(input));
-  const std::int64_t channels = walk.blocks.channels, width = walk.width;
-  const T* x = input.data<T>();
-  T* y = out.mutable_data<T>();
-  const Rounded<C> rounded(coefficients);
-  walk.run([&] {
-    return [&, buffer = std::vector<C>(static_cast<std::size_t>(3 * width))](
-               std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-      C *mean = buffer.data(), *scale = mean + width, *shift = scale + width;
-      repeat(mean, rounded.mean.data() + block * channels, channels, width);
-      repeat(scale, rounded.scale.data() + block * channels, channels, width);
-      repeat(shift, rounded.shift.data() + block * channels, channels, width);
-      const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-      map_rows(y + at, x + at, whole, width, mean, scale, shift, then);
-      map_rows(y + at + whole * width, x + at + whole * width, 1, rest, mean, scale, shift, then);
-    };
-  });
-}
-
-}  // namespace
-
-void channel_affine(const Tensor& out, const Tensor& input, const Affine& coefficients,
-                    double negative_slope) {
-  dispatch_floating("channel_affine", input.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    if (negative_slope == 1)
-      affine<T>(out, input, coefficients, Identity());
-    else if (negative_slope == 0)
-      affine<T>(out, input, coefficients, Relu());
-    else
-      affine<T>(out, input, coefficients, LeakyRelu<C>{static_cast<C>(negative_slope)});
-  });
-}
-
-void channel_affine_rectified(const Tensor& out, const Tensor& input, const Affine& coefficients,
-                              const Rectifier& rectifier) {
-  affine<float>(out, input, coefficients, rectifier);
-}
-
-namespace {
-
-// T is the element type, C that of computation.
-template <class T, class C>
-void affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input, const std::vector<double>& slope,
-                 const Affine& coefficients, const Leaky* leaky) {
-  const Walk walk(channel_blocks(input));
-  const std::int64_t channels = walk.blocks.channels, width = walk.width;
-  const T *x = input.data<T>(), *g = grad.data<T>();
-  T* y = out.mutable_data<T>();
-  const Rounded<C> rounded(coefficients), after(leaky ? leaky->map : Affine{});
-  walk.run([&] {
-    return [&, buffer = std::vector<C>(static_cast<std::size_t>(6 * width))](
-               std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-      C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width,
-        *leaky_scale = shift + width, *leaky_shift = leaky_scale + width;
-      if (leaky) {
-        repeat(leaky_scale, after.scale.data() + block * channels, channels, width);
-        repeat(leaky_shift, after.shift.data() + block * channels, channels, width);
-      }
-      const auto map = [&](std::int64_t from, std::int64_t count, std::int64_t columns) {
-        if (leaky)
-          map_leaky_grad_rows(y + from, g + from, x + from, count, columns, rate, mean, scale, shift,
-                              leaky_scale, leaky_shift, static_cast<C>(leaky->negative_slope));
-        else
-          map_grad_rows(y + from, g + from, x + from, count, columns, rate, mean, scale, shift);
-      };
-      repeat(rate, slope.data() + block * channels, channels, width);
-      repeat(mean, rounded.mean.data() + block * channels, channels, width);
-      repeat(scale, rounded.scale.data() + block * channels, channels, width);
-      repeat(shift, rounded.shift.data() + block * channels, channels, width);
-      const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-      map(at, whole, width);
-      map(at + whole * width, 1, rest);
-    };
-  });
-}
-
-}  // namespace
-
-void channel_affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
-                         const std::vector<double>& slope, const Affine& coefficients, bool wide,
-                         const Leaky* leaky) {
-  dispatch_floating("channel_affine_grad", input.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if (wide)
-      affine_grad<T, double>(out, grad, input, slope, coefficients, leaky);
-    else
-      affine_grad<T, Compute<T>>(out, grad, input, slope, coefficients, leaky);
-  });
-}
-
-void channel_leaky_grad(const Tensor& out, const Tensor& grad, const Tensor& input,
-                        const std::vector<double>& slope, const Leaky& leaky) {
-  const Walk walk(channel_blocks(input));
-  const std::int64_t channels = walk.blocks.channels, width = walk.width;
-  dispatch_floating("channel_leaky_grad", input.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const T *x = input.data<T>(), *g = grad.data<T>();
-    T* y = out.mutable_data<T>();
-    const Rounded<C> map(leaky.map);
-    const C leak = static_cast<C>(leaky.negative_slope);
-    walk.run([&] {
-      return [&, buffer = std::vector<C>(static_cast<std::size_t>(4 * width))](
-                 std::int64_t, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-        C *rate = buffer.data(), *mean = rate + width, *scale = mean + width, *shift = scale + width;
-        repeat(rate, slope.data() + block * channels, channels, width);
-        repeat(mean, map.mean.data() + block * channels, channels, width);
-        repeat(scale, map.scale.data() + block * channels, channels, width);
-        repeat(shift, map.shift.data() + block * channels, channels, width);
-        const std::int64_t whole = rows / walk.joined, last = at + whole * width;
-        leak_grad_rows(y + at, g + at, x + at, whole, width, rate, mean, scale, shift, leak);
-        leak_grad_rows(y + last, g + last, x + last, 1, rows % walk.joined * channels, rate, mean, scale,
-                       shift, leak);
-      };
-    });
-  });
 }
 
 }  // namespace lucid::kernels
