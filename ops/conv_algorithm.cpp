@@ -1,5 +1,7 @@
 #include "ops/conv_algorithm.hpp"
 
+#include <algorithm>
+
 #include "lucid/cpu.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/direct/few_channels.hpp"
@@ -127,11 +129,15 @@ bool winograd_fits(const ConvProblem& p, ConvPass pass) {
 }
 
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastTiles = 12;
+  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 64, kLeastSummedTiles = 512;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  const std::int64_t wide = (size[2] + 1) / 2;
-  return winograd_fits(p, pass) && p.geometry.kernel[0] > 1 &&
-         (size[1] + 1) / 2 >= (kLeastTiles + wide - 1) / wide;
+  const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;
+  if (!winograd_fits(p, pass) || high < (kLeastTiles + wide - 1) / wide) return false;
+  if (p.geometry.kernel[0] > 1) return true;
+  // One tap along depth (2D too) shares no transforms.
+  if (has_wide_registers()) return false;
+  return pass == ConvPass::w ? p.batch * size[0] * high * wide >= kLeastSummedTiles
+                             : std::min(p.x_channels, p.y_channels) >= kLeastChannels;
 }
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,

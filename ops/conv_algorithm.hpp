@@ -29,7 +29,7 @@ enum class ConvAlgorithm : std::uint8_t {
 /// too wide, few taps along depth, sums of a weight's gradient of a few megabytes.
 bool winograd_fits(const ConvProblem& problem, ConvPass pass);
 /// Whether it is the fastest of what serves: with enough tiles to share the reading of the weight, and taps
-/// along depth to share the transforms.
+/// along depth to share the transforms, or else many channels.
 bool winograd_is_faster(const ConvProblem& problem, ConvPass pass);
 
 /// Everything decided for one call at one shape.
