@@ -36,9 +36,22 @@ Tensor leaf(const Tensor& values, DType dtype) {
   return out;
 }
 
+// What `call` gives for `exact` (float64) and for `found` (bfloat16), leaves of the same small integers, and
+// its gradients. Such integers are exact in bfloat16 and so are their sums in float32: only results are
+// rounded.
+template <class Call>
+void check_rounds_once(const Tensors& exact, const Tensors& found, Generator& generator, Call&& call) {
+  const Tensor y = call(exact), narrow = call(found);
+  CHECK(narrow.dtype() == bf16);
+  check_rounded(y, narrow);
+  const Tensor cotangent = integers(y.shape(), generator);
+  y.backward(cotangent.to(f64));
+  narrow.backward(cotangent.to(bf16));
+  for (std::size_t i = 0; i < exact.size(); ++i) check_rounded(exact[i].grad(), found[i].grad());
+}
+
 }  // namespace
 
-// Small integers are exact in bfloat16 and so are their sums in float32: only the result is rounded.
 TEST_CASE("convolutions of bfloat16 and their gradients round once, whatever kernel serves") {
   Generator generator(4);
   struct Case {
@@ -55,24 +68,16 @@ TEST_CASE("convolutions of bfloat16 and their gradients round once, whatever ker
                         Case{{2, 8, 4, 3, 5}, {8, 3, 4, 4, 4}, {6}, true, 2, 1, 2}}) {
     const Tensor x = integers(c.input, generator), w = integers(c.weight, generator),
                  b = integers(c.bias, generator);
-    const auto call = [&](const Tensor& input, const Tensor& weight, const Tensor& bias) {
-      return c.transposed ? conv_transpose3d(input, weight, bias,
-                                             {.stride = c.stride, .padding = c.padding, .groups = c.groups})
-                          : conv3d(input, weight, bias,
-                                   {.stride = c.stride, .padding = c.padding, .groups = c.groups});
-    };
-    const Tensor x64 = leaf(x, f64), w64 = leaf(w, f64), b64 = leaf(b, f64);
-    const Tensor x16 = leaf(x, bf16), w16 = leaf(w, bf16), b16 = leaf(b, bf16);
-    const Tensor exact = call(x64, w64, b64), found = call(x16, w16, b16);
     CAPTURE(str(c.input, " ", c.weight));
-    CHECK(found.dtype() == bf16);
-    check_rounded(exact, found);
-    const Tensor cotangent = integers(exact.shape(), generator);
-    exact.backward(cotangent.to(f64));
-    found.backward(cotangent.to(bf16));
-    check_rounded(x64.grad(), x16.grad());
-    check_rounded(w64.grad(), w16.grad());
-    check_rounded(b64.grad(), b16.grad());
+    check_rounds_once({leaf(x, f64), leaf(w, f64), leaf(b, f64)},
+                      {leaf(x, bf16), leaf(w, bf16), leaf(b, bf16)}, generator, [&](const Tensors& in) {
+                        return c.transposed
+                                   ? conv_transpose3d(
+                                         in[0], in[1], in[2],
+                                         {.stride = c.stride, .padding = c.padding, .groups = c.groups})
+                                   : conv3d(in[0], in[1], in[2],
+                                            {.stride = c.stride, .padding = c.padding, .groups = c.groups});
+                      });
   }
 }
 
@@ -85,19 +90,13 @@ TEST_CASE("a convolution of bfloat16 takes a slice of channels, to the last bit"
   for (const Case& c : {Case{{16, 16, 2, 2, 2}, 2}, Case{{2, 16, 1, 1, 1}, 1}, Case{{8, 16, 3, 3, 3}, 1}}) {
     const Tensor whole = integers({1, 32, 6, 6, 6}, generator).channels_last(),
                  w = integers(c.weight, generator);
-    const Tensor x64 = whole.to(f64).narrow(1, 0, 16).detach(),
-                 x16 = whole.to(bf16).narrow(1, 0, 16).detach();
-    const Tensor w64 = leaf(w, f64), w16 = leaf(w, bf16);
-    x64.requires_grad_();
-    x16.requires_grad_();
-    const Tensor exact = conv3d(x64, w64, {}, {.stride = c.stride}),
-                 found = conv3d(x16, w16, {}, {.stride = c.stride});
-    check_rounded(exact, found);
-    const Tensor cotangent = integers(exact.shape(), generator);
-    exact.backward(cotangent.to(f64));
-    found.backward(cotangent.to(bf16));
-    check_rounded(x64.grad(), x16.grad());
-    check_rounded(w64.grad(), w16.grad());
+    const auto slice = [&](DType dtype) {
+      const Tensor out = whole.to(dtype).narrow(1, 0, 16).detach();
+      out.requires_grad_();
+      return out;
+    };
+    check_rounds_once({slice(f64), leaf(w, f64)}, {slice(bf16), leaf(w, bf16)}, generator,
+                      [&](const Tensors& in) { return conv3d(in[0], in[1], {}, {.stride = c.stride}); });
   }
 }
 
