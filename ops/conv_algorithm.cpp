@@ -25,15 +25,12 @@ bool fills_vectors(const ConvProblem& p) {
          2 * p.x_channels * p.geometry.kernel[2] >= kVector;
 }
 
-// Of few channels of x, without AVX-512: sums along vectors (stride 1), or phases with taps of their own,
-// take less than adding products where they belong. Beyond that oneDNN is faster for stride 1.
-bool direct_beats_scatter(const ConvProblem& p) {
-  const ConvGeometry& g = p.geometry;
-  if (has_wide_registers() || p.taps() == 1 || !direct::has_few_channels(p)) return false;
-  return g.stride[2] == 1 ? direct::has_few_sums(p, true) : g.kernel[2] % g.stride[2] != 0;
-}
-bool scatter_is_slow(const ConvProblem& p) {
-  return !has_wide_registers() && (p.geometry.stride[2] == 1 || fills_vectors(p) || direct_beats_scatter(p));
+// A result of few channels: vectors along its lines, but where the taps of a line fill them better. With wide
+// registers oneDNN makes up for idle ones, but in transposed convolutions.
+bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
+  if (!direct::has_few_channels(p, pass) || p.taps() == 1) return false;
+  if (has_wide_registers()) return pass == ConvPass::x && p.geometry.transposed;
+  return pass == ConvPass::y || !fills_vectors(p);
 }
 
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
@@ -47,10 +44,8 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const ConvGeometry& g = p.geometry;
   switch (pass) {
-    case ConvPass::x:
-      return (has_patches && whole_y && (whole_x || fills_vectors(p))) || direct_beats_scatter(p);
+    case ConvPass::x: return has_patches && whole_y && (whole_x || fills_vectors(p));
     case ConvPass::y:
-      if (!has_wide_registers() && p.taps() > 1 && direct::has_few_sums(p, false)) return true;
       if (has_patches) return whole_y && p.x_channels >= kFewChannels;
       return !has_wide_registers() && p.taps() > 1 && g.kernel[2] % g.stride[2] != 0 && whole_x && whole_y &&
              (p.x_channels > kVector || g.groups > 1);
@@ -86,8 +81,7 @@ bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
 ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bool has_row_major_weight) {
   if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
-  if (pass == ConvPass::x && direct::has_few_channels(p) && !scatter_is_slow(p))
-    return ConvAlgorithm::few_channels;
+  if (few_channels_are_faster(p, pass)) return ConvAlgorithm::few_channels;
   if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
   return ConvAlgorithm::direct;
@@ -96,9 +90,7 @@ ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bo
 // oneDNN is as fast or faster but for kernels that leave its vectors idle: one channel a group, few channels,
 // one voxel; and where Winograd needs less arithmetic.
 bool own_is_faster(const ConvProblem& p, ConvPass pass, ConvAlgorithm own) {
-  if (own == ConvAlgorithm::direct) return direct_is_faster(p, pass);
-  return own != ConvAlgorithm::few_channels ||
-         (p.taps() > 1 && (p.geometry.transposed || !has_wide_registers()));
+  return own != ConvAlgorithm::direct || direct_is_faster(p, pass);
 }
 
 bool is_row_major(const ConvProblem& p, const Strides& weight_strides) {
@@ -174,8 +166,9 @@ std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, Conv
                                                 const Strides& weight_strides) {
   std::vector<ConvAlgorithm> out{ConvAlgorithm::onednn, ConvAlgorithm::direct};
   const ConvAlgorithm own = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));
-  if (own != ConvAlgorithm::direct && own != ConvAlgorithm::winograd && own != ConvAlgorithm::unfolded)
-    out.push_back(own);
+  for (const ConvAlgorithm special : {ConvAlgorithm::single_voxel, ConvAlgorithm::depthwise})
+    if (own == special) out.push_back(own);
+  if (direct::has_few_channels(problem, pass)) out.push_back(ConvAlgorithm::few_channels);
   if (direct::has_unfolded(problem) && is_row_major(problem, weight_strides))
     out.push_back(ConvAlgorithm::unfolded);
   if (dtype == f32 && winograd_fits(problem, pass)) out.push_back(ConvAlgorithm::winograd);

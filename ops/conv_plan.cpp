@@ -81,7 +81,9 @@ void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, co
   switch (plan.algorithm) {
     case ConvAlgorithm::onednn: return plan.primitive->run(input, weight, y, bias, plan.weights);
     case ConvAlgorithm::direct: return run_direct(p, pass, input, weight, y, bias, plan.weights);
-    case ConvAlgorithm::few_channels: return direct::conv_transpose_few(p, y, weight, bias, input);
+    case ConvAlgorithm::few_channels:
+      return pass == ConvPass::x ? direct::conv_few_channels(p, pass, y, weight, bias, input)
+                                 : direct::conv_few_channels(p, pass, input, weight, bias, y);
     case ConvAlgorithm::single_voxel: return direct::run_single_voxel(p, pass, input, weight, y, bias);
     case ConvAlgorithm::unfolded: return direct::run_unfolded(p, pass, input, weight, y, bias);
     case ConvAlgorithm::depthwise: return run_depthwise(p, pass, input, weight, y, bias);

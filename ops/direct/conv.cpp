@@ -43,8 +43,7 @@ class Direction {
         widths_(maps_.w, transposed),
         height_runs_(runs_of(heights_)),
         width_runs_(runs_of(widths_)),
-        dots_(has_few_sums(p, transposed)),
-        weight_(p, weight, transposed, kept, dots_ ? 1 : kPanel<T>),
+        weight_(p, weight, transposed, kept),
         start_(start_of<T>(bias, p.geometry.groups, weight_.columns())),
         from_size_(transposed ? p.geometry.y : p.geometry.x),
         from_step_(transposed ? p.y_row() : p.x_step()),
@@ -90,7 +89,7 @@ class Direction {
                              .a_row = step_of(run.source_step, from_step_),
                              .a_step = 1,
                              .b = nullptr,
-                             .b_row = dots_ ? 1 : kPanel<T>,
+                             .b_row = kPanel<T>,
                              .c = to + run.first * to_step_,
                              .c_row = step_of(run.step, to_step_),
                              .rows = run.count,
@@ -141,10 +140,6 @@ class Direction {
     if (!start_.empty())
       product.start = start_.data() + group * padded_to_lanes(weight_.columns(), kPanel<T>);
     product.terms = terms.data();
-    if (dots_) {
-      product.outer = count;
-      return store_dots(product);
-    }
     product.outer = std::min(step, count);
     store_product(product);
     product.start = nullptr;
@@ -159,7 +154,6 @@ class Direction {
   Maps maps_;
   AxisTaps depths_, heights_, widths_;  // of the result's positions
   std::vector<Run> height_runs_, width_runs_;
-  bool dots_;  // panels are columns, and vectors run along the sums
   PackedWeight<T> weight_;
   std::vector<T> start_;
   const Dims3& from_size_;
@@ -175,13 +169,6 @@ void run(const ConvProblem& p, bool transposed, const Tensor& from, const Tensor
 }
 
 }  // namespace
-
-bool has_few_sums(const ConvProblem& p, bool transposed) {
-  constexpr std::int64_t kFewChannels = 4;
-  const std::int64_t columns = transposed ? p.x_channels : p.y_channels,
-                     depth = transposed ? p.y_channels : p.x_channels;
-  return columns <= kFewChannels && depth % kLanes<float> == 0;
-}
 
 void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const Tensor& out, const ops::PackedWeights& kept) {

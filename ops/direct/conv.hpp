@@ -12,9 +12,6 @@ using ops::ConvProblem;
 /// Whether that pass takes an x that is read and has gaps (ConvProblem::x_gap). The others take none.
 bool takes_gaps(const ConvProblem& problem, ops::ConvPass pass);
 
-/// Whether a produced x (`transposed`) or y has so few channels that vectors run along the sums instead.
-bool has_few_sums(const ConvProblem& problem, bool transposed);
-
 /// Whether the weight's gradient is that of a kernel of one voxel to few channels, as a segmentation head
 /// has, for which conv_weight_grad() has a way of its own.
 bool is_voxelwise(const ConvProblem& problem);

@@ -1,166 +1,269 @@
 #include "ops/direct/few_channels.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <vector>
 
-#include "ops/direct/conv.hpp"
-#include "ops/direct/conv_maps.hpp"
+#include "lucid/cpu.hpp"
+#include "ops/direct/axis_runs.hpp"
 #include "ops/direct/rows.hpp"
+#include "ops/kernels/transpose.hpp"
 
 namespace lucid::direct {
 namespace {
 
-constexpr std::int64_t kFewChannels = 8;
-constexpr std::int64_t kMostColumns = 128;        // of one kernel depth: taps times channels
-constexpr std::int64_t kBlockElements = 1 << 13;  // of the product, to stay in the first-level cache
+using ops::ConvPass;
 
-std::int64_t columns_of(const ConvProblem& p) {
-  return p.geometry.kernel[1] * p.geometry.kernel[2] * p.x_channels;
-}
-
-// [kernel depth][y channel][kernel height][kernel width][x channel], the columns padded to whole vectors.
-template <class T>
-Tensor packed_weight(const ConvProblem& p, const Tensor& weight, std::int64_t row) {
-  const Dims3& kernel = p.geometry.kernel;
-  const Tensor out = zeros({kernel[0], p.y_channels, row}, dtype_of<T>());
-  const T* from = weight.data<T>();
-  T* to = out.mutable_data<T>();
-  const Strides& s = weight.strides();
-  for (std::int64_t kd = 0; kd < kernel[0]; ++kd)
-    for (std::int64_t y = 0; y < p.y_channels; ++y) {
-      T* at = to + (kd * p.y_channels + y) * row;
-      for (std::int64_t kh = 0; kh < kernel[1]; ++kh)
-        for (std::int64_t kw = 0; kw < kernel[2]; ++kw)
-          for (std::int64_t x = 0; x < p.x_channels; ++x)
-            *at++ = from[y * s[0] + x * s[1] + kd * s[2] + kh * s[3] + kw * s[4]];
-    }
-  return out;
-}
-
-// to[i] += from[i] for N elements, a power of two, in one vector.
-template <class T, int N>
-[[gnu::always_inline]] inline void add_vector(T* to, const T* from) {
-  typedef T Lanes __attribute__((vector_size(N * sizeof(T))));
-  Lanes a, b;
-  std::memcpy(&a, to, sizeof(Lanes));
-  std::memcpy(&b, from, sizeof(Lanes));
-  a += b;
-  std::memcpy(to, &a, sizeof(Lanes));
-}
+std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
 template <class T>
-[[gnu::always_inline]] inline void add_run(T* to, const T* from, std::int64_t count) {
-  std::int64_t i = 0;
-  for (; i + 8 <= count; i += 8) add_vector<T, 8>(to + i, from + i);
-  if (i + 4 <= count) add_vector<T, 4>(to + i, from + i), i += 4;
-  if (i + 2 <= count) add_vector<T, 2>(to + i, from + i), i += 2;
-  if (i < count) to[i] += from[i];
+LUCID_VECTORIZED void add_line(T* __restrict__ to, const T* __restrict__ from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
+}
+template <class T>
+LUCID_VECTORIZED void interleave_two(T* __restrict__ to, const T* __restrict__ a, const T* __restrict__ b,
+                                     std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    to[2 * i] = a[i];
+    to[2 * i + 1] = b[i];
+  }
 }
 
-// Runs of `count` elements, every `step`-th row of products to every step-th place of x. Runs that touch are
-// added in separate rounds: a load of what was just stored in another shape waits for the store.
+// Lines of planes of the input, each as [panel of voxels][channel][kPanel], the last panel padded: those that
+// the current lines of the result read, of as many planes as taps along depth meet.
 template <class T>
-LUCID_VECTORIZED void add_runs(T* to, std::int64_t to_step, const T* from, std::int64_t from_step,
-                               std::int64_t runs, std::int64_t count, std::int64_t rounds) {
-  for (std::int64_t round = 0; round < rounds; ++round)
-    for (std::int64_t w = round; w < runs; w += rounds)
-      add_run(to + w * to_step, from + w * from_step, count);
-}
-
-// Adds a row of products, `row` apart, to a row of x: product w's taps, each of `channels`, go to positions w
-// * stride + shift(kw).
-template <class T>
-class RowScatter {
+class PlaneWindow {
  public:
-  RowScatter(const AxisMap& map, std::int64_t channels, std::int64_t row)
-      : map_(map), channels_(channels), row_(row) {
-    if (map.dilation != 1 && map.kernel != 1) return;
-    const std::int64_t last = map.shift(map.kernel - 1);
-    const Range inside{positions(map.y, map.stride, map.shift(0), map.x).begin,
-                       positions(map.y, map.stride, last, map.x).end};
-    if (!inside.empty()) inside_ = inside;
+  PlaneWindow(const T* from, const Dims3& size, std::int64_t channels, std::int64_t planes)
+      : from_(from),
+        size_(size),
+        channels_(channels),
+        line_(padded_to_lanes(size[2], kPanel<T>) * channels),
+        planes_(static_cast<std::size_t>(planes), -1) {}
+
+  /// From now on lines [first, last] of each plane.
+  void set_lines(Range lines) {
+    if (lines.begin == lines_.begin && lines.end == lines_.end) return;
+    lines_ = lines;
+    std::ranges::fill(planes_, -1);
+    data_.resize(planes_.size() * static_cast<std::size_t>(lines.size() * line_));
+  }
+  /// Makes sure that the planes that `taps` meet in sample n are there.
+  void load(std::int64_t n, const std::vector<Tap>& taps) {
+    const auto is_met = [&](std::int64_t plane) {
+      return std::ranges::any_of(taps, [&](const Tap& tap) { return n * size_[0] + tap.source == plane; });
+    };
+    for (const Tap& tap : taps) {
+      const std::int64_t plane = n * size_[0] + tap.source;
+      if (std::ranges::count(planes_, plane) > 0) continue;
+      const auto free = std::ranges::find_if_not(planes_, is_met);
+      *free = plane;
+      for (std::int64_t line = lines_.begin; line < lines_.end; ++line)
+        transpose_line(plane, line, data_.data() + offset(n, tap.source, line));
+    }
+  }
+  /// Of a line, which is there, from data().
+  std::int64_t offset(std::int64_t n, std::int64_t d, std::int64_t line) const {
+    const std::int64_t slot = std::ranges::find(planes_, n * size_[0] + d) - planes_.begin();
+    return (slot * lines_.size() + line - lines_.begin) * line_;
+  }
+  const T* data() const { return data_.data(); }
+  std::int64_t panel_size() const { return channels_ * kPanel<T>; }
+
+ private:
+  void transpose_line(std::int64_t plane, std::int64_t line, T* to) const {
+    const T* from = from_ + (plane * size_[1] + line) * size_[2] * channels_;
+    for (std::int64_t w = 0; w < size_[2]; w += kPanel<T>, to += panel_size())
+      kernels::transpose(to, from + w * channels_, kPanel<T>, channels_, channels_,
+                         std::min(kPanel<T>, size_[2] - w));
   }
 
-  void add(const T* products, T* out) const {
-    for (std::int64_t w = 0; w < inside_.begin; ++w) add_taps(products, out, w);
-    if (!inside_.empty())
-      add_runs(out + (inside_.begin * map_.stride - map_.padding) * channels_,
-               step_of(map_.stride, channels_), products + inside_.begin * row_, row_,
-               inside_.end - inside_.begin, map_.kernel * channels_, (map_.kernel - 1) / map_.stride + 1);
-    for (std::int64_t w = inside_.end; w < map_.y; ++w) add_taps(products, out, w);
+  const T* from_;
+  const Dims3& size_;
+  std::int64_t channels_, line_;
+  Range lines_{0, 0};
+  std::vector<std::int64_t> planes_;  // which plane each slot holds
+  std::vector<T> data_;
+};
+
+template <class T>
+class FewChannels {
+ public:
+  FewChannels(const ConvProblem& p, bool transposed, const Tensor& from, const Tensor& weight,
+              const Tensor& bias, const Tensor& to)
+      : p_(p),
+        maps_(p.geometry),
+        transposed_(transposed),
+        depths_(maps_.d, transposed),
+        heights_(maps_.h, transposed),
+        from_size_(transposed ? p.geometry.y : p.geometry.x),
+        to_size_(transposed ? p.geometry.x : p.geometry.y),
+        from_channels_(transposed ? p.y_channels : p.x_channels),
+        channels_(transposed ? p.x_channels : p.y_channels),
+        rows_(maps_.w.kernel * channels_),
+        step_(transposed ? maps_.w.stride : 1),
+        sums_line_(padded_to_lanes((to_size_[2] + step_ - 1) / step_, kLanes<T>)),
+        products_line_(padded_to_lanes(from_size_[2], kLanes<T>)),
+        from_(from.data<T>()),
+        bias_(bias.defined() ? bias.data<T>() : nullptr),
+        to_(to.mutable_data<T>()) {
+    pack(weight);
+  }
+
+  void run() const {
+    const std::int64_t planes = p_.batch * to_size_[0], step = lines_at_once(planes);
+    const std::int64_t tasks = (to_size_[1] + step - 1) / step * planes;
+    parallel_for(tasks, grain_of(p_.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
+      PlaneWindow<T> window(from_, from_size_, from_channels_, planes_at_once());
+      Scratch scratch;
+      scratch.products.resize(static_cast<std::size_t>(rows_ * products_line_));
+      scratch.sums.resize(static_cast<std::size_t>(step_ * channels_ * sums_line_));
+      for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
+        const std::int64_t plane = task % planes, first = task / planes * step;
+        const Range lines{first, std::min(first + step, to_size_[1])};
+        produce(plane / to_size_[0], plane % to_size_[0], lines, window, scratch);
+      }
+    });
   }
 
  private:
-  void add_taps(const T* products, T* out, std::int64_t w) const {
-    const T* from = products + w * row_;
-    for (std::int64_t kw = 0; kw < map_.kernel; ++kw) {
-      const std::int64_t at = map_.x_of(w, kw);
-      for (std::int64_t c = 0; at >= 0 && c < channels_; ++c)
-        out[at * channels_ + c] += from[kw * channels_ + c];
+  struct Scratch {
+    std::vector<Tap> depths, heights;
+    std::vector<RowsTerm> terms;
+    std::vector<T> products;  // [tap along width][channel][voxel of the input's line]
+    std::vector<T> sums;      // [phase][channel][voxel of that phase]
+  };
+
+  // Planes from the first that meets one of the result to the last.
+  std::int64_t planes_at_once() const {
+    const std::int64_t reach = (maps_.d.kernel - 1) * maps_.d.dilation;
+    return std::min((transposed_ ? reach / maps_.d.stride : reach) + 1, from_size_[0]);
+  }
+  // Lines whose window stays in a core's cache, and few enough for all threads to have work; parts of equal
+  // size, of which each thread takes as many.
+  std::int64_t lines_at_once(std::int64_t planes) const {
+    constexpr std::int64_t kCached = (1 << 18) / sizeof(T), kLeast = 8;
+    const std::int64_t window = std::max<std::int64_t>(1, planes_at_once() * products_line_ * from_channels_);
+    const std::int64_t most = std::max(kLeast, kCached / window * step_of_height());
+    const std::int64_t fair = (4 * num_threads() + planes - 1) / planes;  // parts of a plane
+    const std::int64_t parts = std::clamp<std::int64_t>(std::max(fair, (to_size_[1] + most - 1) / most), 1,
+                                                        (to_size_[1] + kLeast - 1) / kLeast);
+    return (to_size_[1] + parts - 1) / parts;
+  }
+  std::int64_t step_of_height() const { return transposed_ ? maps_.h.stride : 1; }
+
+  // [kd][kh][channel of the input][kw][channel of the result]
+  void pack(const Tensor& weight) {
+    const T* from = weight.data<T>();
+    const Strides& s = weight.strides();
+    const std::int64_t in = transposed_ ? s[0] : s[1], out = transposed_ ? s[1] : s[0];
+    weight_.reserve(static_cast<std::size_t>(weight.numel()));
+    for (std::int64_t kd = 0; kd < maps_.d.kernel; ++kd)
+      for (std::int64_t kh = 0; kh < maps_.h.kernel; ++kh)
+        for (std::int64_t i = 0; i < from_channels_; ++i)
+          for (std::int64_t kw = 0; kw < maps_.w.kernel; ++kw)
+            for (std::int64_t c = 0; c < channels_; ++c)
+              weight_.push_back(from[i * in + c * out + kd * s[2] + kh * s[3] + kw * s[4]]);
+  }
+
+  void produce(std::int64_t n, std::int64_t d, Range lines, PlaneWindow<T>& window, Scratch& scratch) const {
+    window.set_lines(sources_of(lines, scratch));
+    depths_.list(d, scratch.depths);
+    window.load(n, scratch.depths);
+    for (std::int64_t h = lines.begin; h < lines.end; ++h) {
+      heights_.list(h, scratch.heights);
+      scratch.terms.clear();
+      for (const Tap& kd : scratch.depths)
+        for (const Tap& kh : scratch.heights)
+          scratch.terms.push_back({(kd.tap * maps_.h.kernel + kh.tap) * from_channels_ * rows_,
+                                   window.offset(n, kd.source, kh.source)});
+      store_product(RowsProduct<T>{.a = weight_.data(),
+                                   .a_row = 1,
+                                   .a_step = rows_,
+                                   .b = window.data(),
+                                   .b_row = kPanel<T>,
+                                   .c = scratch.products.data(),
+                                   .c_row = products_line_,
+                                   .rows = rows_,
+                                   .depth = from_channels_,
+                                   .columns = products_line_,
+                                   .b_panel = window.panel_size(),
+                                   .outer = static_cast<std::int64_t>(scratch.terms.size()),
+                                   .terms = scratch.terms.data()});
+      add_widths(scratch);
+      write_line(scratch.sums.data(),
+                 to_ + ((n * to_size_[0] + d) * to_size_[1] + h) * to_size_[2] * channels_);
     }
   }
 
-  const AxisMap& map_;
-  std::int64_t channels_, row_;
-  Range inside_{0, 0};  // products whose taps are neighbours and all lie inside x
-};
-
-// Every voxel of `out` holds `bias`, or 0: one line, and its copies.
-template <class T>
-void fill_plane(T* out, std::int64_t lines, std::int64_t voxels, std::int64_t channels, const T* bias) {
-  const std::int64_t line = voxels * channels;
-  if (!bias) return static_cast<void>(std::fill(out, out + lines * line, T(0)));
-  for (std::int64_t i = 0; i < voxels; ++i) std::copy(bias, bias + channels, out + i * channels);
-  for (std::int64_t i = 1; i < lines; ++i) std::copy(out, out + line, out + i * line);
-}
-
-template <class T>
-void run(const ConvProblem& p, const Tensor& input, const Tensor& weight, const Tensor& bias,
-         const Tensor& out) {
-  const Maps maps(p.geometry);
-  const std::int64_t columns = columns_of(p), row = padded_to_lanes(columns, kLanes<T>);
-  const Tensor packed = packed_weight<T>(p, weight, row);
-  const RowScatter<T> scatter(maps.w, p.x_channels, row);
-  const T *y = input.data<T>(), *w = packed.data<T>();
-  const T* b = bias.defined() ? bias.data<T>() : nullptr;
-  T* x = out.mutable_data<T>();
-  const std::int64_t rows_at_once = std::max<std::int64_t>(1, kBlockElements / (maps.w.y * row));
-  const std::int64_t x_line = maps.w.x * p.x_channels, y_line = maps.w.y * p.y_channels;
-  const std::int64_t planes = p.batch * maps.d.x;
-  parallel_for(planes, grain_of(p.work(), planes), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<T> products(static_cast<std::size_t>(rows_at_once * maps.w.y * row));
-    for (std::int64_t at = begin; at < end; ++at) {
-      const std::int64_t n = at / maps.d.x, d = at % maps.d.x;
-      T* plane = x + at * maps.h.x * x_line;
-      fill_plane(plane, maps.h.x, maps.w.x, p.x_channels, b);
-      for (std::int64_t kd = 0; kd < maps.d.kernel; ++kd) {
-        const std::int64_t from = maps.d.y_of(d, kd);
-        if (from < 0) continue;
-        const T* source = y + (n * maps.d.y + from) * maps.h.y * y_line;
-        for (std::int64_t h = 0; h < maps.h.y; h += rows_at_once) {
-          const std::int64_t count = std::min(rows_at_once, maps.h.y - h);
-          store_product(RowsProduct<T>{source + h * y_line, p.y_channels, 1, w + kd * p.y_channels * row, row,
-                                       products.data(), row, count * maps.w.y, p.y_channels, row});
-          for (std::int64_t i = 0; i < count; ++i)
-            for (std::int64_t kh = 0; kh < maps.h.kernel; ++kh)
-              if (const std::int64_t line = maps.h.x_of(h + i, kh); line >= 0)
-                scatter.add(products.data() + i * maps.w.y * row + kh * maps.w.kernel * p.x_channels,
-                            plane + line * x_line);
-        }
-      }
+  // The lines of the input that meet lines of the result.
+  Range sources_of(Range lines, Scratch& scratch) const {
+    Range out{from_size_[1], 0};
+    for (std::int64_t h = lines.begin; h < lines.end; ++h) {
+      heights_.list(h, scratch.heights);
+      for (const Tap& tap : scratch.heights)
+        out = {std::min(out.begin, tap.source), std::max(out.end, tap.source + 1)};
     }
-  });
-}
+    return out.empty() ? Range{0, 0} : out;
+  }
+
+  // Each tap's products go to the voxels (w + offset) * step + phase.
+  void add_widths(Scratch& scratch) const {
+    for (std::int64_t c = 0; c < step_ * channels_; ++c)
+      std::fill_n(scratch.sums.begin() + c * sums_line_, sums_line_, bias_ ? bias_[c % channels_] : T(0));
+    for (std::int64_t kw = 0; kw < maps_.w.kernel; ++kw) {
+      const std::int64_t shift = transposed_ ? maps_.w.shift(kw) : -maps_.w.shift(kw);
+      const std::int64_t offset = floor_div(shift, step_), phase = shift - offset * step_;
+      const std::int64_t first = std::max<std::int64_t>(0, -offset),
+                         end = std::min(from_size_[2], sums_line_ - offset);
+      for (std::int64_t c = 0; c < channels_ && first < end; ++c)
+        add_line(scratch.sums.data() + (phase * channels_ + c) * sums_line_ + first + offset,
+                 scratch.products.data() + (kw * channels_ + c) * products_line_ + first, end - first);
+    }
+  }
+
+  void write_line(const T* sums, T* to) const {
+    const std::int64_t together = step_ * channels_, whole = to_size_[2] / step_;
+    if (together == 1)
+      std::copy(sums, sums + whole, to);
+    else if (together == 2)
+      interleave_two(to, sums, sums + sums_line_, whole);
+    else
+      kernels::transpose(to, sums, together, sums_line_, whole, together);
+    for (std::int64_t at = whole * together; at < to_size_[2] * channels_; ++at)
+      to[at] = sums[at % together * sums_line_ + whole];
+  }
+
+  const ConvProblem& p_;
+  Maps maps_;
+  bool transposed_;
+  AxisTaps depths_, heights_;  // of the result's positions
+  const Dims3 &from_size_, &to_size_;
+  std::int64_t from_channels_, channels_;
+  std::int64_t rows_;  // taps along width, times channels
+  std::int64_t step_;  // voxels of the result for one of the input
+  std::int64_t sums_line_, products_line_;
+  std::vector<T> weight_;
+  const T* from_;
+  const T* bias_;
+  T* to_;
+};
 
 }  // namespace
 
-bool has_few_channels(const ConvProblem& p) {
-  return p.geometry.groups == 1 && p.x_channels <= kFewChannels && columns_of(p) <= kMostColumns;
+bool has_few_channels(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kFewChannels = 8, kMostRows = 64, kLeastVoxels = 8;
+  const ops::ConvGeometry& g = p.geometry;
+  const std::int64_t channels = pass == ConvPass::x ? p.x_channels : p.y_channels;
+  return pass != ConvPass::w && g.groups == 1 && channels <= kFewChannels &&
+         g.kernel[2] * channels <= kMostRows && (pass == ConvPass::x ? g.y : g.x)[2] >= kLeastVoxels &&
+         (pass == ConvPass::x || g.stride[2] == 1);
 }
 
-void conv_transpose_few(const ConvProblem& p, const Tensor& y, const Tensor& weight, const Tensor& bias,
-                        const Tensor& out) {
-  out.dtype() == f64 ? run<double>(p, y, weight, bias, out) : run<float>(p, y, weight, bias, out);
+void conv_few_channels(const ConvProblem& p, ConvPass pass, const Tensor& from, const Tensor& weight,
+                       const Tensor& bias, const Tensor& to) {
+  const bool transposed = pass == ConvPass::x;
+  to.dtype() == f64 ? FewChannels<double>(p, transposed, from, weight, bias, to).run()
+                    : FewChannels<float>(p, transposed, from, weight, bias, to).run();
 }
 
 }  // namespace lucid::direct

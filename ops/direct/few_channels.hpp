@@ -1,7 +1,7 @@
 #pragma once
-// Transposed convolutions to few channels, where oneDNN leaves most of a vector idle: a matrix product of
-// each input plane with all taps of one kernel depth, whose rows are then added where they belong (GEMM and
-// gather).
+// Convolutions to few channels, which leave most of a vector idle: vectors run along the voxels of a line
+// instead. Sums over the input's channels and the taps along depth and height are products of whole lines
+// with the weight; what the taps along width gave is then added where it belongs.
 
 #include "ops/conv_problem.hpp"
 
@@ -9,12 +9,12 @@ namespace lucid::direct {
 
 using ops::ConvProblem;
 
-/// Whether conv_transpose_few() serves: one group and so few channels of x that a row of taps fits a few
-/// vectors.
-bool has_few_channels(const ConvProblem& problem);
+/// Whether conv_few_channels() serves: one group, few channels of the produced operand and few taps along
+/// width, lines that fill a vector; of y, neighbours of which come from neighbours (stride 1).
+bool has_few_channels(const ConvProblem& problem, ops::ConvPass pass);
 
-/// As conv_transpose() (ops/direct/conv.hpp).
-void conv_transpose_few(const ConvProblem& problem, const Tensor& y, const Tensor& weight, const Tensor& bias,
-                        const Tensor& out);
+/// As conv_forward() (pass y) or conv_transpose() (pass x) of ops/direct/conv.hpp: `to` from `from`.
+void conv_few_channels(const ConvProblem& problem, ops::ConvPass pass, const Tensor& from,
+                       const Tensor& weight, const Tensor& bias, const Tensor& to);
 
 }  // namespace lucid::direct

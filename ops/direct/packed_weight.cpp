@@ -8,11 +8,10 @@ namespace lucid::direct {
 
 template <class T>
 PackedWeight<T>::PackedWeight(const ops::ConvProblem& p, const Tensor& weight, bool transposed,
-                              const ops::PackedWeights& kept, std::int64_t width)
+                              const ops::PackedWeights& kept)
     : depth_(transposed ? p.y_channels : p.x_channels),
       columns_(transposed ? p.x_channels : p.y_channels),
-      width_(width),
-      panels_((columns_ + width - 1) / width),
+      panels_((columns_ + kPanel<T> - 1) / kPanel<T>),
       taps_(p.taps()),
       buffer_(kept.find_or_pack(weight, [&] { return packed(p, weight, transposed); })),
       data_(buffer_.template data<T>()) {}
@@ -20,7 +19,7 @@ PackedWeight<T>::PackedWeight(const ops::ConvProblem& p, const Tensor& weight, b
 template <class T>
 Tensor PackedWeight<T>::packed(const ops::ConvProblem& p, const Tensor& weight, bool transposed) const {
   const std::int64_t groups = p.geometry.groups, panels = groups * panels_;
-  const Tensor out = empty({panels, taps_, depth_, width_}, dtype_of<T>());
+  const Tensor out = empty({panels, taps_, depth_, kPanel<T>}, dtype_of<T>());
   T* const to = out.mutable_data<T>();
   const T* const from = weight.data<T>();
   const Strides& s = weight.strides();
@@ -32,16 +31,16 @@ Tensor PackedWeight<T>::packed(const ops::ConvProblem& p, const Tensor& weight, 
       tasks, grain_of(static_cast<double>(weight.numel()), tasks), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t task = begin; task < end; ++task) {
           const std::int64_t panel = task / depth_, k = task % depth_, group = panel / panels_;
-          const std::int64_t first = panel % panels_ * width_;
-          const std::int64_t count = std::min(width_, columns_ - first);
+          const std::int64_t first = panel % panels_ * kPanel<T>;
+          const std::int64_t count = std::min(kPanel<T>, columns_ - first);
           const T* source = from + group * p.y_channels * s[0] + k * depth_step + first * column_step;
-          T* target = to + (panel * taps_ * depth_ + k) * width_;
+          T* target = to + (panel * taps_ * depth_ + k) * kPanel<T>;
           for (std::int64_t kd = 0; kd < kernel[0]; ++kd)
             for (std::int64_t kh = 0; kh < kernel[1]; ++kh)
               for (std::int64_t kw = 0; kw < kernel[2]; ++kw, target += tap_size()) {
                 const T* at = source + kd * s[2] + kh * s[3] + kw * s[4];
                 for (std::int64_t j = 0; j < count; ++j) target[j] = at[j * column_step];
-                std::fill(target + count, target + width_, T(0));
+                std::fill(target + count, target + kPanel<T>, T(0));
               }
         }
       });

@@ -12,15 +12,14 @@ namespace lucid::direct {
 template <class T>
 class PackedWeight {
  public:
-  /// `transposed`: x's channels are produced, else y's. A panel has `width` channels: kPanel, or 1 for
-  /// store_dots().
+  /// `transposed`: x's channels are produced, else y's. A panel has kPanel channels.
   PackedWeight(const ops::ConvProblem& p, const Tensor& weight, bool transposed,
-               const ops::PackedWeights& kept, std::int64_t width = kPanel<T>);
+               const ops::PackedWeights& kept);
 
   const T* at(std::int64_t group, std::int64_t tap) const {
     return data_ + (group * panels_ * taps_ + tap) * tap_size();
   }
-  std::int64_t tap_size() const { return depth_ * width_; }
+  std::int64_t tap_size() const { return depth_ * kPanel<T>; }
   std::int64_t panel_size() const { return taps_ * tap_size(); }
   std::int64_t depth() const { return depth_; }
   std::int64_t columns() const { return columns_; }
@@ -28,7 +27,7 @@ class PackedWeight {
  private:
   Tensor packed(const ops::ConvProblem& p, const Tensor& weight, bool transposed) const;
 
-  std::int64_t depth_, columns_, width_, panels_, taps_;
+  std::int64_t depth_, columns_, panels_, taps_;
   Tensor buffer_;
   const T* data_;
 };

@@ -53,10 +53,9 @@ template <bool Add, int Bytes, int R, int V, class T>
                                          T* c, std::int64_t tail, std::int64_t ahead) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t lanes = kIn<T, Bytes>;
-  Lanes sums[R][V] = {};
-  if (start)
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
+  Lanes sums[R][V];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
   const std::int64_t a_row = p.a_row, a_step = p.a_step, b_row = p.b_row, depth = p.depth;
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const std::int64_t a_term = p.terms ? p.terms[i].a : i * p.a_outer;
@@ -67,12 +66,24 @@ template <bool Add, int Bytes, int R, int V, class T>
     for (std::int64_t k = 0; k < depth; ++k, from += b_row) {
       const T* at = a + a_term + k * a_step;
       if (ahead) __builtin_prefetch(at + ahead);
-      Lanes row[V];
-      for (int v = 0; v < V; ++v)
-        std::memcpy(&row[v], from + v * lanes / kPanel<T> * p.b_panel + v * lanes % kPanel<T>, sizeof(Lanes));
-      for (int r = 0; r < R; ++r) {
-        const T factor = at[r * a_row];
-        for (int v = 0; v < V; ++v) sums[r][v] += factor * row[v];
+      const auto load = [&](int v, Lanes& row) {
+        std::memcpy(&row, from + v * lanes / kPanel<T> * p.b_panel + v * lanes % kPanel<T>, sizeof(Lanes));
+      };
+      if constexpr (V > R) {  // hold the factors, of which there are fewer
+        T factors[R];
+        for (int r = 0; r < R; ++r) factors[r] = at[r * a_row];
+        for (int v = 0; v < V; ++v) {
+          Lanes row;
+          load(v, row);
+          for (int r = 0; r < R; ++r) sums[r][v] += factors[r] * row;
+        }
+      } else {
+        Lanes row[V];
+        for (int v = 0; v < V; ++v) load(v, row[v]);
+        for (int r = 0; r < R; ++r) {
+          const T factor = at[r * a_row];
+          for (int v = 0; v < V; ++v) sums[r][v] += factor * row[v];
+        }
       }
     }
   }
@@ -128,15 +139,21 @@ template <bool Add, int Bytes, int V, class T>
   }
 }
 
-// Two registers of columns at a time.
+// Two registers of columns at a time; of few rows four, so that enough sums are in flight.
 template <bool Add>
 struct Product {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const RowsProduct<T>& p) {
     constexpr std::int64_t lanes = kIn<T, Bytes>;
-    for (std::int64_t column = 0; column < p.columns; column += 2 * lanes) {
+    constexpr std::int64_t kFewRows = 3;
+    std::int64_t first = 0;
+    if constexpr (Bytes == kNarrowRegister)
+      for (; p.rows <= kFewRows && first + 4 * lanes <= p.columns; first += 4 * lanes)
+        column_block<Add, Bytes, 4>(p, p.b + first / kPanel<T> * p.b_panel,
+                                    p.start ? p.start + first : kZeros<T>, p.c + first, 0, 0);
+    for (std::int64_t column = first; column < p.columns; column += 2 * lanes) {
       const T* const b = p.b + column / kPanel<T> * p.b_panel + column % kPanel<T>;
-      const T* const start = p.start ? p.start + column : nullptr;
+      const T* const start = p.start ? p.start + column : kZeros<T>;
       const std::int64_t rest = p.columns - column, ahead = column == 0 ? p.a_ahead : 0;
       if (rest > lanes)
         column_block<Add, Bytes, 2>(p, b, start, p.c + column, rest >= 2 * lanes ? 0 : rest - lanes, ahead);

@@ -14,6 +14,11 @@ inline constexpr std::int64_t kLanes = 64 / static_cast<std::int64_t>(sizeof(T))
 template <class T>
 inline constexpr std::int64_t kPanel = kLanes<T>;
 
+/// What sums in registers are loaded from to start at 0: an array of registers that a compiler fills with
+/// zeros it first fills in memory, which takes longer than a short sum.
+template <class T>
+inline constexpr T kZeros[2 * kLanes<T>] = {};
+
 inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
   return (count + lanes - 1) / lanes * lanes;
 }
@@ -54,10 +59,5 @@ void add_product(const RowsProduct<float>& product);
 void add_product(const RowsProduct<double>& product);
 void store_product(const RowsProduct<float>& product);
 void store_product(const RowsProduct<double>& product);
-
-/// store_product() with the sums of one column after the other in b, as panels of one column: b_row is 1,
-/// `terms` are given, rows of a lie together (a_step 1), and `depth` is a multiple of kLanes.
-void store_dots(const RowsProduct<float>& product);
-void store_dots(const RowsProduct<double>& product);
 
 }  // namespace lucid::direct

@@ -78,7 +78,9 @@ struct AddDots {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T)), kAhead = 16 * kLanes<T>;
     const std::int64_t whole = n / kLanes<T> * kLanes<T>;
     for (std::int64_t part = 0; part < kLanes<T>; part += lanes) {
-      Lanes parts[A][S] = {};
+      Lanes parts[A][S];
+      for (int c = 0; c < A; ++c)
+        for (int i = 0; i < S; ++i) std::memcpy(&parts[c][i], kZeros<T>, sizeof(Lanes));
       const T* from = b + part;
       for (std::int64_t k = part; k < whole; k += kLanes<T>, from += kAtOnce * kLanes<T>) {
         Lanes x[A], y;

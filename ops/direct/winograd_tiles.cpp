@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "ops/direct/rows.hpp"
 #include "ops/kernels/lanes.hpp"
 
 namespace lucid::direct {
@@ -99,7 +100,9 @@ struct Multiply {
   [[gnu::always_inline]] static void product(std::span<const TileTerm> terms, std::int64_t tile,
                                              std::int64_t width, std::int64_t column, float* c) {
     constexpr std::int64_t lanes = Bytes / 4;
-    Register<Bytes> sums[R][V] = {};
+    Register<Bytes> sums[R][V];
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) load(kZeros<float> + v * lanes, sums[r][v]);
     for (const TileTerm& term : terms) {
       const float *a = term.a + tile * kTileChannels, *b = term.b + column;
       for (std::int64_t k = 0; k < kTileChannels; ++k, ++a, b += width) {

@@ -25,6 +25,7 @@ typedef std::uint32_t Words __attribute__((vector_size(32)));
 [[gnu::always_inline]] inline void transpose_block(std::uint32_t* out, const std::uint32_t* in,
                                                    std::int64_t out_step, std::int64_t in_step) {
   Words r[8], s[8];
+#pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) std::memcpy(&r[i], in + i * in_step, sizeof(Words));
   for (int i = 0; i < 8; i += 2) {  // pairs of words
     s[i] = __builtin_shuffle(r[i], r[i + 1], Words{0, 8, 2, 10, 4, 12, 6, 14});
@@ -39,6 +40,7 @@ typedef std::uint32_t Words __attribute__((vector_size(32)));
     s[k] = __builtin_shuffle(r[k], r[k + 4], Words{0, 1, 2, 3, 8, 9, 10, 11});
     s[k + 4] = __builtin_shuffle(r[k], r[k + 4], Words{4, 5, 6, 7, 12, 13, 14, 15});
   }
+#pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) std::memcpy(out + i * out_step, &s[i], sizeof(Words));
 }
 
@@ -52,7 +54,8 @@ LUCID_VECTORIZED void transpose_words(std::uint32_t* out, const std::uint32_t* i
   transpose_tile(out + whole_a * out_step, in + whole_a, out_step, in_step, count_a - whole_a, count_b);
 }
 
-// out[a * out_step + b] = in[a + b * in_step]
+}  // namespace
+
 template <class T>
 void transpose(T* out, const T* in, std::int64_t out_step, std::int64_t in_step, std::int64_t count_a,
                std::int64_t count_b) {
@@ -69,7 +72,8 @@ void transpose(T* out, const T* in, std::int64_t out_step, std::int64_t in_step,
     }
 }
 
-}  // namespace
+template void transpose(float*, const float*, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
+template void transpose(double*, const double*, std::int64_t, std::int64_t, std::int64_t, std::int64_t);
 
 bool copy_transposed(const Tensor& target, const Tensor& source) {
   if (target.dtype() != source.dtype() || target.shape() != source.shape() || target.numel() == 0)

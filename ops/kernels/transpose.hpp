@@ -10,4 +10,10 @@ namespace lucid::kernels {
 /// copy would fetch a cache line for every element.
 bool copy_transposed(const Tensor& target, const Tensor& source);
 
+/// out[a * out_step + b] = in[a + b * in_step] for a < count_a and b < count_b, in the caller's thread. For
+/// float and double.
+template <class T>
+void transpose(T* out, const T* in, std::int64_t out_step, std::int64_t in_step, std::int64_t count_a,
+               std::int64_t count_b);
+
 }  // namespace lucid::kernels

@@ -9,6 +9,7 @@
 #include "ops/conv.hpp"
 #include "ops/conv_form.hpp"
 #include "ops/direct/conv.hpp"
+#include "ops/direct/few_channels.hpp"
 #include "ops/direct/unfolded.hpp"
 #include "ops/plan_stats.hpp"
 #include "ops/samples.hpp"
@@ -305,35 +306,44 @@ TEST_CASE("the weight gradient of a one-voxel kernel to few channels is exact on
   }
 }
 
-TEST_CASE("sums along vectors, for results of few channels, are exact on integers") {
+TEST_CASE("results of few channels, summed along their lines, are exact on integers") {
   Generator generator(13);
   const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
-  for (const std::int64_t few : {1, 2, 3, 4})
-    for (const std::int64_t groups : {1, 2})
-      for (const Dims3& stride : {Dims3(1), Dims3(2), Dims3{1, 3, 2}}) {
-        const Form to_y{2, 32 * groups, few * groups, groups, stride, 1, {1, 2, 1}, {5, 9, 11}, 3, {4, 3, 5}};
-        const Form to_x{2, few * groups, 16 * groups, groups,    stride,
-                        1, {1, 1, 2},    {9, 10, 11}, {3, 4, 2}, {4, 3, 5}};
-        INFO(text(to_y, false));
+  struct Axes {
+    Dims3 stride, dilation, padding, x, kernel, y;
+  };
+  // Taps that touch, overlap, leave gaps, lie apart and fall outside; lines of several vectors, and parts of
+  // planes; voxels that no tap reaches.
+  const Axes axes[] = {{1, 1, 1, {5, 19, 21}, 3, {5, 19, 21}},
+                       {1, {2, 1, 3}, {2, 0, 3}, {6, 9, 40}, {3, 2, 3}, {6, 8, 40}},
+                       {{2, 3, 1}, 1, {1, 0, 2}, {9, 26, 18}, {4, 2, 5}, {5, 9, 18}},
+                       {2, 1, 1, {8, 36, 34}, 4, {4, 18, 17}},
+                       {{1, 2, 3}, 1, 0, {4, 20, 29}, {3, 2, 2}, {2, 10, 9}},
+                       {{1, 1, 2}, {1, 1, 5}, {0, 0, 30}, {3, 4, 9}, {1, 2, 7}, {3, 3, 16}}};
+  for (const std::int64_t few : {1, 2, 3, 8})
+    for (const Axes& a : axes)
+      for (const ops::ConvPass pass : {ops::ConvPass::x, ops::ConvPass::y}) {
+        const bool to_x = pass == ops::ConvPass::x;
+        const Form form{2,  to_x ? few : 5, to_x ? 5 : few, 1, a.stride, a.padding, a.dilation, a.x, a.kernel,
+                        a.y};
+        const ops::ConvProblem problem{geometry_of(form, to_x), form.batch, form.x_channels, form.y_channels};
+        INFO(text(form, to_x));
+        if (!to_x && a.stride[2] > 1) {
+          CHECK_FALSE(direct::has_few_channels(problem, pass));
+          continue;
+        }
+        REQUIRE(direct::has_few_channels(problem, pass));
+        const Tensor from = integers(to_x ? form.y_shape() : form.x_shape()),
+                     w = integers(form.weight_shape()), bias = integers({few});
+        const Tensor beside = bias.reshape({1, few, 1, 1, 1});
+        const Tensor expected = to_x ? naive::x_of(form, from, w) : naive::y_of(form, from, w);
         for (const DType dtype : {f32, f64}) {
-          const auto given = [&](const Tensor& t) { return t.to(dtype).channels_last(); };
-          const auto beside = [](const Tensor& bias) { return bias.reshape({1, bias.numel(), 1, 1, 1}); };
-          const auto problem = [](const Form& p) {
-            return ops::ConvProblem{geometry_of(p, false), p.batch, p.x_channels / p.groups,
-                                    p.y_channels / p.groups};
-          };
-          REQUIRE(direct::has_few_sums(problem(to_y), false));
-          REQUIRE(direct::has_few_sums(problem(to_x), true));
-          const ops::PackedWeights kept, others;
-          const Tensor x = integers(to_y.x_shape()), w = integers(to_y.weight_shape()),
-                       b = integers({to_y.y_channels});
-          const Tensor y = full(to_y.y_shape(), 7, dtype).channels_last();
-          direct::conv_forward(problem(to_y), given(x), w.to(dtype), b.to(dtype), y, kept);
-          CHECK(distance(y, naive::y_of(to_y, x, w) + beside(b)) == 0);
-          const Tensor from = integers(to_x.y_shape()), v = integers(to_x.weight_shape());
-          const Tensor made = full(to_x.x_shape(), 7, dtype).channels_last();
-          direct::conv_transpose(problem(to_x), given(from), v.to(dtype), {}, made, others);
-          CHECK(distance(made, naive::x_of(to_x, from, v)) == 0);
+          const Tensor made = full(expected.shape(), 7, dtype).channels_last();
+          const Tensor input = from.to(dtype).channels_last();
+          direct::conv_few_channels(problem, pass, input, w.to(dtype), {}, made);
+          CHECK(distance(made, expected) == 0);
+          direct::conv_few_channels(problem, pass, input, w.to(dtype), bias.to(dtype), made);
+          CHECK(distance(made, expected + beside) == 0);
         }
       }
 }
