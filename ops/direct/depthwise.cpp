@@ -11,7 +11,7 @@
 namespace lucid::direct {
 namespace {
 
-// One product of a run: where its sources begin, and the tap's weights; both at the first of the channels.
+// One product of a run: where its sources begin, and the tap's weights.
 template <class T>
 struct Factor {
   const T* source;
@@ -41,14 +41,14 @@ template <int Bytes, int N, class T>
 
 constexpr std::size_t kAtOnce = 8;  // factors
 
-// One run of a vector of channels, all its factors; `start`: the bias.
+// One run of `channels`, whole vectors of them, and all its factors; `start`: the bias.
 struct SumRun {
   template <int Bytes, class T>
-  [[gnu::always_inline]] static void run(const std::vector<Factor<T>>& factors, std::int64_t count,
-                                         std::int64_t source_step, const T* start, T* out,
+  [[gnu::always_inline]] static void run(const std::vector<Factor<T>>& factors, std::int64_t channels,
+                                         std::int64_t count, std::int64_t source_step, const T* start, T* out,
                                          std::int64_t out_step) {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
-    for (std::int64_t c = 0; c < kLanes<T>; c += lanes)
+    for (std::int64_t c = 0; c < channels; c += lanes)
       sum_register<Bytes>(factors, c, count, source_step, start + c, out + c, out_step);
   }
 
@@ -86,29 +86,29 @@ struct RowTap {
   const T* weight;
 };
 
+// Positions of a row that the same taps reach, and those taps.
+struct RowRun {
+  Run run;
+  std::vector<Tap> taps;
+};
+
 // One row of the result: `bias` and the weights hold `channels` values a tap.
 template <class T>
-void sum_row(const std::vector<RowTap<T>>& rows, const AxisTaps& widths, const std::vector<Run>& runs,
-             std::int64_t channels, const T* bias, T* out, std::vector<Factor<T>>& factors,
-             std::vector<Tap>& kws) {
-  for (const Run& run : runs) {
-    widths.list(run.first, kws);
-    std::int64_t c = 0;
-    for (; c + kLanes<T> <= channels; c += kLanes<T>) {
-      factors.clear();
-      for (const RowTap<T>& row : rows)
-        for (const Tap& tap : kws)
-          factors.push_back({row.source + tap.source * channels + c, row.weight + tap.tap * channels + c});
-      run_for_registers<SumRun>(factors, run.count, step_of(run.source_step, channels), bias + c,
-                                out + run.first * channels + c, step_of(run.step, channels));
-    }
-    for (; c < channels; ++c)
+void sum_row(const std::vector<RowTap<T>>& rows, const std::vector<RowRun>& runs, std::int64_t channels,
+             const T* bias, T* out, std::vector<Factor<T>>& factors) {
+  const std::int64_t whole = channels / kLanes<T> * kLanes<T>;
+  for (const auto& [run, taps] : runs) {
+    factors.clear();
+    for (const RowTap<T>& row : rows)
+      for (const Tap& tap : taps)
+        factors.push_back({row.source + tap.source * channels, row.weight + tap.tap * channels});
+    run_for_registers<SumRun>(factors, whole, run.count, step_of(run.source_step, channels), bias,
+                              out + run.first * channels, step_of(run.step, channels));
+    for (std::int64_t c = whole; c < channels; ++c)
       for (std::int64_t i = 0; i < run.count; ++i) {
         T sum = bias[c];
-        for (const RowTap<T>& row : rows)
-          for (const Tap& tap : kws)
-            sum += row.source[(tap.source + i * run.source_step) * channels + c] *
-                   row.weight[tap.tap * channels + c];
+        for (const Factor<T>& factor : factors)
+          sum += factor.source[i * step_of(run.source_step, channels) + c] * factor.weight[c];
         out[(run.first + i * run.step) * channels + c] = sum;
       }
   }
@@ -134,7 +134,11 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
          const Tensor& out) {
   const Maps maps(p.geometry);
   const AxisTaps depths(maps.d, transposed), heights(maps.h, transposed), widths(maps.w, transposed);
-  const std::vector<Run> runs = runs_of(widths);
+  std::vector<RowRun> runs;
+  for (const Run& run : runs_of(widths)) {
+    runs.push_back({run, {}});
+    widths.list(run.first, runs.back().taps);
+  }
   const std::int64_t channels = p.geometry.groups;
   const Dims3& from = transposed ? p.geometry.y : p.geometry.x;
   const std::vector<T> packed = packed_weight<T>(p, weight);
@@ -145,7 +149,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
   const std::int64_t lines = p.batch * depths.count() * heights.count(), line = widths.count() * channels;
   parallel_for(lines, grain_of(p.work(), lines), [&](std::int64_t begin, std::int64_t end) {
     std::vector<RowTap<T>> rows;
-    std::vector<Tap> kds, khs, kws;
+    std::vector<Tap> kds, khs;
     std::vector<Factor<T>> factors;
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / heights.count() / depths.count(), d = i / heights.count() % depths.count(),
@@ -157,7 +161,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
         for (const Tap& kh : khs)
           rows.push_back({source + ((n * from[0] + kd.source) * from[1] + kh.source) * from[2] * channels,
                           packed.data() + (kd.tap * maps.h.kernel + kh.tap) * maps.w.kernel * channels});
-      sum_row(rows, widths, runs, channels, shift.data(), to + i * line, factors, kws);
+      sum_row(rows, runs, channels, shift.data(), to + i * line, factors);
     }
   });
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
@@ -20,105 +21,180 @@ struct Meeting {
   std::int64_t tap;
 };
 
-// sums[k][lane] += sum over y positions of x[at of tap + k] * y, for K taps and one register of channels, of
-// which the first `lanes` are there.
-template <int Bytes, int K, class T>
+// sums[k * sums_row + lane] += sum over y positions of x[at of tap + k] * y, for K taps and V registers of
+// channels, or one of which the first `lanes` are there.
+template <int Bytes, int K, int V, class T>
 [[gnu::always_inline]] inline void add_taps(const Meeting<T>& m, const AxisMap& map, Range range,
-                                            std::int64_t channels, std::int64_t lanes, double* sums) {
+                                            std::int64_t channels, std::int64_t lanes, T* sums,
+                                            std::int64_t sums_row) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
   if (range.empty()) return;
-  Lanes parts[K] = {};
+  const bool is_whole = V > 1 || lanes == whole;
+  const std::size_t bytes = static_cast<std::size_t>(lanes) * sizeof(T);
+  const auto load = [&](Lanes& to, const T* from) {
+    if (is_whole) return static_cast<void>(std::memcpy(&to, from, sizeof(Lanes)));
+    to = Lanes{};
+    std::memcpy(&to, from, bytes);
+  };
+  Lanes parts[K][V];
+  for (int k = 0; k < K; ++k)
+    for (int v = 0; v < V; ++v) load(parts[k][v], sums + k * sums_row + v * whole);
   const std::int64_t tap_step = step_of(map.dilation, channels), step = step_of(map.stride, channels);
   const T* x = m.x + (range.begin * map.stride + map.shift(m.tap)) * channels;
   const T* y = m.y + range.begin * channels;
-  const std::size_t bytes = static_cast<std::size_t>(lanes) * sizeof(T);
   for (std::int64_t i = range.begin; i < range.end; ++i, x += step, y += channels) {
-    Lanes a, b = {};
-    if (lanes == whole)
-      std::memcpy(&b, y, sizeof(Lanes));
-    else
-      std::memcpy(&b, y, bytes);
-    for (int k = 0; k < K; ++k) {
-      if (lanes == whole) {
-        std::memcpy(&a, x + k * tap_step, sizeof(Lanes));
-      } else {
-        a = Lanes{};
-        std::memcpy(&a, x + k * tap_step, bytes);
+    Lanes a, b[V];
+    for (int v = 0; v < V; ++v) load(b[v], y + v * whole);
+    for (int k = 0; k < K; ++k)
+      for (int v = 0; v < V; ++v) {
+        load(a, x + k * tap_step + v * whole);
+        parts[k][v] += a * b[v];
       }
-      parts[k] += a * b;
-    }
   }
   for (int k = 0; k < K; ++k)
-    for (std::int64_t lane = 0; lane < lanes; ++lane)
-      sums[k * channels + lane] += static_cast<double>(parts[k][lane]);
+    for (int v = 0; v < V; ++v)
+      std::memcpy(sums + k * sums_row + v * whole, &parts[k][v], is_whole ? sizeof(Lanes) : bytes);
 }
 
-// Taps m.tap to m.tap + count: what they have in common together, the ends one by one.
+// Taps m.tap to m.tap + count of `width` channels: what they have in common together, the ends one by one.
 struct AddMeeting {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const Meeting<T>& m, const AxisMap& map, std::int64_t count,
-                                         std::int64_t channels, double* sums) {
+                                         Range common, std::int64_t channels, std::int64_t width, T* sums) {
     constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
-    Range common = map.y_range(m.tap);
-    for (std::int64_t k = 1; k < count; ++k) {
-      const Range range = map.y_range(m.tap + k);
-      common = {std::max(common.begin, range.begin), std::min(common.end, range.end)};
+    std::int64_t c = 0;
+    for (; c + 2 * whole <= width; c += 2 * whole)
+      registers<Bytes, 2>({m.x + c, m.y + c, m.tap}, map, count, common, channels, whole, sums + c, width);
+    for (; c < width; c += whole)
+      registers<Bytes, 1>({m.x + c, m.y + c, m.tap}, map, count, common, channels, std::min(whole, width - c),
+                          sums + c, width);
+  }
+
+ private:
+  template <int Bytes, int V, class T>
+  [[gnu::always_inline]] static void registers(Meeting<T> at, const AxisMap& map, std::int64_t count,
+                                               Range common, std::int64_t channels, std::int64_t lanes,
+                                               T* sums, std::int64_t sums_row) {
+    switch (count) {
+      case 4: add_taps<Bytes, 4, V>(at, map, common, channels, lanes, sums, sums_row); break;
+      case 3: add_taps<Bytes, 3, V>(at, map, common, channels, lanes, sums, sums_row); break;
+      case 2: add_taps<Bytes, 2, V>(at, map, common, channels, lanes, sums, sums_row); break;
+      default: add_taps<Bytes, 1, V>(at, map, common, channels, lanes, sums, sums_row);
     }
-    if (common.empty()) common.end = common.begin;
-    for (std::int64_t c = 0; c < channels; c += whole) {
-      const std::int64_t lanes = std::min(whole, channels - c);
-      Meeting<T> at{m.x + c, m.y + c, m.tap};
-      switch (count) {
-        case 4: add_taps<Bytes, 4>(at, map, common, channels, lanes, sums + c); break;
-        case 3: add_taps<Bytes, 3>(at, map, common, channels, lanes, sums + c); break;
-        case 2: add_taps<Bytes, 2>(at, map, common, channels, lanes, sums + c); break;
-        default: add_taps<Bytes, 1>(at, map, common, channels, lanes, sums + c);
-      }
-      for (std::int64_t k = 0; k < count; ++k) {
-        const Range range = map.y_range(m.tap + k);
-        at.tap = m.tap + k;
-        for (const Range end : {Range{range.begin, std::min(common.begin, range.end)},
-                                Range{std::max(common.end, std::max(range.begin, common.begin)), range.end}})
-          if (!end.empty()) add_taps<Bytes, 1>(at, map, end, channels, lanes, sums + k * channels + c);
-      }
+    for (const std::int64_t end = at.tap + count; at.tap < end; ++at.tap, sums += sums_row) {
+      const auto [before, after] = without(map.y_range(at.tap), common);
+      add_taps<Bytes, 1, V>(at, map, before, channels, lanes, sums, sums_row);
+      add_taps<Bytes, 1, V>(at, map, after, channels, lanes, sums, sums_row);
     }
   }
 };
 
 constexpr std::int64_t kTogether = 4;  // taps
 
+// The sums [tap][channel] over lines of y for some channels: each line meets all taps, so that x and y are
+// read from memory once. Some thousand products are summed in T, then added in double.
+template <class T>
+class DepthwiseShare {
+ public:
+  DepthwiseShare(const ConvProblem& p, const T* x, const T* y, Range channels)
+      : maps_(p.geometry), x_(x), y_(y), row_(p.geometry.groups), channels_(channels) {
+    sums_.resize(static_cast<std::size_t>(p.taps() * channels.size()));
+    totals_.resize(sums_.size());
+    for (std::int64_t kw = 0; kw < maps_.w.kernel; kw += kTogether) {
+      Range common = maps_.w.y_range(kw);
+      for (std::int64_t k = kw + 1; k < std::min(kw + kTogether, maps_.w.kernel); ++k) {
+        const Range range = maps_.w.y_range(k);
+        common = {std::max(common.begin, range.begin), std::min(common.end, range.end)};
+      }
+      common_.push_back(common.empty() ? Range{} : common);
+    }
+  }
+
+  /// Adds lines [begin, end) of all lines (n, d, h) of y.
+  void add(std::int64_t begin, std::int64_t end) {
+    constexpr std::int64_t kSummedInT = 4096;
+    std::int64_t voxels = 0;
+    for (std::int64_t line = begin; line < end; ++line) {
+      add_line(line);
+      voxels += maps_.w.y;
+      if (voxels > kSummedInT || line + 1 == end) {
+        flush();
+        voxels = 0;
+      }
+    }
+  }
+  double total(std::int64_t tap, std::int64_t channel) const {
+    return totals_[static_cast<std::size_t>(tap * channels_.size() + channel - channels_.begin)];
+  }
+
+ private:
+  void add_line(std::int64_t line) {
+    const std::int64_t h = line % maps_.h.y, d = line / maps_.h.y % maps_.d.y,
+                       n = line / maps_.h.y / maps_.d.y;
+    const T* const y = y_ + line * maps_.w.y * row_ + channels_.begin;
+    for (std::int64_t kd = 0; kd < maps_.d.kernel; ++kd) {
+      const std::int64_t xd = maps_.d.x_of(d, kd);
+      for (std::int64_t kh = 0; kh < maps_.h.kernel && xd >= 0; ++kh) {
+        const std::int64_t xh = maps_.h.x_of(h, kh);
+        if (xh < 0) continue;
+        const T* const x = x_ + ((n * maps_.d.x + xd) * maps_.h.x + xh) * maps_.w.x * row_ + channels_.begin;
+        for (std::int64_t kw = 0; kw < maps_.w.kernel; kw += kTogether)
+          run_for_registers<AddMeeting>(
+              Meeting<T>{x, y, kw}, maps_.w, std::min(kTogether, maps_.w.kernel - kw),
+              common_[static_cast<std::size_t>(kw / kTogether)], row_, channels_.size(),
+              sums_.data() + maps_.tap(kd, kh, kw) * channels_.size());
+      }
+    }
+  }
+  void flush() {
+    for (std::size_t i = 0; i < sums_.size(); ++i) {
+      totals_[i] += static_cast<double>(sums_[i]);
+      sums_[i] = T(0);
+    }
+  }
+
+  Maps maps_;
+  const T* x_;
+  const T* y_;
+  std::int64_t row_;
+  Range channels_;
+  std::vector<Range> common_;  // of each chunk of taps along W: positions of y that meet all of them
+  std::vector<T> sums_;
+  std::vector<double> totals_;
+};
+
 template <class T>
 void run(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Tensor& out) {
-  const Maps maps(p.geometry);
-  const std::int64_t channels = p.geometry.groups;
-  const T *x = input.data<T>(), *y = grad.data<T>();
-  T* w = out.mutable_data<T>();
-  const Strides& s = out.strides();
-  const std::int64_t chunks = (maps.w.kernel + kTogether - 1) / kTogether;
-  const std::int64_t tasks = maps.d.kernel * maps.h.kernel * chunks;
-  parallel_for(tasks, grain_of(p.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<double> sums(static_cast<std::size_t>(kTogether * channels));
-    for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t tap = task % chunks * kTogether, kh = task / chunks % maps.h.kernel,
-                         kd = task / chunks / maps.h.kernel;
-      const std::int64_t count = std::min(kTogether, maps.w.kernel - tap);
-      std::fill(sums.begin(), sums.end(), 0.0);
-      const Range depth = maps.d.y_range(kd), height = maps.h.y_range(kh);
-      for (std::int64_t n = 0; n < p.batch; ++n)
-        for (std::int64_t d = depth.begin; d < depth.end; ++d)
-          for (std::int64_t h = height.begin; h < height.end; ++h)
-            run_for_registers<AddMeeting>(
-                Meeting<T>{x + ((n * maps.d.x + maps.d.x_of(d, kd)) * maps.h.x + maps.h.x_of(h, kh)) *
-                                   maps.w.x * channels,
-                           y + ((n * maps.d.y + d) * maps.h.y + h) * maps.w.y * channels, tap},
-                maps.w, count, channels, sums.data());
-      for (std::int64_t k = 0; k < count; ++k)
-        for (std::int64_t c = 0; c < channels; ++c)
-          w[c * s[0] + kd * s[2] + kh * s[3] + (tap + k) * s[4]] =
-              static_cast<T>(sums[static_cast<std::size_t>(k * channels + c)]);
+  constexpr std::int64_t kCachedSums = 1 << 13;
+  const std::int64_t channels = p.geometry.groups, taps = p.taps();
+  const std::int64_t width = std::max(kLanes<T>, kCachedSums / taps / kLanes<T> * kLanes<T>);
+  const std::int64_t blocks = (channels + width - 1) / width;
+  const std::int64_t lines = p.batch * p.geometry.y[0] * p.geometry.y[1];
+  constexpr double kWorthAThread = 1 << 16;
+  const auto threads =
+      static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
+  const std::int64_t parts = std::min(lines, (threads + blocks - 1) / blocks);
+  std::vector<std::optional<DepthwiseShare<T>>> shares(static_cast<std::size_t>(blocks * parts));
+  parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t first = i / parts * width, part = i % parts;
+      auto& share = shares[static_cast<std::size_t>(i)];
+      share.emplace(p, input.data<T>(), grad.data<T>(), Range{first, std::min(first + width, channels)});
+      share->add(lines * part / parts, lines * (part + 1) / parts);
     }
   });
+  T* const w = out.mutable_data<T>();
+  const Strides& s = out.strides();
+  const Dims3& kernel = p.geometry.kernel;
+  for (std::int64_t c = 0; c < channels; ++c)
+    for (std::int64_t tap = 0; tap < taps; ++tap) {
+      double total = 0;
+      for (std::int64_t part = 0; part < parts; ++part)
+        total += shares[static_cast<std::size_t>(c / width * parts + part)]->total(tap, c);
+      w[c * s[0] + tap / kernel[2] / kernel[1] * s[2] + tap / kernel[2] % kernel[1] * s[3] +
+        tap % kernel[2] * s[4]] = static_cast<T>(total);
+    }
 }
 
 }  // namespace
