@@ -55,6 +55,15 @@ struct RowsProduct {
   std::int64_t a_ahead = 0;  ///< what lies there from a is fetched from memory meanwhile
 };
 
+/// Whether a result of `bytes` at `to` is so large that it is better written past the caches: measured from 8
+/// MB on, where it takes up to a fifth less time. Its rows, `row_bytes` apart, must begin where that is
+/// allowed.
+inline bool goes_past_caches(const void* to, std::int64_t bytes, std::int64_t row_bytes) {
+  constexpr std::int64_t kLeastBytes = 1 << 23, kAligned = 16;
+  return bytes >= kLeastBytes && row_bytes % kAligned == 0 &&
+         reinterpret_cast<std::uintptr_t>(to) % kAligned == 0;
+}
+
 void add_product(const RowsProduct<float>& product);
 void add_product(const RowsProduct<double>& product);
 void store_product(const RowsProduct<float>& product);

@@ -29,8 +29,8 @@ std::vector<T> repeated(const Tensor& bias, std::int64_t times) {
   return out;
 }
 
-// Of the long sums: a block of all samples stays in the second-level cache.
-constexpr std::int64_t kBlock = 2048;
+// Of the long sums: a block of kAtOnce samples stays in the first-level cache.
+constexpr std::int64_t kBlock = 512;
 constexpr std::int64_t kAtOnce = 8;  // samples whose sums are held in registers
 
 // Rows of n elements, kAtOnce at a time: [rows / kAtOnce][n / kLanes][kAtOnce][kLanes], zeros behind the last
@@ -77,32 +77,38 @@ struct AddDots {
     typedef T Lanes __attribute__((vector_size(Bytes)));
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T)), kAhead = 16 * kLanes<T>;
     const std::int64_t whole = n / kLanes<T> * kLanes<T>;
-    for (std::int64_t part = 0; part < kLanes<T>; part += lanes) {
-      Lanes parts[A][S];
-      for (int c = 0; c < A; ++c)
-        for (int i = 0; i < S; ++i) std::memcpy(&parts[c][i], kZeros<T>, sizeof(Lanes));
-      const T* from = b + part;
-      for (std::int64_t k = part; k < whole; k += kLanes<T>, from += kAtOnce * kLanes<T>) {
+    Lanes parts[A][S];
+    for (int c = 0; c < A; ++c)
+      for (int i = 0; i < S; ++i) std::memcpy(&parts[c][i], kZeros<T>, sizeof(Lanes));
+    const T* from = b;
+    for (std::int64_t k = 0; k < whole; k += kLanes<T>, from += kAtOnce * kLanes<T>) {
+      for (int c = 0; c < A; ++c) __builtin_prefetch(a + c * a_row + k + kAhead);
+      for (std::int64_t part = 0; part < kLanes<T>; part += lanes) {
         Lanes x[A], y;
-        for (int c = 0; c < A; ++c) {
-          std::memcpy(&x[c], a + c * a_row + k, sizeof(Lanes));
-          __builtin_prefetch(a + c * a_row + k + kAhead);
-        }
+        for (int c = 0; c < A; ++c) std::memcpy(&x[c], a + c * a_row + k + part, sizeof(Lanes));
         for (int i = 0; i < S; ++i) {
-          std::memcpy(&y, from + i * kLanes<T>, sizeof(Lanes));
+          std::memcpy(&y, from + i * kLanes<T> + part, sizeof(Lanes));
           for (int c = 0; c < A; ++c) parts[c][i] += x[c] * y;
         }
       }
-      for (int c = 0; c < A; ++c)
-        for (int i = 0; i < S; ++i)
-          for (std::int64_t lane = 0; lane < lanes; ++lane)
-            sums[c * kAtOnce + i] += static_cast<double>(parts[c][i][lane]);
     }
+    for (int c = 0; c < A; ++c)
+      for (int i = 0; i < S; ++i) sums[c * kAtOnce + i] += static_cast<double>(sum_of<T>(parts[c][i]));
     for (int c = 0; c < A; ++c)
       for (std::int64_t i = 0; i < S; ++i)
         for (std::int64_t k = whole; k < n; ++k)
           sums[c * kAtOnce + i] += static_cast<double>(a[c * a_row + k]) *
                                    static_cast<double>(b[(whole * kAtOnce) + i * kLanes<T> + k - whole]);
+  }
+
+  template <class T, class Lanes>
+  [[gnu::always_inline]] static T sum_of(const Lanes& values) {
+    constexpr int lanes = sizeof(Lanes) / sizeof(T);
+    T part[lanes];
+    std::memcpy(part, &values, sizeof(Lanes));
+    for (int half = lanes / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) part[i] += part[half + i];
+    return part[0];
   }
 };
 
@@ -121,8 +127,8 @@ void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int
       return sums.data() + (c - begin) * padded + group * 2 * kAtOnce;
     };
     for (std::int64_t k = 0; k < n; k += kBlock)
-      for (std::int64_t c = begin; c < end; c += 2)
-        for (std::int64_t group = 0; group < groups; ++group)
+      for (std::int64_t group = 0; group < groups; ++group)
+        for (std::int64_t c = begin; c < end; c += 2)
           run_for_registers<AddDots>(weight + c * n + k, n, std::min<std::int64_t>(2, end - c),
                                      b + group * group_size + k * kAtOnce, std::min(kBlock, n - k),
                                      at(c, group));
@@ -141,6 +147,14 @@ struct Strided {
   std::int64_t row, step;
 };
 
+// `count` elements, kPanel of them at a time, to places `step` apart.
+template <class T>
+void copy_panels(const T* from, std::int64_t count, T* to, std::int64_t step) {
+  for (; count >= kPanel<T>; count -= kPanel<T>, from += kPanel<T>, to += step)
+    std::memcpy(to, from, kPanel<T> * sizeof(T));  // a few moves, where a size that varies is a call
+  std::copy(from, from + count, to);
+}
+
 // c (rows, columns) = a @ b + start for a (rows, depth) and b (depth, columns): short sums, for which a
 // general product packs more than it multiplies. b is read once, a part of its columns at a time. `start` is
 // of one row, empty for zeros.
@@ -148,17 +162,17 @@ template <class T>
 void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, std::int64_t depth,
                     std::int64_t columns, const std::vector<T>& start = {}) {
   constexpr std::int64_t kCached = 1 << 15,
-                         kRows = 4;  // elements of b in a part; rows that are computed together
+                         kRows = 6;  // elements of b in a part; rows that are computed together
   const std::int64_t panel = depth * kPanel<T>, panels = (columns + kPanel<T> - 1) / kPanel<T>;
   const std::int64_t step = std::max<std::int64_t>(1, kCached / panel), parts = (panels + step - 1) / step;
+  const auto row_bytes = columns * static_cast<std::int64_t>(sizeof(T));
+  const bool past_caches = columns % kPanel<T> == 0 && goes_past_caches(c, rows * row_bytes, row_bytes);
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<T> packed(static_cast<std::size_t>(step * panel));
     for (std::int64_t part = begin; part < end; ++part) {
       const std::int64_t first = part * step * kPanel<T>, count = std::min(step * kPanel<T>, columns - first);
       for (std::int64_t k = 0; k < depth; ++k)
-        for (std::int64_t j = 0; j < count; j += kPanel<T>)
-          std::copy(b + k * columns + first + j, b + k * columns + first + std::min(j + kPanel<T>, count),
-                    packed.data() + j * depth + k * kPanel<T>);
+        copy_panels(b + k * columns + first, count, packed.data() + k * kPanel<T>, panel);
       for (std::int64_t m = 0; m < rows; m += kRows)
         store_product(RowsProduct<T>{.a = a.data + m * a.row,
                                      .a_row = a.row,
@@ -171,7 +185,8 @@ void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, st
                                      .depth = depth,
                                      .columns = count,
                                      .b_panel = panel,
-                                     .start = start.empty() ? nullptr : start.data() + first});
+                                     .start = start.empty() ? nullptr : start.data() + first,
+                                     .past_caches = past_caches});
     }
   });
 }
