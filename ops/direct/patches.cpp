@@ -130,7 +130,7 @@ void scatter(const ConvProblem& p, const Tensor& input, const Tensor& weight, co
   T* const x = out.mutable_data<T>();
   const Dims3 &size = p.geometry.y, &kernel = p.geometry.kernel;
   const std::int64_t y_line = size[2] * p.y_channels, x_line = p.geometry.x[2] * p.x_channels;
-  const bool past_caches = packed.run() % kPanel<T> == 0 &&
+  const bool past_caches = (packed.run() % kPanel<T> == 0 || packed.run() == kPanel<T> / 2) &&
                            goes_past_caches(x, out.nbytes(), x_line * static_cast<std::int64_t>(sizeof(T)));
   for_parts(p, [&](std::int64_t plane, std::int64_t first, std::int64_t lines) {
     for (std::int64_t kd = 0; kd < kernel[0]; ++kd)

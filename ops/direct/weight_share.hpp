@@ -2,6 +2,7 @@
 // What one thread adds to the gradient of a convolution's weight (ops/direct/conv_weight.cpp).
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
@@ -25,13 +26,14 @@ class WeightShare {
         tap_lines_(tap_lines),
         columns_(padded_to_lanes(p.y_channels, kLanes<T>)),
         panels_((p.y_channels + kPanel<T> - 1) / kPanel<T>),
-        inner_(p.geometry.groups == 1 && p.x_gap == 0 && maps_.w.taps_are_neighbours()
-                   ? maps_.w.common_range()
-                   : Range{}),
+        runs_(p.geometry.groups == 1 && maps_.w.taps_are_neighbours() && fits_padded(p)),
+        copies_(runs_ && (p.x_gap != 0 || maps_.w.common_range().size() < maps_.w.y)),
+        padded_line_(runs_ ? ((maps_.w.y - 1) * maps_.w.stride + maps_.w.kernel) * p.x_channels : 0),
         lines_at_once_(lines_at_once(p)),
         sums_(static_cast<std::size_t>(p.geometry.groups * tap_lines.size() * maps_.w.kernel * p.x_channels *
                                        columns_)) {
     packed_.resize(static_cast<std::size_t>(p.geometry.groups * panels_ * panel_size()));
+    if (copies_) padded_.resize(static_cast<std::size_t>(lines_at_once_ * padded_line_));
   }
 
   /// y in pieces of a few neighbouring lines of a plane (n, d).
@@ -65,6 +67,12 @@ class WeightShare {
  private:
   static constexpr std::int64_t kCachedVoxels = 128, kSummedInT = 4096;
   static constexpr std::size_t kCachedBytes = 1 << 19;
+  // Whether the positions that a line of y meets are hardly more than x has.
+  static bool fits_padded(const ConvProblem& p) {
+    const AxisMap w(p.geometry, 2);
+    const std::int64_t most = 2 * w.x + 64;
+    return w.kernel <= most && w.y - 1 <= most / w.stride;
+  }
   static std::int64_t lines_at_once(const ConvProblem& p) {
     return std::max<std::int64_t>(1, kCachedVoxels / p.geometry.y[2]);
   }
@@ -95,17 +103,17 @@ class WeightShare {
       const Range met = lines_met(lines, line);
       const T* const x = x_line(n, d, line, met.begin);
       if (!x || met.empty()) continue;
-      const std::int64_t fetched = ahead(x, n, d, lines, tap_lines, line + 1);
-      const auto add = [&](Range voxels, std::int64_t kw, std::int64_t taps) {
-        if (!voxels.empty())
-          add_taps(x, (met.begin - lines.begin) * maps_.w.y + voxels.begin, met.size(), voxels,
-                   line - tap_lines_.begin, kw, taps, fetched);
-      };
-      add(inner_, 0, maps_.w.kernel);
-      for (std::int64_t kw = 0; kw < maps_.w.kernel; ++kw) {
-        const auto [before, after] = without(maps_.w.y_range(kw), inner_);
-        add(before, kw, 1);
-        add(after, kw, 1);
+      const std::int64_t first = (met.begin - lines.begin) * maps_.w.y, tap_line = line - tap_lines_.begin;
+      if (copies_) {
+        copy_padded(x, met.size());
+        add_run(padded_.data(), padded_line_, first, met.size(), tap_line, 0);
+      } else if (runs_) {
+        add_run(x, step_of(maps_.h.stride, maps_.w.x * p_.x_channels), first, met.size(), tap_line,
+                ahead(x, n, d, lines, tap_lines, line + 1));
+      } else {
+        for (std::int64_t kw = 0; kw < maps_.w.kernel; ++kw)
+          if (const Range voxels = maps_.w.y_range(kw); !voxels.empty())
+            add_tap(x, first + voxels.begin, met.size(), voxels, tap_line, kw);
       }
     }
   }
@@ -149,10 +157,53 @@ class WeightShare {
     }
   }
 
-  // Voxels of y in `lines` lines meet `taps` neighbours from kw: with one group their channels are one run of
-  // x.
-  void add_taps(const T* x, std::int64_t y_voxel, std::int64_t lines, Range voxels, std::int64_t tap_line,
-                std::int64_t kw, std::int64_t taps, std::int64_t fetched) {
+  // Copies lines of x with zeros where taps fall outside: the first tap of the first voxel lies in front.
+  void copy_padded(const T* x, std::int64_t lines) {
+    const std::int64_t channels = p_.x_channels, left = maps_.w.padding, voxels = padded_line_ / channels;
+    const Range inside{std::min(left, voxels), std::min(left + maps_.w.x, voxels)};
+    for (std::int64_t i = 0; i < lines; ++i) {
+      const T* from = x + i * step_of(maps_.h.stride, maps_.w.x * p_.x_step());
+      T* to = padded_.data() + i * padded_line_;
+      std::fill(to, to + inside.begin * channels, T(0));
+      std::fill(to + inside.end * channels, to + padded_line_, T(0));
+      to += inside.begin * channels;
+      if (p_.x_gap == 0)
+        std::copy(from, from + inside.size() * channels, to);
+      else
+        for (std::int64_t w = 0; w < inside.size(); ++w, from += p_.x_step(), to += channels)
+          copy_vectors(from, channels, to);
+    }
+  }
+  // Some channels: whole vectors by moves of a fixed size, where a size that varies is a call.
+  static void copy_vectors(const T* from, std::int64_t count, T* to) {
+    for (; count >= kLanes<T>; count -= kLanes<T>, from += kLanes<T>, to += kLanes<T>)
+      std::memcpy(to, from, kLanes<T> * sizeof(T));
+    std::copy(from, from + count, to);
+  }
+
+  // All taps of a line, whose channels are one run: of lines whose taps all lie inside, `x_line` apart.
+  void add_run(const T* x, std::int64_t x_line, std::int64_t y_voxel, std::int64_t lines,
+               std::int64_t tap_line, std::int64_t fetched) {
+    add_product(RowsProduct<T>{.a = x,
+                               .a_row = 1,
+                               .a_step = step_of(maps_.w.stride, p_.x_channels),
+                               .b = packed_.data() + y_voxel * kPanel<T>,
+                               .b_row = kPanel<T>,
+                               .c = sums_.data() + row(0, tap_line * maps_.w.kernel, 0),
+                               .c_row = columns_,
+                               .rows = maps_.w.kernel * p_.x_channels,
+                               .depth = maps_.w.y,
+                               .columns = columns_,
+                               .b_panel = panel_size(),
+                               .outer = lines,
+                               .a_outer = x_line,
+                               .b_outer = maps_.w.y * kPanel<T>,
+                               .a_ahead = fetched});
+  }
+
+  // One tap, for the voxels of each line that meet it.
+  void add_tap(const T* x, std::int64_t y_voxel, std::int64_t lines, Range voxels, std::int64_t tap_line,
+               std::int64_t kw) {
     const std::int64_t first = voxels.begin * maps_.w.stride + maps_.w.shift(kw);
     for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
       add_product(RowsProduct<T>{.a = x + first * p_.x_step() + group * p_.x_channels,
@@ -162,14 +213,13 @@ class WeightShare {
                                  .b_row = kPanel<T>,
                                  .c = sums_.data() + row(group, tap_line * maps_.w.kernel + kw, 0),
                                  .c_row = columns_,
-                                 .rows = taps * p_.x_channels,
+                                 .rows = p_.x_channels,
                                  .depth = voxels.size(),
                                  .columns = columns_,
                                  .b_panel = panel_size(),
                                  .outer = lines,
                                  .a_outer = step_of(maps_.h.stride, maps_.w.x * p_.x_step()),
-                                 .b_outer = maps_.w.y * kPanel<T>,
-                                 .a_ahead = fetched});
+                                 .b_outer = maps_.w.y * kPanel<T>});
   }
 
   const ConvProblem& p_;
@@ -178,9 +228,10 @@ class WeightShare {
   const T* y_;
   Range tap_lines_;
   std::int64_t columns_, panels_;
-  Range inner_;  // positions of y along W whose taps all lie inside
+  bool runs_, copies_;  // the taps of a line are one run of channels; of a copy with zeros around it
+  std::int64_t padded_line_;
   std::int64_t lines_at_once_, voxels_ = 0;
-  std::vector<T> packed_, sums_;
+  std::vector<T> packed_, padded_, sums_;
   std::vector<double> total_;
 };
 
