@@ -54,7 +54,9 @@ template <bool Add, int Bytes, int R, int V, class T>
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t lanes = kIn<T, Bytes>;
   Lanes sums[R][V];
+#pragma GCC unroll 12  // else the sums lie in memory
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
   const std::int64_t a_row = p.a_row, a_step = p.a_step, b_row = p.b_row, depth = p.depth;
   for (std::int64_t i = 0; i < p.outer; ++i) {
@@ -87,8 +89,10 @@ template <bool Add, int Bytes, int R, int V, class T>
       }
     }
   }
+#pragma GCC unroll 12
   for (int r = 0; r < R; ++r) {
     T* at = c + r * p.c_row;
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v, at += lanes) {
       Lanes before = {};
       const bool partial = v + 1 == V && tail;

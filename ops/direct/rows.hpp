@@ -1,7 +1,9 @@
 #pragma once
 // The inner loops of the direct convolutions: small matrix products over rows of channels-last voxels.
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace lucid::direct {
 
@@ -21,6 +23,15 @@ inline constexpr T kZeros[2 * kLanes<T>] = {};
 
 inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
   return (count + lanes - 1) / lanes * lanes;
+}
+
+/// Copies `count` elements, kPanel at a time, to places `step` apart: by moves of a fixed size, where a size
+/// that varies is a call.
+template <class T>
+void copy_panels(const T* from, std::int64_t count, T* to, std::int64_t step = kPanel<T>) {
+  for (; count >= kPanel<T>; count -= kPanel<T>, from += kPanel<T>, to += step)
+    std::memcpy(to, from, kPanel<T> * sizeof(T));
+  std::copy(from, from + count, to);
 }
 
 /// Where one of the outer terms of a product lies, from a and from b.

@@ -147,14 +147,6 @@ struct Strided {
   std::int64_t row, step;
 };
 
-// `count` elements, kPanel of them at a time, to places `step` apart.
-template <class T>
-void copy_panels(const T* from, std::int64_t count, T* to, std::int64_t step) {
-  for (; count >= kPanel<T>; count -= kPanel<T>, from += kPanel<T>, to += step)
-    std::memcpy(to, from, kPanel<T> * sizeof(T));  // a few moves, where a size that varies is a call
-  std::copy(from, from + count, to);
-}
-
 // c (rows, columns) = a @ b + start for a (rows, depth) and b (depth, columns): short sums, for which a
 // general product packs more than it multiplies. b is read once, a part of its columns at a time. `start` is
 // of one row, empty for zeros.

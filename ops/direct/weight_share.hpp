@@ -2,7 +2,6 @@
 // What one thread adds to the gradient of a convolution's weight (ops/direct/conv_weight.cpp).
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
@@ -153,7 +152,7 @@ class WeightShare {
       const T* from = y + group * p_.y_channels + first;
       T* to = packed_.data() + panel * panel_size();
       for (std::int64_t i = 0; i < voxels; ++i, from += p_.y_row(), to += kPanel<T>)
-        std::copy(from, from + count, to);
+        copy_panels(from, count, to);
     }
   }
 
@@ -171,16 +170,9 @@ class WeightShare {
         std::copy(from, from + inside.size() * channels, to);
       else
         for (std::int64_t w = 0; w < inside.size(); ++w, from += p_.x_step(), to += channels)
-          copy_vectors(from, channels, to);
+          copy_panels(from, channels, to);
     }
   }
-  // Some channels: whole vectors by moves of a fixed size, where a size that varies is a call.
-  static void copy_vectors(const T* from, std::int64_t count, T* to) {
-    for (; count >= kLanes<T>; count -= kLanes<T>, from += kLanes<T>, to += kLanes<T>)
-      std::memcpy(to, from, kLanes<T> * sizeof(T));
-    std::copy(from, from + count, to);
-  }
-
   // All taps of a line, whose channels are one run: of lines whose taps all lie inside, `x_line` apart.
   void add_run(const T* x, std::int64_t x_line, std::int64_t y_voxel, std::int64_t lines,
                std::int64_t tap_line, std::int64_t fetched) {
