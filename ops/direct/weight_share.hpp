@@ -25,13 +25,14 @@ class WeightShare {
         tap_lines_(tap_lines),
         columns_(padded_to_lanes(p.y_channels, kLanes<T>)),
         panels_((p.y_channels + kPanel<T> - 1) / kPanel<T>),
+        packs_(p.y_channels % kPanel<T> != 0 || p.y_row() > kMostPanels * kPanel<T>),
         runs_(p.geometry.groups == 1 && maps_.w.taps_are_neighbours() && fits_padded(p)),
         copies_(runs_ && (p.x_gap != 0 || maps_.w.common_range().size() < maps_.w.y)),
         padded_line_(runs_ ? ((maps_.w.y - 1) * maps_.w.stride + maps_.w.kernel) * p.x_channels : 0),
         lines_at_once_(lines_at_once(p)),
         sums_(static_cast<std::size_t>(p.geometry.groups * tap_lines.size() * maps_.w.kernel * p.x_channels *
                                        columns_)) {
-    packed_.resize(static_cast<std::size_t>(p.geometry.groups * panels_ * panel_size()));
+    if (packs_) packed_.resize(static_cast<std::size_t>(p.geometry.groups * panels_ * panel_size()));
     if (copies_) padded_.resize(static_cast<std::size_t>(lines_at_once_ * padded_line_));
   }
 
@@ -66,6 +67,7 @@ class WeightShare {
  private:
   static constexpr std::int64_t kCachedVoxels = 128, kSummedInT = 4096;
   static constexpr std::size_t kCachedBytes = 1 << 19;
+  static constexpr std::int64_t kMostPanels = 2;
   // Whether the positions that a line of y meets are hardly more than x has.
   static bool fits_padded(const ConvProblem& p) {
     const AxisMap w(p.geometry, 2);
@@ -96,8 +98,8 @@ class WeightShare {
 
   // What lines of y at (n, d) add.
   void add_lines(std::int64_t n, std::int64_t d, Range lines, Range tap_lines) {
-    pack(y_ + ((n * maps_.d.y + d) * maps_.h.y + lines.begin) * maps_.w.y * p_.y_row(),
-         lines.size() * maps_.w.y);
+    lines_ = y_ + ((n * maps_.d.y + d) * maps_.h.y + lines.begin) * maps_.w.y * p_.y_row();
+    if (packs_) pack(lines.size() * maps_.w.y);
     for (std::int64_t line = tap_lines.begin; line < tap_lines.end; ++line) {
       const Range met = lines_met(lines, line);
       const T* const x = x_line(n, d, line, met.begin);
@@ -141,19 +143,25 @@ class WeightShare {
     return next ? next - x : 0;
   }
 
-  std::int64_t panel_size() const { return lines_at_once_ * maps_.w.y * kPanel<T>; }
+  std::int64_t panel_size() const { return packs_ ? lines_at_once_ * maps_.w.y * kPanel<T> : kPanel<T>; }
+  // From one voxel of the lines of y to the next, and of a group's voxel.
+  std::int64_t y_step() const { return packs_ ? kPanel<T> : p_.y_row(); }
+  const T* y_at(std::int64_t group, std::int64_t voxel) const {
+    return lines_ + group * panels_ * panel_size() + voxel * y_step();
+  }
 
   // Neighbouring voxels of y as [group][panel of channels][voxel][kPanel]: at steps of many channels a few
   // voxels would displace each other from the first-level cache.
-  void pack(const T* y, std::int64_t voxels) {
+  void pack(std::int64_t voxels) {
     for (std::int64_t panel = 0; panel < p_.geometry.groups * panels_; ++panel) {
       const std::int64_t group = panel / panels_, first = panel % panels_ * kPanel<T>;
       const std::int64_t count = std::min(kPanel<T>, p_.y_channels - first);
-      const T* from = y + group * p_.y_channels + first;
+      const T* from = lines_ + group * p_.y_channels + first;
       T* to = packed_.data() + panel * panel_size();
       for (std::int64_t i = 0; i < voxels; ++i, from += p_.y_row(), to += kPanel<T>)
         copy_panels(from, count, to);
     }
+    lines_ = packed_.data();
   }
 
   // Copies lines of x with zeros where taps fall outside: the first tap of the first voxel lies in front.
@@ -179,8 +187,8 @@ class WeightShare {
     add_product(RowsProduct<T>{.a = x,
                                .a_row = 1,
                                .a_step = step_of(maps_.w.stride, p_.x_channels),
-                               .b = packed_.data() + y_voxel * kPanel<T>,
-                               .b_row = kPanel<T>,
+                               .b = y_at(0, y_voxel),
+                               .b_row = y_step(),
                                .c = sums_.data() + row(0, tap_line * maps_.w.kernel, 0),
                                .c_row = columns_,
                                .rows = maps_.w.kernel * p_.x_channels,
@@ -189,7 +197,7 @@ class WeightShare {
                                .b_panel = panel_size(),
                                .outer = lines,
                                .a_outer = x_line,
-                               .b_outer = maps_.w.y * kPanel<T>,
+                               .b_outer = maps_.w.y * y_step(),
                                .a_ahead = fetched});
   }
 
@@ -201,8 +209,8 @@ class WeightShare {
       add_product(RowsProduct<T>{.a = x + first * p_.x_step() + group * p_.x_channels,
                                  .a_row = 1,
                                  .a_step = step_of(maps_.w.stride, p_.x_step()),
-                                 .b = packed_.data() + group * panels_ * panel_size() + y_voxel * kPanel<T>,
-                                 .b_row = kPanel<T>,
+                                 .b = y_at(group, y_voxel),
+                                 .b_row = y_step(),
                                  .c = sums_.data() + row(group, tap_line * maps_.w.kernel + kw, 0),
                                  .c_row = columns_,
                                  .rows = p_.x_channels,
@@ -211,7 +219,7 @@ class WeightShare {
                                  .b_panel = panel_size(),
                                  .outer = lines,
                                  .a_outer = step_of(maps_.h.stride, maps_.w.x * p_.x_step()),
-                                 .b_outer = maps_.w.y * kPanel<T>});
+                                 .b_outer = maps_.w.y * y_step()});
   }
 
   const ConvProblem& p_;
@@ -220,7 +228,9 @@ class WeightShare {
   const T* y_;
   Range tap_lines_;
   std::int64_t columns_, panels_;
-  bool runs_, copies_;  // the taps of a line are one run of channels; of a copy with zeros around it
+  bool packs_;                // panels of y are copied; else they are read where they lie
+  const T* lines_ = nullptr;  // of y, that are added
+  bool runs_, copies_;        // the taps of a line are one run of channels; of a copy with zeros around it
   std::int64_t padded_line_;
   std::int64_t lines_at_once_, voxels_ = 0;
   std::vector<T> packed_, padded_, sums_;
