@@ -26,13 +26,19 @@ template <int Bytes, int N, class T>
                                                T* out, std::int64_t out_step) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   Lanes weights[N > 0 ? N : 1], first = {};
-  for (int j = 0; j < N; ++j) std::memcpy(&weights[j], factors[j].weight + channel, sizeof(Lanes));
+  const T* sources[N > 0 ? N : 1];  // which `out` doesn't alias
+#pragma GCC unroll 8                // else they lie in memory
+  for (int j = 0; j < N; ++j) {
+    std::memcpy(&weights[j], factors[j].weight + channel, sizeof(Lanes));
+    sources[j] = factors[j].source + channel;
+  }
   if (start) std::memcpy(&first, start, sizeof(Lanes));
-  for (std::int64_t i = 0; i < count; ++i, out += out_step) {
+  for (std::int64_t i = 0, at = 0; i < count; ++i, out += out_step, at += source_step) {
     Lanes sum = first, x;
     if (!start) std::memcpy(&sum, out, sizeof(Lanes));
+#pragma GCC unroll 8
     for (int j = 0; j < N; ++j) {
-      std::memcpy(&x, factors[j].source + channel + i * source_step, sizeof(Lanes));
+      std::memcpy(&x, sources[j] + at, sizeof(Lanes));
       sum += weights[j] * x;
     }
     std::memcpy(out, &sum, sizeof(Lanes));

@@ -38,21 +38,28 @@ template <int Bytes, int K, int V, class T>
     std::memcpy(&to, from, bytes);
   };
   Lanes parts[K][V];
+#pragma GCC unroll 4  // else they lie in memory
   for (int k = 0; k < K; ++k)
+#pragma GCC unroll 2
     for (int v = 0; v < V; ++v) load(parts[k][v], sums + k * sums_row + v * whole);
   const std::int64_t tap_step = step_of(map.dilation, channels), step = step_of(map.stride, channels);
   const T* x = m.x + (range.begin * map.stride + map.shift(m.tap)) * channels;
   const T* y = m.y + range.begin * channels;
   for (std::int64_t i = range.begin; i < range.end; ++i, x += step, y += channels) {
     Lanes a, b[V];
+#pragma GCC unroll 2
     for (int v = 0; v < V; ++v) load(b[v], y + v * whole);
+#pragma GCC unroll 4
     for (int k = 0; k < K; ++k)
+#pragma GCC unroll 2
       for (int v = 0; v < V; ++v) {
         load(a, x + k * tap_step + v * whole);
         parts[k][v] += a * b[v];
       }
   }
+#pragma GCC unroll 4
   for (int k = 0; k < K; ++k)
+#pragma GCC unroll 2
     for (int v = 0; v < V; ++v)
       std::memcpy(sums + k * sums_row + v * whole, &parts[k][v], is_whole ? sizeof(Lanes) : bytes);
 }

@@ -40,6 +40,7 @@ struct TransformLines {
     for (std::int64_t t = 0; t < tiles; ++t, to += kTileChannels) {
       load_column(lines, channel, lines.first + 2 * t + 2, c);
       load_column(lines, channel, lines.first + 2 * t + 3, d);
+#pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
         float* at = to + 4 * i * point_step;
         store(a[i] - c[i], at);
@@ -55,10 +56,12 @@ struct TransformLines {
   [[gnu::always_inline]] static void load_column(const TileLines& lines, std::int64_t channel,
                                                  std::int64_t column, V (&out)[4]) {
     if (column < 0 || column >= lines.columns) {
+#pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) out[i] = V{};
       return;
     }
     V row[4];
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) load(lines.at[i] + column * lines.step[i] + channel, row[i]);
     out[0] = row[0] - row[2];
     out[1] = row[1] + row[2];
@@ -101,7 +104,9 @@ struct Multiply {
                                              std::int64_t width, std::int64_t column, float* c) {
     constexpr std::int64_t lanes = Bytes / 4;
     Register<Bytes> sums[R][V];
+#pragma GCC unroll 16  // else they lie in memory
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) load(kZeros<float> + v * lanes, sums[r][v]);
     for (const TileTerm& term : terms) {
       const float *a = term.a + tile * kTileChannels, *b = term.b + column;
@@ -128,6 +133,7 @@ struct TransformOutput {
     for (std::int64_t channel = 0; channel < width; channel += Bytes / 4, m += Bytes / 4) {
       V upper[4], lower[4], shift;
       load(bias + channel, shift);
+#pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
         V a, b, c, d;
         load(m + j * point_step, a);
@@ -211,6 +217,7 @@ struct TransformGrads {
     V left[4], right[4];
     load_column<V>(grads, channel, column, left);
     load_column<V>(grads, channel, column + 1, right);
+#pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
       float* at = to + 4 * i * point_step;
       store(left[i], at);
