@@ -33,6 +33,15 @@ bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   return pass == ConvPass::y || !fills_vectors(p);
 }
 
+// Without AVX-512, whole vectors of channels: groups, and many channels whose weight stays in a core's cache.
+bool direct_beats_blocks(const ConvProblem& p) {
+  constexpr std::int64_t kManyChannels = 64, kCachedWeight = 1 << 20;
+  if (has_wide_registers() || p.taps() == 1 || p.x_channels % kVector != 0 || p.y_channels % kVector != 0)
+    return false;
+  return p.geometry.groups > 1 || (std::min(p.x_channels, p.y_channels) >= kManyChannels &&
+                                   p.taps() * p.x_channels * p.y_channels <= kCachedWeight);
+}
+
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
 // each voxel once, beat oneDNN's strided convolutions. They need whole vectors of channels. The weight's
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
@@ -44,11 +53,13 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const ConvGeometry& g = p.geometry;
   switch (pass) {
-    case ConvPass::x: return has_patches && whole_y && (whole_x || fills_vectors(p));
+    case ConvPass::x:
+      return (has_patches && whole_y && (whole_x || fills_vectors(p))) || direct_beats_blocks(p);
     case ConvPass::y:
       if (has_patches) return whole_y && p.x_channels >= kFewChannels;
-      return !has_wide_registers() && p.taps() > 1 && g.kernel[2] % g.stride[2] != 0 && whole_x && whole_y &&
-             (p.x_channels > kVector || g.groups > 1);
+      return direct_beats_blocks(p) ||
+             (!has_wide_registers() && p.taps() > 1 && g.kernel[2] % g.stride[2] != 0 && whole_x && whole_y &&
+              p.x_channels > kVector);
     default:
       const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
       if (p.taps() == 1) return direct::is_voxelwise(p);
