@@ -132,7 +132,7 @@ bool winograd_fits(const ConvProblem& p, ConvPass pass) {
 }
 
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 64, kLeastSummedTiles = 512;
+  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 32, kLeastSummedTiles = 512;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
   const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;
   if (!winograd_fits(p, pass) || high < (kLeastTiles + wide - 1) / wide) return false;
