@@ -28,8 +28,10 @@ bool fills_vectors(const ConvProblem& p) {
 // A result of few channels: vectors along its lines, but where the taps of a line fill them better. With wide
 // registers oneDNN makes up for idle ones, but in transposed convolutions.
 bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
+  const ConvGeometry& g = p.geometry;
   if (!direct::has_few_channels(p, pass) || p.taps() == 1) return false;
-  if (has_wide_registers()) return pass == ConvPass::x && p.geometry.transposed;
+  if (pass == ConvPass::y && g.stride[1] > g.kernel[1]) return false;  // it reads lines that no tap meets
+  if (has_wide_registers()) return pass == ConvPass::x && g.transposed;
   return pass == ConvPass::y || !fills_vectors(p);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -175,13 +176,16 @@ template <class T>
 void run(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Tensor& out) {
   constexpr std::int64_t kCachedSums = 1 << 13;
   const std::int64_t channels = p.geometry.groups, taps = p.taps();
-  const std::int64_t width = std::max(kLanes<T>, kCachedSums / taps / kLanes<T> * kLanes<T>);
+  const std::int64_t most = std::max(kLanes<T>, kCachedSums / taps / kLanes<T> * kLanes<T>);
+  // Blocks of channels whose sums stay in the first-level cache, of equal size.
+  const std::int64_t least = (channels + most - 1) / most;
+  const std::int64_t width = padded_to_lanes((channels + least - 1) / least, kLanes<T>);
   const std::int64_t blocks = (channels + width - 1) / width;
   const std::int64_t lines = p.batch * p.geometry.y[0] * p.geometry.y[1];
   constexpr double kWorthAThread = 1 << 16;
   const auto threads =
       static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
-  const std::int64_t parts = std::min(lines, (threads + blocks - 1) / blocks);
+  const std::int64_t parts = std::min(lines, threads / std::gcd(blocks, threads));
   std::vector<std::optional<DepthwiseShare<T>>> shares(static_cast<std::size_t>(blocks * parts));
   parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {

@@ -13,7 +13,7 @@ namespace {
 
 using ops::ConvPass;
 
-std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
 template <class T>
 LUCID_VECTORIZED void add_line(T* __restrict__ to, const T* __restrict__ from, std::int64_t count) {
@@ -133,10 +133,11 @@ class FewChannels {
     std::vector<T> sums;      // [phase][channel][voxel of that phase]
   };
 
-  // Planes from the first that meets one of the result to the last.
+  // Planes from the first that meets one of the result to the last; of far apart ones not many more than
+  // meet.
   std::int64_t planes_at_once() const {
     const std::int64_t reach = (maps_.d.kernel - 1) * maps_.d.dilation;
-    return std::min((transposed_ ? reach / maps_.d.stride : reach) + 1, from_size_[0]);
+    return std::min({(transposed_ ? reach / maps_.d.stride : reach) + 1, 2 * maps_.d.kernel, from_size_[0]});
   }
   // Lines whose window stays in a core's cache, and few enough for all threads to have work; parts of equal
   // size, of which each thread takes as many.
@@ -149,7 +150,7 @@ class FewChannels {
                                                         (to_size_[1] + kLeast - 1) / kLeast);
     return (to_size_[1] + parts - 1) / parts;
   }
-  std::int64_t step_of_height() const { return transposed_ ? maps_.h.stride : 1; }
+  std::int64_t step_of_height() const { return transposed_ ? std::min(maps_.h.stride, to_size_[1]) : 1; }
 
   // [kd][kh][channel of the input][kw][channel of the result]
   void pack(const Tensor& weight) {
@@ -213,9 +214,10 @@ class FewChannels {
     for (std::int64_t kw = 0; kw < maps_.w.kernel; ++kw) {
       const std::int64_t shift = transposed_ ? maps_.w.shift(kw) : -maps_.w.shift(kw);
       const std::int64_t offset = floor_div(shift, step_), phase = shift - offset * step_;
+      if (offset >= sums_line_ || offset <= -from_size_[2]) continue;
       const std::int64_t first = std::max<std::int64_t>(0, -offset),
                          end = std::min(from_size_[2], sums_line_ - offset);
-      for (std::int64_t c = 0; c < channels_ && first < end; ++c)
+      for (std::int64_t c = 0; c < channels_; ++c)
         add_line(scratch.sums.data() + (phase * channels_ + c) * sums_line_ + first + offset,
                  scratch.products.data() + (kw * channels_ + c) * products_line_ + first, end - first);
     }
@@ -251,12 +253,12 @@ class FewChannels {
 }  // namespace
 
 bool has_few_channels(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kFewChannels = 8, kMostRows = 64, kLeastVoxels = 8;
+  constexpr std::int64_t kFewChannels = 8, kMostRows = 64, kMostStride = 64, kLeastVoxels = 8;
   const ops::ConvGeometry& g = p.geometry;
   const std::int64_t channels = pass == ConvPass::x ? p.x_channels : p.y_channels;
   return pass != ConvPass::w && g.groups == 1 && channels <= kFewChannels &&
          g.kernel[2] * channels <= kMostRows && (pass == ConvPass::x ? g.y : g.x)[2] >= kLeastVoxels &&
-         (pass == ConvPass::x || g.stride[2] == 1);
+         g.stride[2] <= (pass == ConvPass::x ? kMostStride : 1);
 }
 
 void conv_few_channels(const ConvProblem& p, ConvPass pass, const Tensor& from, const Tensor& weight,

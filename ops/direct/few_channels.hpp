@@ -10,7 +10,7 @@ namespace lucid::direct {
 using ops::ConvProblem;
 
 /// Whether conv_few_channels() serves: one group, few channels of the produced operand and few taps along
-/// width, lines that fill a vector; of y, neighbours of which come from neighbours (stride 1).
+/// width, lines that fill a vector, a moderate stride along width (of y: 1).
 bool has_few_channels(const ConvProblem& problem, ops::ConvPass pass);
 
 /// As conv_forward() (pass y) or conv_transpose() (pass x) of ops/direct/conv.hpp: `to` from `from`.

@@ -68,11 +68,14 @@ class WeightShare {
   static constexpr std::int64_t kCachedVoxels = 128, kSummedInT = 4096;
   static constexpr std::size_t kCachedBytes = 1 << 19;
   static constexpr std::int64_t kMostPanels = 2;
-  // Whether the positions that a line of y meets are hardly more than x has.
+  // Whether the positions that a line of y meets are hardly more than x has, and most of them in x.
   static bool fits_padded(const ConvProblem& p) {
     const AxisMap w(p.geometry, 2);
     const std::int64_t most = 2 * w.x + 64;
-    return w.kernel <= most && w.y - 1 <= most / w.stride;
+    if (w.kernel > most || w.y - 1 > most / w.stride) return false;
+    std::int64_t inside = 0;
+    for (std::int64_t k = 0; k < w.kernel; ++k) inside += std::max<std::int64_t>(0, w.y_range(k).size());
+    return w.kernel * w.y <= 2 * inside;
   }
   static std::int64_t lines_at_once(const ConvProblem& p) {
     return std::max<std::int64_t>(1, kCachedVoxels / p.geometry.y[2]);
@@ -102,8 +105,8 @@ class WeightShare {
     if (packs_) pack(lines.size() * maps_.w.y);
     for (std::int64_t line = tap_lines.begin; line < tap_lines.end; ++line) {
       const Range met = lines_met(lines, line);
-      const T* const x = x_line(n, d, line, met.begin);
-      if (!x || met.empty()) continue;
+      const T* const x = met.empty() ? nullptr : x_line(n, d, line, met.begin);
+      if (!x) continue;
       const std::int64_t first = (met.begin - lines.begin) * maps_.w.y, tap_line = line - tap_lines_.begin;
       if (copies_) {
         copy_padded(x, met.size());

@@ -10,6 +10,7 @@
 #include "autograd/backward.hpp"
 #include "autograd/gradcheck.hpp"
 #include "ops/arithmetic.hpp"
+#include "ops/conv_form.hpp"
 #include "ops/conv_shape.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
@@ -268,6 +269,33 @@ TEST_CASE("strides beyond all positions, in transposed, depthwise and backward p
         .backward();
     CHECK(weight.grad().to_vector<double>() == repeated({0, 1}, 16));
   }
+}
+
+TEST_CASE("geometries whose positions lie far apart, of few channels") {
+  constexpr std::int64_t far = std::int64_t{1} << 59, most = std::numeric_limits<std::int64_t>::max();
+  struct Case {
+    Dims3 stride, padding, x, kernel, y;
+    std::vector<double>
+        x_sums;  // of the adjoint at ones, over the rows of a plane: for each position along W
+  };
+  std::vector<double> three(16), none(17), lines(16);
+  three[0] = three[1] = three[2] = 16;  // the first of y meets three taps, the others fall outside
+  for (std::size_t i = 0; i < lines.size(); ++i) lines[i] = i == 0 || i == 15 ? 64 : 96;  // two lines of taps
+  const Case cases[] = {{{1, 1, far}, 0, {1, 1, 16}, {1, 1, 3}, {1, 1, 8}, three},
+                        {1, {0, 0, most - 17}, {1, 1, 17}, {1, 1, 3}, {1, 1, 8}, none},
+                        {{1, 1, 32}, {0, 0, most - 1024}, {1, 1, 17}, {1, 1, 3}, {1, 1, 8}, none},
+                        {{1, far, 1}, {0, 0, 1}, {1, 4, 16}, {1, 2, 3}, {1, 1, 16}, lines}};
+  for (const DType dtype : {f32, f64})
+    for (const Case& c : cases)
+      for (const bool transposed : {false, true}) {
+        const ops::ConvGeometry g{3, transposed, 1, c.stride, c.padding, 1, c.x, c.kernel, c.y};
+        const Tensor w = ones({16, 2, c.kernel[0], c.kernel[1], c.kernel[2]}, dtype);
+        const Tensor x = ops::conv_form_x(g, ones({1, 16, c.y[0], c.y[1], c.y[2]}, dtype), w);
+        CHECK(x.sum({0, 2, 3}).select(0, 1).to_vector<double>() == c.x_sums);
+        CHECK(ops::conv_form_w(g, ones(x.shape(), dtype), ones({1, 16, c.y[0], c.y[1], c.y[2]}, dtype))
+                  .sum()
+                  .item<double>() == doctest::Approx(2 * x.narrow(1, 0, 1).sum().item<double>()));
+      }
 }
 
 TEST_CASE("a kernel as long as its input: other taps at each position") {
