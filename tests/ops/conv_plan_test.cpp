@@ -176,6 +176,17 @@ TEST_CASE("a hash sees every bit and the length") {
   words[3] ^= 1u << 31, words[7] ^= 1u << 31;  // two signs
   CHECK(hash(4 * words.size()) != whole);
   words[3] ^= 1u << 31, words[7] ^= 1u << 31;
+  // Any two changes of one bit, or of the same bit of two numbers, a line apart in one column of the hash.
+  std::vector<std::uint64_t> lines(24, 5), changes;
+  for (int bit = 0; bit < 64; ++bit) changes.push_back(std::uint64_t{1} << bit);
+  for (int bit = 0; bit < 32; ++bit) changes.push_back(std::uint64_t{0x1'0000'0001} << bit);
+  const std::uint64_t before = ops::hash_bytes(lines.data(), 8 * 24);
+  for (const std::uint64_t first : changes)
+    for (const std::uint64_t second : changes) {
+      lines[3] ^= first, lines[11] ^= second;
+      CHECK(ops::hash_bytes(lines.data(), 8 * 24) != before);
+      lines[3] = lines[11] = 5;
+    }
   std::swap(words[100], words[116]);  // a line apart
   CHECK(hash(4 * words.size()) != whole);
   std::swap(words[100], words[116]);
