@@ -60,8 +60,8 @@ struct RowsProduct {
   const RowsTerm* terms = nullptr;  ///< instead of i * a_outer and i * b_outer
   std::int64_t lines = 1, a_line = 0, c_line = 0;
   const T* start = nullptr;
-  /// store_product() writes past the caches: for a result too large to be found there later. Whole vectors
-  /// of columns; c, its rows and its lines begin at multiples of 16 bytes.
+  /// store_product() writes past the caches: for a result too large to be found there later. Whole panels
+  /// of columns, or half of one; c, its rows and its lines begin at multiples of 16 bytes.
   bool past_caches = false;
   std::int64_t a_ahead = 0;  ///< what lies there from a is fetched from memory meanwhile
 };
