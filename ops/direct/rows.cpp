@@ -47,10 +47,11 @@ void finish_past_caches() {
 }
 
 // R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
-// has `tail` columns when that is not 0.
+// has `tail` columns when that is not 0. The first block of columns fetches what the others find in a cache:
+// the next rows of a, and what lies `ahead`.
 template <bool Add, int Bytes, int R, int V, class T>
 [[gnu::always_inline]] inline void block(const RowsProduct<T>& p, const T* a, const T* b, const T* start,
-                                         T* c, std::int64_t tail, std::int64_t ahead) {
+                                         T* c, std::int64_t tail, bool is_first, std::int64_t ahead) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t lanes = kIn<T, Bytes>;
   Lanes sums[R][V];
@@ -62,11 +63,12 @@ template <bool Add, int Bytes, int R, int V, class T>
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const std::int64_t a_term = p.terms ? p.terms[i].a : i * p.a_outer;
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    if (a_step == 1 && p.rows > R)  // the rows of the next block are on their way while these are multiplied
+    if (is_first && a_step == 1 && p.rows > R)
       for (int r = R; r < 2 * R; ++r)
         for (std::int64_t k = 0; k < depth; k += kLanes<T>) __builtin_prefetch(a + a_term + r * a_row + k);
-    for (std::int64_t k = 0; k < depth; ++k, from += b_row) {
-      const T* at = a + a_term + k * a_step;
+    const T* at = a + a_term;
+#pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
+    for (std::int64_t k = 0; k < depth; ++k, from += b_row, at += a_step) {
       if (ahead) __builtin_prefetch(at + ahead);
       const auto load = [&](int v, Lanes& row) {
         std::memcpy(&row, from + v * lanes / kPanel<T> * p.b_panel + v * lanes % kPanel<T>, sizeof(Lanes));
@@ -116,9 +118,10 @@ template <bool Add, int Bytes, int R, int V, class T>
 // All rows and lines of V registers of columns.
 template <bool Add, int Bytes, int V, class T>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, const T* b, const T* start, T* c,
-                                                std::int64_t tail, std::int64_t a_ahead) {
+                                                std::int64_t tail, bool is_first) {
   // Eight sums in flight hide the latency of a multiplication; twelve narrow ones read b less often.
   constexpr int kRows = (Bytes == kWideRegister ? 8 : 12) / V;
+  const std::int64_t a_ahead = is_first ? p.a_ahead : 0;
   for (std::int64_t l = 0; l < p.lines; ++l) {
     const T* a = p.a + l * p.a_line;
     T* to = c + l * p.c_line;
@@ -126,7 +129,7 @@ template <bool Add, int Bytes, int V, class T>
     // Rows that lie side by side share what is fetched: the line of the last one, where a line begins.
     const auto rows = [&]<int R>(std::integral_constant<int, R>) __attribute__((always_inline)) {
       block<Add, Bytes, R, V>(
-          p, a + m * p.a_row, b, start, to + m * p.c_row, tail,
+          p, a + m * p.a_row, b, start, to + m * p.c_row, tail, is_first,
           a_ahead && (m % kLanes<T> == 0 || m % kLanes<T> + R > kLanes<T>) ? a_ahead + (R - 1) * p.a_row : 0);
       m += R;
     };
@@ -154,15 +157,16 @@ struct Product {
     if constexpr (Bytes == kNarrowRegister)
       for (; p.rows <= kFewRows && first + 4 * lanes <= p.columns; first += 4 * lanes)
         column_block<Add, Bytes, 4>(p, p.b + first / kPanel<T> * p.b_panel,
-                                    p.start ? p.start + first : kZeros<T>, p.c + first, 0, 0);
+                                    p.start ? p.start + first : kZeros<T>, p.c + first, 0, false);
     for (std::int64_t column = first; column < p.columns; column += 2 * lanes) {
       const T* const b = p.b + column / kPanel<T> * p.b_panel + column % kPanel<T>;
       const T* const start = p.start ? p.start + column : kZeros<T>;
-      const std::int64_t rest = p.columns - column, ahead = column == 0 ? p.a_ahead : 0;
+      const std::int64_t rest = p.columns - column;
       if (rest > lanes)
-        column_block<Add, Bytes, 2>(p, b, start, p.c + column, rest >= 2 * lanes ? 0 : rest - lanes, ahead);
+        column_block<Add, Bytes, 2>(p, b, start, p.c + column, rest >= 2 * lanes ? 0 : rest - lanes,
+                                    column == 0);
       else
-        column_block<Add, Bytes, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest, ahead);
+        column_block<Add, Bytes, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest, column == 0);
     }
   }
 };
