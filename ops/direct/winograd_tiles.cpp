@@ -77,25 +77,24 @@ struct Multiply {
   [[gnu::always_inline]] static void run(std::span<const TileTerm> terms, std::int64_t first,
                                          std::int64_t tiles, std::int64_t width, float* c) {
     if constexpr (Bytes == kWideRegister)
-      width == kTileChannels ? columns<Bytes, 16, 1>(terms, first, tiles, width, c)
-                             : columns<Bytes, 8, 2>(terms, first, tiles, width, c);
+      width == kTileChannels ? columns<Bytes, 16, 8, 1>(terms, first, tiles, width, c)
+                             : columns<Bytes, 8, 8, 2>(terms, first, tiles, width, c);
     else
-      columns<Bytes, 6, 2>(terms, first, tiles, width, c);
+      columns<Bytes, 6, 4, 2>(terms, first, tiles, width, c);
   }
 
  private:
-  // V registers of outputs after the other; the sums of R tiles fill the registers.
-  template <int Bytes, int R, int V>
+  // V registers of outputs after the other; the sums of R tiles fill the registers, and those of Last hide
+  // the latency of a multiplication.
+  template <int Bytes, int R, int Last, int V>
   [[gnu::always_inline]] static void columns(std::span<const TileTerm> terms, std::int64_t first,
                                              std::int64_t tiles, std::int64_t width, float* c) {
     for (std::int64_t column = 0; column < width; column += V * Bytes / 4) {
       std::int64_t t = 0;
-      for (; t + R <= tiles; t += R)
+      for (; t + R == tiles || t + R + Last <= tiles; t += R)
         product<Bytes, R, V>(terms, first + t, width, column, c + t * width + column);
-      if constexpr (R > kTileRows)
-        for (; t < tiles; t += kTileRows)
-          product<Bytes, kTileRows, V>(terms, first + t, width, column, c + t * width + column);
-      for (; t < tiles; t += 2) product<Bytes, 2, V>(terms, first + t, width, column, c + t * width + column);
+      for (; t < tiles; t += Last)
+        product<Bytes, Last, V>(terms, first + t, width, column, c + t * width + column);
     }
   }
   // c[r][j] = sum over terms, for R tiles and V registers of outputs.
@@ -110,6 +109,7 @@ struct Multiply {
       for (int v = 0; v < V; ++v) load(kZeros<float> + v * lanes, sums[r][v]);
     for (const TileTerm& term : terms) {
       const float *a = term.a + tile * kTileChannels, *b = term.b + column;
+#pragma GCC unroll 4
       for (std::int64_t k = 0; k < kTileChannels; ++k, ++a, b += width) {
         Register<Bytes> row[V];
         for (int v = 0; v < V; ++v) load(b + v * lanes, row[v]);
