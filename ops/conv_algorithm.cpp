@@ -35,20 +35,20 @@ bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   return pass == ConvPass::y || !fills_vectors(p);
 }
 
-// Without AVX-512, whole vectors of channels: groups, and many channels whose weight stays in a core's cache.
-bool direct_beats_blocks(const ConvProblem& p) {
-  constexpr std::int64_t kManyChannels = 64, kCachedWeight = 1 << 20;
+// Without AVX-512, whole vectors of channels: groups, and sums over more than one vector with a weight that
+// isn't read from memory each time.
+bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kCachedWeight = 1 << 22;
   if (has_wide_registers() || p.taps() == 1 || p.x_channels % kVector != 0 || p.y_channels % kVector != 0)
     return false;
-  return p.geometry.groups > 1 || (std::min(p.x_channels, p.y_channels) >= kManyChannels &&
+  return p.geometry.groups > 1 || ((pass == ConvPass::y ? p.x_channels : p.y_channels) > kVector &&
                                    p.taps() * p.x_channels * p.y_channels <= kCachedWeight);
 }
 
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
 // each voxel once, beat oneDNN's strided convolutions. They need whole vectors of channels. The weight's
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
-// skips voxels (stride), as long as its sums fit in a core's cache. So is a convolution that skips voxels,
-// without AVX-512.
+// skips voxels (stride), as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kFewChannels = 8;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
@@ -56,16 +56,14 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   const ConvGeometry& g = p.geometry;
   switch (pass) {
     case ConvPass::x:
-      return (has_patches && whole_y && (whole_x || fills_vectors(p))) || direct_beats_blocks(p);
+      return (has_patches && whole_y && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
     case ConvPass::y:
-      if (has_patches) return whole_y && p.x_channels >= kFewChannels;
-      return direct_beats_blocks(p) ||
-             (!has_wide_registers() && p.taps() > 1 && g.kernel[2] % g.stride[2] != 0 && whole_x && whole_y &&
-              p.x_channels > kVector);
+      return has_patches ? whole_y && p.x_channels >= kFewChannels : direct_beats_blocks(p, pass);
     default:
       const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
       if (p.taps() == 1) return direct::is_voxelwise(p);
-      return whole_x && whole_y && g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
+      return ((whole_x && whole_y) || (fills_vectors(p) && 2 * p.y_channels % kVector == 0)) &&
+             g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));
   }
@@ -74,7 +72,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
 // oneDNN computes some passes by unfolding an operand for a general product: without AVX-512 most weight
 // gradients and transposed convolutions. What is read or summed must stay in a core's cache.
 bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kCachedSums = 1 << 17, kCachedWeight = 1 << 20;
+  constexpr std::int64_t kCachedSums = 1 << 18, kCachedWeight = 1 << 20;
   return p.geometry.groups * p.taps() * p.x_channels * p.y_channels <=
          (pass == ConvPass::w ? kCachedSums : kCachedWeight);
 }
@@ -84,15 +82,20 @@ bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kLeastChannels = 64;
   const bool is_summed = pass == ConvPass::w && !has_wide_registers();
-  const std::int64_t few = has_wide_registers() ? 32 : is_summed ? 512 : 256;
+  const std::int64_t few = has_wide_registers() ? 32 : is_summed ? 1024 : 256;
   const std::int64_t large = is_summed ? 1 << 17 : 1 << 19;
   return direct::has_unfolded(p) && p.taps() > 1 && p.y_channels >= kLeastChannels &&
          p.taps() * p.x_channels * p.y_channels >= large && direct::patches_of(p) <= few;
 }
 
+// One voxel makes one product; of few samples it is not worth packing the weight for.
+bool has_few_samples(const ConvProblem& p, ConvPass pass) { return p.batch <= (pass == ConvPass::w ? 8 : 1); }
+
 // What serves without oneDNN; `direct` serves everything.
 ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bool has_row_major_weight) {
-  if (direct::is_single_voxel(p) && has_row_major_weight) return ConvAlgorithm::single_voxel;
+  if (direct::is_single_voxel(p) && has_row_major_weight)
+    return has_few_samples(p, pass) && direct::has_unfolded(p) ? ConvAlgorithm::unfolded
+                                                               : ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
   if (few_channels_are_faster(p, pass)) return ConvAlgorithm::few_channels;
   if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
@@ -179,8 +182,9 @@ std::vector<ConvAlgorithm> ConvPlan::candidates(const ConvProblem& problem, Conv
                                                 const Strides& weight_strides) {
   std::vector<ConvAlgorithm> out{ConvAlgorithm::onednn, ConvAlgorithm::direct};
   const ConvAlgorithm own = own_algorithm(problem, pass, dtype, is_row_major(problem, weight_strides));
-  for (const ConvAlgorithm special : {ConvAlgorithm::single_voxel, ConvAlgorithm::depthwise})
-    if (own == special) out.push_back(own);
+  if (own == ConvAlgorithm::depthwise) out.push_back(own);
+  if (direct::is_single_voxel(problem) && is_row_major(problem, weight_strides))
+    out.push_back(ConvAlgorithm::single_voxel);
   if (direct::has_few_channels(problem, pass)) out.push_back(ConvAlgorithm::few_channels);
   if (direct::has_unfolded(problem) && is_row_major(problem, weight_strides))
     out.push_back(ConvAlgorithm::unfolded);
