@@ -46,23 +46,24 @@ bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
 }
 
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
-// each voxel once, beat oneDNN's strided convolutions. They need whole vectors of channels. The weight's
+// each voxel once, beat oneDNN's strided convolutions. They need whole registers of channels. The weight's
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
 // skips voxels (stride), as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kFewChannels = 8;
+  const std::int64_t patch_vector = has_wide_registers() ? kVector : kVector / 2;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
+  const bool fills_patches = has_patches && p.y_channels % patch_vector == 0;
   const ConvGeometry& g = p.geometry;
   switch (pass) {
-    case ConvPass::x:
-      return (has_patches && whole_y && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
+    case ConvPass::x: return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
     case ConvPass::y:
-      return has_patches ? whole_y && p.x_channels >= kFewChannels : direct_beats_blocks(p, pass);
+      return has_patches ? fills_patches && p.x_channels >= kFewChannels : direct_beats_blocks(p, pass);
     default:
       const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
       if (p.taps() == 1) return direct::is_voxelwise(p);
-      return ((whole_x && whole_y) || (fills_vectors(p) && 2 * p.y_channels % kVector == 0)) &&
+      return ((whole_x && whole_y) || (fills_patches && fills_vectors(p))) &&
              g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));

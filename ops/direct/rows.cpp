@@ -119,8 +119,9 @@ template <bool Add, int Bytes, int R, int V, class T>
 template <bool Add, int Bytes, int V, class T>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, const T* b, const T* start, T* c,
                                                 std::int64_t tail, bool is_first) {
-  // Eight sums in flight hide the latency of a multiplication; twelve narrow ones read b less often.
-  constexpr int kRows = (Bytes == kWideRegister ? 8 : 12) / V;
+  // Eight sums in flight hide the latency of a multiplication; twelve narrow ones read b less often, but of
+  // three registers leave none for the factors.
+  constexpr int kRows = V == 3 ? 3 : (Bytes == kWideRegister ? 8 : 12) / V;
   const std::int64_t a_ahead = is_first ? p.a_ahead : 0;
   for (std::int64_t l = 0; l < p.lines; ++l) {
     const T* a = p.a + l * p.a_line;
@@ -137,7 +138,8 @@ template <bool Add, int Bytes, int V, class T>
     // Fewer than four rows take as long as four.
     while (left() >= kRows && (kRows != 6 || (left() != 7 && left() != 8 && left() != 11)))
       rows(std::integral_constant<int, kRows>{});
-    while (left() >= 4) rows(std::integral_constant<int, 4>{});
+    if constexpr (kRows > 4)
+      while (left() >= 4) rows(std::integral_constant<int, 4>{});
     switch (left()) {
       case 3: rows(std::integral_constant<int, 3>{}); break;
       case 2: rows(std::integral_constant<int, 2>{}); break;
@@ -146,7 +148,8 @@ template <bool Add, int Bytes, int V, class T>
   }
 }
 
-// Two registers of columns at a time; of few rows four, so that enough sums are in flight.
+// Two registers of columns at a time, and three narrow ones at the end; of few rows four, so that enough sums
+// are in flight.
 template <bool Add>
 struct Product {
   template <int Bytes, class T>
@@ -162,6 +165,11 @@ struct Product {
       const T* const b = p.b + column / kPanel<T> * p.b_panel + column % kPanel<T>;
       const T* const start = p.start ? p.start + column : kZeros<T>;
       const std::int64_t rest = p.columns - column;
+      if constexpr (Bytes == kNarrowRegister)
+        if (rest > 2 * lanes && rest <= 3 * lanes) {
+          column_block<Add, Bytes, 3>(p, b, start, p.c + column, rest % lanes, column == 0);
+          break;
+        }
       if (rest > lanes)
         column_block<Add, Bytes, 2>(p, b, start, p.c + column, rest >= 2 * lanes ? 0 : rest - lanes,
                                     column == 0);
