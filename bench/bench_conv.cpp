@@ -56,6 +56,7 @@ TorchAnswer torch_round(TorchPeer& torch, const ConvCase& shape, Pass pass, cons
 std::vector<Row> measured(const ConvCase& shape, Machine& machine, TorchPeer* torch, int rounds) {
   const RepeatRule rule;
   const LucidSide ours(shape);
+  for (Pass pass : kPasses) ours.norm(pass);  // first: oneDNN may reuse what it made for another layout
   OnednnPeer onednn(shape);
   std::array<std::vector<double>, kPasses.size()> our_ms, torch_ms;
   for (int round = 0; round < rounds; ++round) {

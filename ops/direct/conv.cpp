@@ -172,7 +172,6 @@ void run(const ConvProblem& p, bool transposed, const Tensor& from, const Tensor
 
 void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const Tensor& out, const ops::PackedWeights& kept) {
-  if (has_patches(p)) return gather_patches(p, x, weight, bias, out, kept);
   run(p, false, x, weight, bias, out, kept);
 }
 

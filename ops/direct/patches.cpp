@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
-#include "ops/direct/packed_weight.hpp"
+#include "ops/direct/rows.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -155,44 +155,6 @@ void scatter(const ConvProblem& p, const Tensor& input, const Tensor& weight, co
   fill_behind(p, bias.defined() ? bias.data<T>() : nullptr, x);
 }
 
-template <class T>
-void gather(const ConvProblem& p, const Tensor& input, const Tensor& weight, const Tensor& bias,
-            const Tensor& out, const ops::PackedWeights& kept) {
-  const PackedWeight<T> packed(p, weight, false, kept);
-  const std::vector<T> start = repeated<T>(bias, p.y_channels);
-  const T* const x = input.data<T>();
-  T* const y = out.mutable_data<T>();
-  const Dims3 &size = p.geometry.y, &kernel = p.geometry.kernel;
-  const std::int64_t y_line = size[2] * p.y_channels, x_line = p.geometry.x[2] * p.x_step();
-  // A line of a patch is one run, and its lines follow each other; with gaps its voxels do.
-  const bool is_run = p.x_gap == 0;
-  const std::int64_t step = is_run ? kernel[1] : 1;
-  for_parts(p, [&](std::int64_t plane, std::int64_t first, std::int64_t lines) {
-    for (std::int64_t line = 0; line < kernel[0] * kernel[1]; line += step) {
-      const std::int64_t kd = line / kernel[1], kh = line % kernel[1];
-      const RowsProduct<T> product{.a = x + x_voxel(p, plane, first, kd, kh) * p.x_step(),
-                                   .a_row = kernel[2] * p.x_step(),
-                                   .a_step = 1,
-                                   .b = packed.at(0, line * kernel[2]),
-                                   .b_row = kPanel<T>,
-                                   .c = y + (plane * size[1] + first) * y_line,
-                                   .c_row = p.y_channels,
-                                   .rows = size[2],
-                                   .depth = is_run ? kernel[2] * p.x_channels : p.x_channels,
-                                   .columns = p.y_channels,
-                                   .b_panel = packed.panel_size(),
-                                   .outer = is_run ? kernel[1] : kernel[2],
-                                   .a_outer = is_run ? x_line : p.x_step(),
-                                   .b_outer = is_run ? kernel[2] * packed.tap_size() : packed.tap_size(),
-                                   .lines = lines,
-                                   .a_line = kernel[1] * x_line,
-                                   .c_line = y_line,
-                                   .start = line == 0 ? data_or_null(start) : nullptr};
-      line == 0 ? store_product(product) : add_product(product);
-    }
-  });
-}
-
 }  // namespace
 
 bool has_patches(const ConvProblem& p) {
@@ -209,11 +171,6 @@ void scatter_patches(const ConvProblem& p, const Tensor& y, const Tensor& weight
                      const Tensor& x, const ops::PackedWeights& kept) {
   x.dtype() == f64 ? scatter<double>(p, y, weight, bias, x, kept)
                    : scatter<float>(p, y, weight, bias, x, kept);
-}
-
-void gather_patches(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                    const Tensor& y, const ops::PackedWeights& kept) {
-  y.dtype() == f64 ? gather<double>(p, x, weight, bias, y, kept) : gather<float>(p, x, weight, bias, y, kept);
 }
 
 }  // namespace lucid::direct

@@ -14,8 +14,5 @@ bool has_patches(const ops::ConvProblem& problem);
 /// is required. The packed weight is kept in `kept`.
 void scatter_patches(const ops::ConvProblem& problem, const Tensor& y, const Tensor& weight,
                      const Tensor& bias, const Tensor& x, const ops::PackedWeights& kept);
-/// y = each patch of x through `weight`, plus `bias`.
-void gather_patches(const ops::ConvProblem& problem, const Tensor& x, const Tensor& weight,
-                    const Tensor& bias, const Tensor& y, const ops::PackedWeights& kept);
 
 }  // namespace lucid::direct
