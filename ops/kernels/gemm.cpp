@@ -121,15 +121,33 @@ void blocked(Matrix<T> a, Matrix<T> b, Index m, Index n, Index k, T alpha, T bet
     }
 }
 
+// The sums over k of one row of a with `Columns` of b, in double, beside each other: one waits for its last
+// addition.
+template <Index Columns, class T>
+void sum_columns(const T* a, Index a_step, const T* b, Index b_step, Index b_col, Index k, double* sums) {
+  double parts[Columns] = {};
+  for (Index p = 0; p < k; ++p, a += a_step, b += b_step)
+    for (Index j = 0; j < Columns; ++j) parts[j] += static_cast<double>(*a) * b[j * b_col];
+  std::copy_n(parts, Columns, sums);
+}
+
 template <class T>
 void small(Matrix<T> a, Matrix<T> b, Index m, Index n, Index k, T alpha, T beta, T* c, Index ldc) {
+  constexpr Index kAtOnce = 4;
+  double sums[kAtOnce];
   for (Index i = 0; i < m; ++i)
-    for (Index j = 0; j < n; ++j) {
-      double sum = 0;
-      for (Index p = 0; p < k; ++p)
-        sum += static_cast<double>(a.data[i * a.row + p * a.col]) * b.data[p * b.row + j * b.col];
-      T& out = c[i * ldc + j];
-      out = static_cast<T>(beta == T(0) ? alpha * sum : alpha * sum + beta * out);
+    for (Index j = 0; j < n; j += kAtOnce) {
+      const Index columns = std::min(kAtOnce, n - j);
+      const T *row = a.data + i * a.row, *column = b.data + j * b.col;
+      if (columns == kAtOnce)
+        sum_columns<kAtOnce>(row, a.col, column, b.row, b.col, k, sums);
+      else
+        for (Index at = 0; at < columns; ++at)
+          sum_columns<1>(row, a.col, column + at * b.col, b.row, b.col, k, sums + at);
+      for (Index at = 0; at < columns; ++at) {
+        T& out = c[i * ldc + j + at];
+        out = static_cast<T>(beta == T(0) ? alpha * sums[at] : alpha * sums[at] + beta * out);
+      }
     }
 }
 
