@@ -34,31 +34,48 @@ template <int Bytes, int N, class T>
   }
   if (start) std::memcpy(&first, start, sizeof(Lanes));
   for (std::int64_t i = 0, at = 0; i < count; ++i, out += out_step, at += source_step) {
-    Lanes sum = first, x;
+    Lanes sum = first, other = {}, x;
     if (!start) std::memcpy(&sum, out, sizeof(Lanes));
 #pragma GCC unroll 8
     for (int j = 0; j < N; ++j) {
       std::memcpy(&x, sources[j] + at, sizeof(Lanes));
-      sum += weights[j] * x;
+      if (j == 1)
+        other = weights[j] * x;
+      else
+        (j % 2 ? other : sum) += weights[j] * x;
     }
+    if constexpr (N > 1) sum += other;
     std::memcpy(out, &sum, sizeof(Lanes));
   }
 }
 
 constexpr std::size_t kAtOnce = 8;  // factors
 
-// One run of `channels`, whole vectors of them, and all its factors; `start`: the bias.
+constexpr int kLeastRegister = 16;  // bytes: what a register of channels is halved to for the last of them
+template <class T>
+constexpr std::int64_t kLeastLanes = kLeastRegister / static_cast<std::int64_t>(sizeof(T));
+
+// One run of `channels`, a multiple of kLeastLanes, and all its factors; `start`: the bias.
 struct SumRun {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const std::vector<Factor<T>>& factors, std::int64_t channels,
                                          std::int64_t count, std::int64_t source_step, const T* start, T* out,
                                          std::int64_t out_step) {
-    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
-    for (std::int64_t c = 0; c < channels; c += lanes)
-      sum_register<Bytes>(factors, c, count, source_step, start + c, out + c, out_step);
+    sum_channels<Bytes>(factors, 0, channels, count, source_step, start, out, out_step);
   }
 
  private:
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void sum_channels(const std::vector<Factor<T>>& factors, std::int64_t c,
+                                                  std::int64_t channels, std::int64_t count,
+                                                  std::int64_t source_step, const T* start, T* out,
+                                                  std::int64_t out_step) {
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
+    for (; c + lanes <= channels; c += lanes)
+      sum_register<Bytes>(factors, c, count, source_step, start + c, out + c, out_step);
+    if constexpr (Bytes > kLeastRegister)
+      sum_channels<Bytes / 2>(factors, c, channels, count, source_step, start, out, out_step);
+  }
   template <int Bytes, class T>
   [[gnu::always_inline]] static void sum_register(const std::vector<Factor<T>>& factors, std::int64_t channel,
                                                   std::int64_t count, std::int64_t source_step,
@@ -102,7 +119,7 @@ struct RowRun {
 template <class T>
 void sum_row(const std::vector<RowTap<T>>& rows, const std::vector<RowRun>& runs, std::int64_t channels,
              const T* bias, T* out, std::vector<Factor<T>>& factors) {
-  const std::int64_t whole = channels / kLanes<T> * kLanes<T>;
+  const std::int64_t whole = channels / kLeastLanes<T> * kLeastLanes<T>;
   for (const auto& [run, taps] : runs) {
     factors.clear();
     for (const RowTap<T>& row : rows)
