@@ -22,21 +22,20 @@ struct Meeting {
   std::int64_t tap;
 };
 
-// sums[k * sums_row + lane] += sum over y positions of x[at of tap + k] * y, for K taps and V registers of
-// channels, or one of which the first `lanes` are there.
-template <int Bytes, int K, int V, class T>
+// sums[k * sums_row + lane] += sum over y positions of x[at of tap + k] * y, for K taps and Whole registers
+// of channels; 0: one, of which only the first `lanes` are there.
+template <int Bytes, int K, int Whole, class T>
 [[gnu::always_inline]] inline void add_taps(const Meeting<T>& m, const AxisMap& map, Range range,
                                             std::int64_t channels, std::int64_t lanes, T* sums,
                                             std::int64_t sums_row) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
   if (range.empty()) return;
-  const bool is_whole = V > 1 || lanes == whole;
+  constexpr int V = Whole > 0 ? Whole : 1;
   const std::size_t bytes = static_cast<std::size_t>(lanes) * sizeof(T);
   const auto load = [&](Lanes& to, const T* from) {
-    if (is_whole) return static_cast<void>(std::memcpy(&to, from, sizeof(Lanes)));
-    to = Lanes{};
-    std::memcpy(&to, from, bytes);
+    if (Whole == 0) to = Lanes{};
+    std::memcpy(&to, from, Whole > 0 ? sizeof(Lanes) : bytes);
   };
   Lanes parts[K][V];
 #pragma GCC unroll 4  // else they lie in memory
@@ -62,7 +61,7 @@ template <int Bytes, int K, int V, class T>
   for (int k = 0; k < K; ++k)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v)
-      std::memcpy(sums + k * sums_row + v * whole, &parts[k][v], is_whole ? sizeof(Lanes) : bytes);
+      std::memcpy(sums + k * sums_row + v * whole, &parts[k][v], Whole > 0 ? sizeof(Lanes) : bytes);
 }
 
 // Taps m.tap to m.tap + count of `width` channels: what they have in common together, the ends one by one.
@@ -74,9 +73,11 @@ struct AddMeeting {
     std::int64_t c = 0;
     for (; c + 2 * whole <= width; c += 2 * whole)
       registers<Bytes, 2>({m.x + c, m.y + c, m.tap}, map, count, common, channels, whole, sums + c, width);
-    for (; c < width; c += whole)
-      registers<Bytes, 1>({m.x + c, m.y + c, m.tap}, map, count, common, channels, std::min(whole, width - c),
-                          sums + c, width);
+    for (; c + whole <= width; c += whole)
+      registers<Bytes, 1>({m.x + c, m.y + c, m.tap}, map, count, common, channels, whole, sums + c, width);
+    if (c < width)
+      registers<Bytes, 0>({m.x + c, m.y + c, m.tap}, map, count, common, channels, width - c, sums + c,
+                          width);
   }
 
  private:
