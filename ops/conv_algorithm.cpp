@@ -79,10 +79,12 @@ bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
 }
 
 // Few voxels and a weight beyond the caches: other kernels read it several times, and copy it to their layout
-// first. With wide registers oneDNN makes up for that soon.
+// first. With wide registers oneDNN makes up for that soon; without, where voxels are not unfolded into all
+// taps.
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kLeastChannels = 64;
   const bool is_summed = pass == ConvPass::w && !has_wide_registers();
+  if (!has_wide_registers() && !is_summed && p.geometry.stride == Dims3(1)) return false;
   const std::int64_t few = has_wide_registers() ? 32 : is_summed ? 1024 : 256;
   const std::int64_t large = is_summed ? 1 << 17 : 1 << 19;
   return direct::has_unfolded(p) && p.taps() > 1 && p.y_channels >= kLeastChannels &&
@@ -99,8 +101,8 @@ ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bo
                                                                : ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
   if (few_channels_are_faster(p, pass)) return ConvAlgorithm::few_channels;
-  if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
+  if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   return ConvAlgorithm::direct;
 }
 
