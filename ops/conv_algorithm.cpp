@@ -35,11 +35,14 @@ bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   return pass == ConvPass::y || !fills_vectors(p);
 }
 
+// One tap that meets every voxel: a matrix product.
+bool is_product(const ConvProblem& p) { return p.taps() == 1 && p.geometry.stride == Dims3(1); }
+
 // Without AVX-512, whole vectors of channels: groups, and sums over more than one vector with a weight that
 // isn't read from memory each time.
 bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kCachedWeight = 1 << 22;
-  if (has_wide_registers() || p.taps() == 1 || p.x_channels % kVector != 0 || p.y_channels % kVector != 0)
+  if (has_wide_registers() || is_product(p) || p.x_channels % kVector != 0 || p.y_channels % kVector != 0)
     return false;
   return p.geometry.groups > 1 || ((pass == ConvPass::y ? p.x_channels : p.y_channels) > kVector &&
                                    p.taps() * p.x_channels * p.y_channels <= kCachedWeight);
@@ -50,7 +53,7 @@ bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
 // gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
 // skips voxels (stride), as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kFewChannels = 8;
+  constexpr std::int64_t kFewChannels = 8, kFewSums = 1 << 11;
   const std::int64_t patch_vector = has_wide_registers() ? kVector : kVector / 2;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
@@ -62,7 +65,9 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
       return has_patches ? fills_patches && p.x_channels >= kFewChannels : direct_beats_blocks(p, pass);
     default:
       const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
-      if (p.taps() == 1) return direct::is_voxelwise(p);
+      if (p.taps() == 1)
+        return direct::is_voxelwise(p) ||
+               (!has_wide_registers() && whole_x && whole_y && p.x_channels * p.y_channels <= kFewSums);
       return ((whole_x && whole_y) || (fills_patches && fills_vectors(p))) &&
              g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
              (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
