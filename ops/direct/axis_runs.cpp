@@ -9,8 +9,8 @@ void AxisTaps::list(std::int64_t at, std::vector<Tap>& out) const {
   const Range taps = transposed_ ? Range{0, map_.kernel} : map_.taps_at(at);
   // Taps that meet a voxel of x lie a stride apart, where neighbours do.
   const bool strides = transposed_ && map_.dilation == 1;
-  const std::int64_t step = strides ? map_.stride : 1;
-  for (std::int64_t k = strides ? (at + map_.padding) % step : taps.begin; k < taps.end; k += step)
+  const std::int64_t step = strides ? std::min(map_.stride, map_.kernel) : 1;  // to the end, if not to a tap
+  for (std::int64_t k = strides ? (at + map_.padding) % map_.stride : taps.begin; k < taps.end; k += step)
     if (const std::int64_t source = transposed_ ? map_.y_of(at, k) : map_.x_of(at, k); source >= 0)
       out.push_back({k, source});
 }
