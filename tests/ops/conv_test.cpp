@@ -262,6 +262,10 @@ TEST_CASE("strides beyond all positions, in transposed, depthwise and backward p
       conv1d(x, w, {}, {.stride = most, .groups = groups}).sum().backward();
       CHECK(x.grad().to_vector<double>() == repeated({16.0 / static_cast<double>(groups), 0, 0}, 16));
     }
+    const Tensor wide = ones({1, 16, 5}, dtype);
+    wide.requires_grad_();
+    conv1d(wide, ones({16, 1, 3}, dtype), {}, {.stride = most, .groups = 16}).sum().backward();
+    CHECK(wide.grad().to_vector<double>() == repeated({1, 1, 1, 0, 0}, 16));
     const Tensor weight = ones({16, 1, 2}, dtype);
     weight.requires_grad_();
     conv1d(ones({1, 16, 3}, dtype), weight, {}, {.stride = most / 2, .padding = 1, .groups = 16})
