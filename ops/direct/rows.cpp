@@ -8,6 +8,7 @@
 #endif
 
 #include "lucid/cpu.hpp"
+#include "lucid/error.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -46,52 +47,96 @@ void finish_past_caches() {
 #endif
 }
 
+// How the factors of a block's rows lie: side by side, those of the next term a_step further, or along each
+// row. Both leave few addresses to compute, of which there are more than registers otherwise.
+enum class Factors { side_by_side, along_rows };
+
+template <Factors F, class T>
+class RowFactors {
+ public:
+  [[gnu::always_inline]] RowFactors(const T* at, std::int64_t row, std::int64_t step)
+      : at_(reinterpret_cast<const char*>(at)),
+        far_(at_ + 8 * row * kSize),
+        one_(row * kSize),
+        three_(3 * one_),
+        five_(5 * one_),
+        seven_(7 * one_),
+        step_(step * kSize) {}
+  const void* address() const { return at_; }
+  // Of row r < 16. An address on x86 is a sum of one register and 1, 2, 4 or 8 times another.
+  [[gnu::always_inline]] T operator()(int r) const {
+    if constexpr (F == Factors::side_by_side) return reinterpret_cast<const T*>(at_)[r];
+    const char* const base = r < 8 ? at_ : far_;
+    switch (r % 8) {
+      case 0: return *reinterpret_cast<const T*>(base);
+      case 1: return *reinterpret_cast<const T*>(base + one_);
+      case 2: return *reinterpret_cast<const T*>(base + 2 * one_);
+      case 3: return *reinterpret_cast<const T*>(base + three_);
+      case 4: return *reinterpret_cast<const T*>(base + 4 * one_);
+      case 5: return *reinterpret_cast<const T*>(base + five_);
+      case 6: return *reinterpret_cast<const T*>(base + 2 * three_);
+      default: return *reinterpret_cast<const T*>(base + seven_);
+    }
+  }
+  [[gnu::always_inline]] void advance() {
+    at_ += F == Factors::along_rows ? kSize : step_;
+    far_ += F == Factors::along_rows ? kSize : step_;
+  }
+
+ private:
+  static constexpr std::int64_t kSize = sizeof(T);
+  const char *at_, *far_;
+  std::int64_t one_, three_, five_, seven_, step_;  // bytes
+};
+
 // R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
 // has `tail` columns when that is not 0. The first block of columns fetches what the others find in a cache:
 // the next rows of a, and what lies `ahead`.
-template <bool Add, int Bytes, int R, int V, class T>
+template <bool Add, Factors F, int Bytes, int R, int V, class T>
 [[gnu::always_inline]] inline void block(const RowsProduct<T>& p, const T* a, const T* b, const T* start,
                                          T* c, std::int64_t tail, bool is_first, std::int64_t ahead) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t lanes = kIn<T, Bytes>;
+  constexpr bool is_along = F == Factors::along_rows;
   Lanes sums[R][V];
-#pragma GCC unroll 12  // else the sums lie in memory
+#pragma GCC unroll 16  // else the sums lie in memory
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
-  const std::int64_t a_row = p.a_row, a_step = p.a_step, b_row = p.b_row, depth = p.depth;
+  const std::int64_t b_row = is_along ? kPanel<T> : p.b_row, depth = p.depth;
   for (std::int64_t i = 0; i < p.outer; ++i) {
-    const std::int64_t a_term = p.terms ? p.terms[i].a : i * p.a_outer;
+    const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    if (is_first && a_step == 1 && p.rows > R)
+    if (is_along && is_first && p.rows > R)
       for (int r = R; r < 2 * R; ++r)
-        for (std::int64_t k = 0; k < depth; k += kLanes<T>) __builtin_prefetch(a + a_term + r * a_row + k);
-    const T* at = a + a_term;
+        for (std::int64_t k = 0; k < depth; k += kLanes<T>) __builtin_prefetch(at + r * p.a_row + k);
+    RowFactors<F, T> factors(at, p.a_row, p.a_step);
 #pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
-    for (std::int64_t k = 0; k < depth; ++k, from += b_row, at += a_step) {
-      if (ahead) __builtin_prefetch(at + ahead);
+    for (std::int64_t k = 0; k < depth; ++k, from += b_row, factors.advance()) {
+      if (Add && !is_along && ahead) __builtin_prefetch(static_cast<const T*>(factors.address()) + ahead);
       const auto load = [&](int v, Lanes& row) {
         std::memcpy(&row, from + v * lanes / kPanel<T> * p.b_panel + v * lanes % kPanel<T>, sizeof(Lanes));
       };
       if constexpr (V > R) {  // hold the factors, of which there are fewer
-        T factors[R];
-        for (int r = 0; r < R; ++r) factors[r] = at[r * a_row];
+        T factor[R];
+        for (int r = 0; r < R; ++r) factor[r] = factors(r);
         for (int v = 0; v < V; ++v) {
           Lanes row;
           load(v, row);
-          for (int r = 0; r < R; ++r) sums[r][v] += factors[r] * row;
+          for (int r = 0; r < R; ++r) sums[r][v] += factor[r] * row;
         }
       } else {
         Lanes row[V];
         for (int v = 0; v < V; ++v) load(v, row[v]);
+#pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-          const T factor = at[r * a_row];
+          const T factor = factors(r);
           for (int v = 0; v < V; ++v) sums[r][v] += factor * row[v];
         }
       }
     }
   }
-#pragma GCC unroll 12
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
     T* at = c + r * p.c_row;
 #pragma GCC unroll 4
@@ -115,13 +160,19 @@ template <bool Add, int Bytes, int R, int V, class T>
   }
 }
 
+// Rows of a block of V registers of columns. Eight sums in flight hide the latency of a multiplication; more
+// read less for each. Wide registers hold 32, of which 24 are sums; of the 16 narrow ones 12, but of three
+// registers 9, else none is left for the factors.
+template <int Bytes, int V>
+constexpr int kBlockRows = Bytes == kWideRegister ? (V == 4 ? 6 : 16 / V)
+                           : V == 3               ? 3
+                                                  : 12 / V;
+
 // All rows and lines of V registers of columns.
-template <bool Add, int Bytes, int V, class T>
+template <bool Add, Factors F, int Bytes, int V, class T>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, const T* b, const T* start, T* c,
                                                 std::int64_t tail, bool is_first) {
-  // Eight sums in flight hide the latency of a multiplication; twelve narrow ones read b less often, but of
-  // three registers leave none for the factors.
-  constexpr int kRows = V == 3 ? 3 : (Bytes == kWideRegister ? 8 : 12) / V;
+  constexpr int kRows = kBlockRows<Bytes, V>;
   const std::int64_t a_ahead = is_first ? p.a_ahead : 0;
   for (std::int64_t l = 0; l < p.lines; ++l) {
     const T* a = p.a + l * p.a_line;
@@ -129,15 +180,17 @@ template <bool Add, int Bytes, int V, class T>
     std::int64_t m = 0;
     // Rows that lie side by side share what is fetched: the line of the last one, where a line begins.
     const auto rows = [&]<int R>(std::integral_constant<int, R>) __attribute__((always_inline)) {
-      block<Add, Bytes, R, V>(
+      block<Add, F, Bytes, R, V>(
           p, a + m * p.a_row, b, start, to + m * p.c_row, tail, is_first,
           a_ahead && (m % kLanes<T> == 0 || m % kLanes<T> + R > kLanes<T>) ? a_ahead + (R - 1) * p.a_row : 0);
       m += R;
     };
     const auto left = [&] { return p.rows - m; };
-    // Fewer than four rows take as long as four.
+    // Fewer than four rows of narrow registers take as long as four.
     while (left() >= kRows && (kRows != 6 || (left() != 7 && left() != 8 && left() != 11)))
       rows(std::integral_constant<int, kRows>{});
+    if constexpr (kRows == 16)
+      if (left() >= 8) rows(std::integral_constant<int, 8>{});
     if constexpr (kRows > 4)
       while (left() >= 4) rows(std::integral_constant<int, 4>{});
     switch (left()) {
@@ -148,47 +201,54 @@ template <bool Add, int Bytes, int V, class T>
   }
 }
 
-// Two registers of columns at a time, and three narrow ones at the end; of few rows four, so that enough sums
-// are in flight.
-template <bool Add>
+// Two registers of columns at a time, four wide ones where there are as many, and three narrow ones at the
+// end; of few rows four narrow ones, so that enough sums are in flight.
+template <bool Add, Factors F>
 struct Product {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const RowsProduct<T>& p) {
     constexpr std::int64_t lanes = kIn<T, Bytes>;
     constexpr std::int64_t kFewRows = 3;
     std::int64_t first = 0;
-    if constexpr (Bytes == kNarrowRegister)
-      for (; p.rows <= kFewRows && first + 4 * lanes <= p.columns; first += 4 * lanes)
-        column_block<Add, Bytes, 4>(p, p.b + first / kPanel<T> * p.b_panel,
-                                    p.start ? p.start + first : kZeros<T>, p.c + first, 0, false);
+    if (Bytes == kWideRegister || p.rows <= kFewRows)
+      for (; first + 4 * lanes <= p.columns; first += 4 * lanes)
+        column_block<Add, F, Bytes, 4>(p, p.b + first / kPanel<T> * p.b_panel,
+                                       p.start ? p.start + first : kZeros<T>, p.c + first, 0, first == 0);
     for (std::int64_t column = first; column < p.columns; column += 2 * lanes) {
       const T* const b = p.b + column / kPanel<T> * p.b_panel + column % kPanel<T>;
       const T* const start = p.start ? p.start + column : kZeros<T>;
       const std::int64_t rest = p.columns - column;
       if constexpr (Bytes == kNarrowRegister)
         if (rest > 2 * lanes && rest <= 3 * lanes) {
-          column_block<Add, Bytes, 3>(p, b, start, p.c + column, rest % lanes, column == 0);
+          column_block<Add, F, Bytes, 3>(p, b, start, p.c + column, rest % lanes, column == 0);
           break;
         }
       if (rest > lanes)
-        column_block<Add, Bytes, 2>(p, b, start, p.c + column, rest >= 2 * lanes ? 0 : rest - lanes,
-                                    column == 0);
+        column_block<Add, F, Bytes, 2>(p, b, start, p.c + column, rest >= 2 * lanes ? 0 : rest - lanes,
+                                       column == 0);
       else
-        column_block<Add, Bytes, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest, column == 0);
+        column_block<Add, F, Bytes, 1>(p, b, start, p.c + column, rest == lanes ? 0 : rest, column == 0);
     }
   }
 };
 
+template <bool Add, class T>
+void multiply(const RowsProduct<T>& p) {
+  if (p.a_row == 1) return run_for_registers<Product<Add, Factors::side_by_side>>(p);
+  check(p.a_step == 1 && p.b_row == kPanel<T>, "rows product", "factors that lie apart along rows and terms");
+  run_for_registers<Product<Add, Factors::along_rows>>(p);
+}
+
 }  // namespace
 
-void add_product(const RowsProduct<float>& p) { run_for_registers<Product<true>>(p); }
-void add_product(const RowsProduct<double>& p) { run_for_registers<Product<true>>(p); }
+void add_product(const RowsProduct<float>& p) { multiply<true>(p); }
+void add_product(const RowsProduct<double>& p) { multiply<true>(p); }
 void store_product(const RowsProduct<float>& p) {
-  run_for_registers<Product<false>>(p);
+  multiply<false>(p);
   if (p.past_caches) finish_past_caches();
 }
 void store_product(const RowsProduct<double>& p) {
-  run_for_registers<Product<false>>(p);
+  multiply<false>(p);
   if (p.past_caches) finish_past_caches();
 }
 

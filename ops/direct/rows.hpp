@@ -19,7 +19,7 @@ inline constexpr std::int64_t kPanel = kLanes<T>;
 /// What sums in registers are loaded from to start at 0: an array of registers that a compiler fills with
 /// zeros it first fills in memory, which takes longer than a short sum.
 template <class T>
-inline constexpr T kZeros[2 * kLanes<T>] = {};
+inline constexpr T kZeros[4 * kLanes<T>] = {};
 
 inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
   return (count + lanes - 1) / lanes * lanes;
@@ -44,8 +44,8 @@ struct RowsTerm {
 ///                a[l * a_line + m * a_row + i * a_outer + k * a_step] * b(j)[i * b_outer + k * b_row + j %
 ///                kPanel],
 /// where b(j) = b + j / kPanel * b_panel. add_product() adds it to c[l * c_line + m * c_row + j] and
-/// store_product() writes it there. `b` and `start` (null for zeros) must be readable up to columns rounded
-/// up to whole vectors.
+/// store_product() writes it there. Either a_row is 1, or a_step is 1 and b_row is kPanel. `b` and `start`
+/// (null for zeros) must be readable up to columns rounded up to whole vectors.
 template <class T>
 struct RowsProduct {
   const T* a;
