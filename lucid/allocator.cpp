@@ -2,9 +2,14 @@
 
 #include <unistd.h>
 
+#if defined(__linux__)
+#include <sys/sysinfo.h>
+#endif
+
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <unordered_map>
@@ -24,6 +29,19 @@ std::size_t size_class(std::size_t bytes) {
   if (bytes <= kAlignment) return kAlignment;
   const std::size_t step = std::max(kAlignment, std::bit_floor(bytes - 1) / 4);
   return (bytes + step - 1) / step * step;
+}
+
+// A block from the system; null for more than the machine's memory and swap, which a system that overcommits
+// would hand out, and end the program when it is filled.
+void* system_block(std::size_t size) {
+#if defined(__linux__)
+  static const std::size_t machine = [] {
+    struct sysinfo info;
+    return sysinfo(&info) == 0 ? (info.totalram + info.totalswap) * info.mem_unit : SIZE_MAX;
+  }();
+  if (size > machine) return nullptr;
+#endif
+  return std::aligned_alloc(kAlignment, size);
 }
 
 // Relaxed: each is right by itself; together they are a snapshot only while nothing else runs.
@@ -51,10 +69,10 @@ class CachingAllocator {
     const std::size_t size = size_class(bytes);
     if (void* cached = size <= detail::kSmallLimit ? detail::take_small(size) : take(size))
       return counters_.hand_out(cached, size);
-    void* fresh = std::aligned_alloc(kAlignment, size);
+    void* fresh = system_block(size);
     if (!fresh) {
       empty();
-      fresh = std::aligned_alloc(kAlignment, size);
+      fresh = system_block(size);
     }
     if (!fresh)
       raise("memory", "no memory for ", bytes, " bytes; ", counters_.current_bytes.load(),

@@ -93,7 +93,7 @@ void parallel_rows(const LoopPlan<N>& plan, Row&& row) {
 // split off and vectorised; the many other combinations of types share one plain loop, which keeps compile
 // times in bounds.
 template <class O, class... In>
-inline constexpr bool kHot = std::is_floating_point_v<O> && (std::is_same_v<O, In> && ...);
+inline constexpr bool kHot = is_floating(dtype_of<O>()) && (std::is_same_v<O, In> && ...);
 
 template <class T, class F>
 LUCID_VECTORIZED void hot_row(T* out, const T* a, std::int64_t n, F f) {

@@ -52,15 +52,13 @@ LUCID_VECTORIZED void max_row(T* out, Index* position, const T* x, const Row& ro
             for (std::int64_t c = 0; c < channels; ++c) out[c] = from[c];
             if constexpr (kIndexed)
               for (std::int64_t c = 0; c < channels; ++c) position[c] = here;
-          } else if constexpr (kIndexed) {
-            for (std::int64_t c = 0; c < channels; ++c) {
-              const bool better = replaces(static_cast<C>(from[c]), static_cast<C>(out[c]));
-              out[c] = better ? from[c] : out[c];
-              position[c] = better ? here : position[c];
-            }
           } else {
-            for (std::int64_t c = 0; c < channels; ++c)
-              out[c] = replaces(static_cast<C>(from[c]), static_cast<C>(out[c])) ? from[c] : out[c];
+            for (std::int64_t c = 0; c < channels; ++c) {
+              const C value = from[c], best = out[c];
+              const bool better = replaces(value, best);
+              out[c] = static_cast<T>(better ? value : best);
+              if constexpr (kIndexed) position[c] = better ? here : position[c];
+            }
           }
         }
     if (fresh)
@@ -99,6 +97,7 @@ void max_row_single(T* out, Index* position, const T* x, const Row& row) {
 template <class T, class Index>
 LUCID_VECTORIZED void scatter_row(T* out, const T* grad, const Index* position, std::int64_t first,
                                   const Row& row) {
+  using C = Compute<T>;
   const std::int64_t channels = row.channels;
   for (std::int64_t i = 0; i < row.widths->outputs(); ++i, out += channels) {
     const auto here = static_cast<Index>(first + i);
@@ -108,8 +107,10 @@ LUCID_VECTORIZED void scatter_row(T* out, const T* grad, const Index* position, 
       for (const std::int64_t* h = row.heights.first; h != row.heights.last; ++h)
         for (std::int64_t k = begin[0]; k < begin[1]; ++k) {
           const std::int64_t at = ((*d * row.height + *h) * row.width + index[k]) * channels;
-          for (std::int64_t c = 0; c < channels; ++c)
-            out[c] = static_cast<T>(out[c] + (position[at + c] == here ? grad[at + c] : T(0)));
+          for (std::int64_t c = 0; c < channels; ++c) {
+            const C chosen = grad[at + c];
+            out[c] = static_cast<T>(out[c] + (position[at + c] == here ? chosen : C(0)));
+          }
         }
   }
 }
