@@ -22,38 +22,32 @@ struct Meeting {
   std::int64_t tap;
 };
 
-// sums[k * sums_row + lane] += sum over y positions of x[at of tap + k] * y, for K taps and Whole registers
-// of channels; 0: one, of which only the first `lanes` are there.
-template <int Bytes, int K, int Whole, class T>
+// sums[k * sums_row + lane] += sum over y positions of x[at of tap + k] * y, for K taps and V registers of
+// channels.
+template <int Bytes, int K, int V, class T>
 [[gnu::always_inline]] inline void add_taps(const Meeting<T>& m, const AxisMap& map, Range range,
-                                            std::int64_t channels, std::int64_t lanes, T* sums,
-                                            std::int64_t sums_row) {
+                                            std::int64_t channels, T* sums, std::int64_t sums_row) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
-  constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
+  constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
   if (range.empty()) return;
-  constexpr int V = Whole > 0 ? Whole : 1;
-  const std::size_t bytes = static_cast<std::size_t>(lanes) * sizeof(T);
-  const auto load = [&](Lanes& to, const T* from) {
-    if (Whole == 0) to = Lanes{};
-    std::memcpy(&to, from, Whole > 0 ? sizeof(Lanes) : bytes);
-  };
+  const auto load = [](Lanes& to, const T* from) { std::memcpy(&to, from, sizeof(Lanes)); };
   Lanes parts[K][V];
 #pragma GCC unroll 4  // else they lie in memory
   for (int k = 0; k < K; ++k)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) load(parts[k][v], sums + k * sums_row + v * whole);
+    for (int v = 0; v < V; ++v) load(parts[k][v], sums + k * sums_row + v * lanes);
   const std::int64_t tap_step = step_of(map.dilation, channels), step = step_of(map.stride, channels);
   const T* x = m.x + (range.begin * map.stride + map.shift(m.tap)) * channels;
   const T* y = m.y + range.begin * channels;
   for (std::int64_t i = range.begin; i < range.end; ++i, x += step, y += channels) {
     Lanes a, b[V];
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) load(b[v], y + v * whole);
+    for (int v = 0; v < V; ++v) load(b[v], y + v * lanes);
 #pragma GCC unroll 4
     for (int k = 0; k < K; ++k)
 #pragma GCC unroll 2
       for (int v = 0; v < V; ++v) {
-        load(a, x + k * tap_step + v * whole);
+        load(a, x + k * tap_step + v * lanes);
         parts[k][v] += a * b[v];
       }
   }
@@ -61,7 +55,7 @@ template <int Bytes, int K, int Whole, class T>
   for (int k = 0; k < K; ++k)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v)
-      std::memcpy(sums + k * sums_row + v * whole, &parts[k][v], Whole > 0 ? sizeof(Lanes) : bytes);
+      std::memcpy(sums + k * sums_row + v * lanes, &parts[k][v], sizeof(Lanes));
 }
 
 // Taps m.tap to m.tap + count of `width` channels: what they have in common together, the ends one by one.
@@ -69,32 +63,42 @@ struct AddMeeting {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const Meeting<T>& m, const AxisMap& map, std::int64_t count,
                                          Range common, std::int64_t channels, std::int64_t width, T* sums) {
-    constexpr std::int64_t whole = Bytes / static_cast<std::int64_t>(sizeof(T));
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
     std::int64_t c = 0;
-    for (; c + 2 * whole <= width; c += 2 * whole)
-      registers<Bytes, 2>({m.x + c, m.y + c, m.tap}, map, count, common, channels, whole, sums + c, width);
-    for (; c + whole <= width; c += whole)
-      registers<Bytes, 1>({m.x + c, m.y + c, m.tap}, map, count, common, channels, whole, sums + c, width);
-    if (c < width)
-      registers<Bytes, 0>({m.x + c, m.y + c, m.tap}, map, count, common, channels, width - c, sums + c,
-                          width);
+    for (; c + 2 * lanes <= width; c += 2 * lanes)
+      registers<Bytes, 2>({m.x + c, m.y + c, m.tap}, map, count, common, channels, sums + c, width);
+    add_rest<Bytes>(m, map, count, common, channels, c, width, sums);
   }
 
  private:
+  // Channels from c on, fewer than two registers: one, and for what is left one of half the size.
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void add_rest(const Meeting<T>& m, const AxisMap& map, std::int64_t count,
+                                              Range common, std::int64_t channels, std::int64_t c,
+                                              std::int64_t width, T* sums) {
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
+    if (c + lanes <= width) {
+      registers<Bytes, 1>({m.x + c, m.y + c, m.tap}, map, count, common, channels, sums + c, width);
+      c += lanes;
+    }
+    if constexpr (lanes > 1)
+      if (c < width) add_rest<Bytes / 2>(m, map, count, common, channels, c, width, sums);
+  }
+
   template <int Bytes, int V, class T>
   [[gnu::always_inline]] static void registers(Meeting<T> at, const AxisMap& map, std::int64_t count,
-                                               Range common, std::int64_t channels, std::int64_t lanes,
-                                               T* sums, std::int64_t sums_row) {
+                                               Range common, std::int64_t channels, T* sums,
+                                               std::int64_t sums_row) {
     switch (count) {
-      case 4: add_taps<Bytes, 4, V>(at, map, common, channels, lanes, sums, sums_row); break;
-      case 3: add_taps<Bytes, 3, V>(at, map, common, channels, lanes, sums, sums_row); break;
-      case 2: add_taps<Bytes, 2, V>(at, map, common, channels, lanes, sums, sums_row); break;
-      default: add_taps<Bytes, 1, V>(at, map, common, channels, lanes, sums, sums_row);
+      case 4: add_taps<Bytes, 4, V>(at, map, common, channels, sums, sums_row); break;
+      case 3: add_taps<Bytes, 3, V>(at, map, common, channels, sums, sums_row); break;
+      case 2: add_taps<Bytes, 2, V>(at, map, common, channels, sums, sums_row); break;
+      default: add_taps<Bytes, 1, V>(at, map, common, channels, sums, sums_row);
     }
     for (const std::int64_t end = at.tap + count; at.tap < end; ++at.tap, sums += sums_row) {
       const auto [before, after] = without(map.y_range(at.tap), common);
-      add_taps<Bytes, 1, V>(at, map, before, channels, lanes, sums, sums_row);
-      add_taps<Bytes, 1, V>(at, map, after, channels, lanes, sums, sums_row);
+      add_taps<Bytes, 1, V>(at, map, before, channels, sums, sums_row);
+      add_taps<Bytes, 1, V>(at, map, after, channels, sums, sums_row);
     }
   }
 };
