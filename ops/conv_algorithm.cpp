@@ -19,30 +19,33 @@ namespace {
 
 constexpr std::int64_t kVector = 16;
 
-// Whether the taps of a line fill half a vector where the channels don't: enough without AVX-512.
+// Whether the taps of a line fill a vector where the channels don't; without AVX-512 half of one is enough.
 bool fills_vectors(const ConvProblem& p) {
-  return !has_wide_registers() && direct::has_patches(p) &&
-         2 * p.x_channels * p.geometry.kernel[2] >= kVector;
+  const std::int64_t least = has_wide_registers() ? kVector : kVector / 2;
+  return direct::has_patches(p) && p.x_channels * p.geometry.kernel[2] >= least;
 }
 
 // A result of few channels: vectors along its lines, but where the taps of a line fill them better. With wide
-// registers oneDNN makes up for idle ones, but in transposed convolutions.
+// registers oneDNN makes up for idle ones where half are at work, or patches don't overlap.
 bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kFewOfWide = 4;
   const ConvGeometry& g = p.geometry;
   if (!direct::has_few_channels(p, pass) || p.taps() == 1) return false;
   if (pass == ConvPass::y && g.stride[1] > g.kernel[1]) return false;  // it reads lines that no tap meets
-  if (has_wide_registers()) return pass == ConvPass::x && g.transposed;
+  if (has_wide_registers())
+    return !direct::has_patches(p) && (pass == ConvPass::x ? p.x_channels : p.y_channels) <= kFewOfWide;
   return pass == ConvPass::y || !fills_vectors(p);
 }
 
 // One tap that meets every voxel: a matrix product.
 bool is_product(const ConvProblem& p) { return p.taps() == 1 && p.geometry.stride == Dims3(1); }
 
-// Without AVX-512, whole vectors of channels: groups, and sums over more than one vector with a weight that
-// isn't read from memory each time.
+// Whole vectors of channels: sums over more than one vector with a weight that isn't read from memory each
+// time, and groups. With AVX-512 only to x, and at least two vectors.
 bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kCachedWeight = 1 << 22;
-  if (has_wide_registers() || is_product(p) || p.x_channels % kVector != 0 || p.y_channels % kVector != 0)
+  if (is_product(p) || p.x_channels % kVector != 0 || p.y_channels % kVector != 0) return false;
+  if (has_wide_registers() && (pass == ConvPass::y || p.geometry.groups > 1 || p.x_channels == kVector))
     return false;
   return p.geometry.groups > 1 || ((pass == ConvPass::y ? p.x_channels : p.y_channels) > kVector &&
                                    p.taps() * p.x_channels * p.y_channels <= kCachedWeight);
@@ -54,23 +57,22 @@ bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
 // skips voxels (stride), as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kFewChannels = 8, kFewSums = 1 << 11;
-  const std::int64_t patch_vector = has_wide_registers() ? kVector : kVector / 2;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
-  const bool fills_patches = has_patches && p.y_channels % patch_vector == 0;
+  const bool fills_patches = has_patches && p.y_channels % (kVector / 2) == 0;
   const ConvGeometry& g = p.geometry;
   switch (pass) {
     case ConvPass::x: return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
     case ConvPass::y:
       return has_patches ? fills_patches && p.x_channels >= kFewChannels : direct_beats_blocks(p, pass);
     default:
-      const std::int64_t cached = has_wide_registers() || has_patches ? 1 << 18 : 1 << 17;
+      const std::int64_t cached = has_patches ? 1 << 18 : 1 << 17;
       if (p.taps() == 1)
         return direct::is_voxelwise(p) ||
                (!has_wide_registers() && whole_x && whole_y && p.x_channels * p.y_channels <= kFewSums);
       return ((whole_x && whole_y) || (fills_patches && fills_vectors(p))) &&
              g.groups * p.taps() * p.x_channels * p.y_channels <= cached &&
-             (has_patches || g.groups > 1 || g.dilation[2] > 1 ||
+             (has_patches || g.dilation[2] > 1 || (g.groups > 1) != has_wide_registers() ||
               (g.stride[2] > 1 && g.kernel[2] % g.stride[2] != 0));
   }
 }
@@ -84,13 +86,13 @@ bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
 }
 
 // Few voxels and a weight beyond the caches: other kernels read it several times, and copy it to their layout
-// first. With wide registers oneDNN makes up for that soon; without, where voxels are not unfolded into all
-// taps.
+// first. Without AVX-512 only where voxels are not unfolded into all taps; with it, sums only of a weight
+// that is not much smaller than the unfolded voxels.
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kLeastChannels = 64;
-  const bool is_summed = pass == ConvPass::w && !has_wide_registers();
+  const bool is_summed = pass == ConvPass::w;
   if (!has_wide_registers() && !is_summed && p.geometry.stride == Dims3(1)) return false;
-  const std::int64_t few = has_wide_registers() ? 32 : is_summed ? 1024 : 256;
+  const std::int64_t few = !is_summed ? 256 : has_wide_registers() ? 2 * p.y_channels : 1024;
   const std::int64_t large = is_summed ? 1 << 17 : 1 << 19;
   return direct::has_unfolded(p) && p.taps() > 1 && p.y_channels >= kLeastChannels &&
          p.taps() * p.x_channels * p.y_channels >= large && direct::patches_of(p) <= few;
@@ -149,11 +151,10 @@ bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
   const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;
   if (!winograd_fits(p, pass) || high < (kLeastTiles + wide - 1) / wide) return false;
-  if (p.geometry.kernel[0] > 1) return true;
-  // One tap along depth (2D too) shares no transforms.
-  if (has_wide_registers()) return false;
-  return pass == ConvPass::w ? p.batch * size[0] * high * wide >= kLeastSummedTiles
-                             : std::min(p.x_channels, p.y_channels) >= kLeastChannels;
+  const bool is_deep = p.geometry.kernel[0] > 1;  // one tap along depth (2D too) shares no transforms
+  if (pass == ConvPass::w)
+    return (is_deep && !has_wide_registers()) || p.batch * size[0] * high * wide >= kLeastSummedTiles;
+  return is_deep || std::min(p.x_channels, p.y_channels) >= kLeastChannels;
 }
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,

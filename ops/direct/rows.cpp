@@ -91,7 +91,7 @@ class RowFactors {
 
 // R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
 // has `tail` columns when that is not 0. The first block of columns fetches what the others find in a cache:
-// the next rows of a, and what lies `ahead`.
+// the next rows of a (processors with wide registers do so themselves), and what lies `ahead`.
 template <bool Add, Factors F, int Bytes, int R, int V, class T>
 [[gnu::always_inline]] inline void block(const RowsProduct<T>& p, const T* a, const T* b, const T* start,
                                          T* c, std::int64_t tail, bool is_first, std::int64_t ahead) {
@@ -107,7 +107,7 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    if (is_along && is_first && p.rows > R)
+    if (is_along && Bytes == kNarrowRegister && is_first && p.rows > R)
       for (int r = R; r < 2 * R; ++r)
         for (std::int64_t k = 0; k < depth; k += kLanes<T>) __builtin_prefetch(at + r * p.a_row + k);
     RowFactors<F, T> factors(at, p.a_row, p.a_step);
@@ -189,8 +189,14 @@ template <bool Add, Factors F, int Bytes, int V, class T>
     // Fewer than four rows of narrow registers take as long as four.
     while (left() >= kRows && (kRows != 6 || (left() != 7 && left() != 8 && left() != 11)))
       rows(std::integral_constant<int, kRows>{});
-    if constexpr (kRows == 16)
-      if (left() >= 8) rows(std::integral_constant<int, 8>{});
+    if constexpr (kRows == 16) {
+      constexpr int kHalf = 8;
+      if (left() >= kHalf) rows(std::integral_constant<int, kHalf>{});
+      if (!Add && left() > 0 && p.rows >= kHalf) {  // which takes as long as fewer: some are computed again
+        m = p.rows - kHalf;
+        rows(std::integral_constant<int, kHalf>{});
+      }
+    }
     if constexpr (kRows > 4)
       while (left() >= 4) rows(std::integral_constant<int, 4>{});
     switch (left()) {
