@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #if defined(__linux__)
+#include <malloc.h>
 #include <sys/sysinfo.h>
 #endif
 
@@ -96,6 +97,9 @@ class CachingAllocator {
       blocks.clear();
     }
     counters_.cached_bytes = 0;
+#if defined(__GLIBC__)
+    malloc_trim(0);  // else blocks below others stay in the process
+#endif
   }
 
   MemoryStats stats() const {
