@@ -1,6 +1,7 @@
 // Plans are made once, and layouts are left alone.
 
 #include <doctest/doctest.h>
+#include <algorithm>
 
 #include "autograd/grad_mode.hpp"
 #include "ops/conv.hpp"
@@ -102,18 +103,23 @@ TEST_CASE("a slice of channels is read in place where patches don't overlap, and
       const Conv3dOptions options{.stride = has_patches ? 2 : 1};
       const Tensor y = conv3d(copy, weight, {}, options);
       Tensors results;
+      std::vector<std::string> served;  // by which kernels
       reset_plan_stats();
       for (const Tensor& x : {slice, copy}) {
         const Tensor input = x.detach(), w = weight.detach();
         w.requires_grad_();
         const Tensor out = conv3d(input, w, {}, options);
+        served.push_back(plan_stats().last_implementation);
         out.backward(y);
+        served.push_back(plan_stats().last_implementation);
         results.push_back(out.detach());
         results.push_back(w.grad());
       }
-      // Where oneDNN has narrow registers only, the direct kernel serves the second case too.
-      const bool reads_slices = has_patches || plan_stats().last_implementation == "lucid:direct";
-      CHECK(plan_stats().activation_reorders == (reads_slices ? 0 : 2));
+      // The direct kernels read slices, oneDNN doesn't, which serves more or less by the processor.
+      const auto copied = std::count_if(served.begin(), served.begin() + 2,
+                                        [](const std::string& kernel) { return kernel != "lucid:direct"; });
+      if (has_patches) CHECK(copied == 0);
+      CHECK(plan_stats().activation_reorders == copied);
       for (std::size_t i : {0, 1}) {
         const auto a = results[i].to_vector<double>(), b = results[i + 2].to_vector<double>();
         for (std::size_t k = 0; k < a.size(); ++k) REQUIRE(a[k] == doctest::Approx(b[k]).epsilon(1e-4));
