@@ -151,10 +151,10 @@ bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
   const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;
   if (!winograd_fits(p, pass) || high < (kLeastTiles + wide - 1) / wide) return false;
-  const bool is_deep = p.geometry.kernel[0] > 1;  // one tap along depth (2D too) shares no transforms
-  if (pass == ConvPass::w)
-    return (is_deep && !has_wide_registers()) || p.batch * size[0] * high * wide >= kLeastSummedTiles;
-  return is_deep || std::min(p.x_channels, p.y_channels) >= kLeastChannels;
+  if (p.geometry.kernel[0] > 1) return true;
+  // One tap along depth (2D too) shares no transforms.
+  return pass == ConvPass::w ? p.batch * size[0] * high * wide >= kLeastSummedTiles
+                             : std::min(p.x_channels, p.y_channels) >= kLeastChannels;
 }
 
 ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const Strides& weight_strides,

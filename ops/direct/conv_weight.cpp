@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
@@ -98,14 +99,15 @@ constexpr std::int64_t kBlockChannels = 16, kBlockTaps = 64;
 // The sums of all shares for some channels of a group and all taps, collected first and then written a y
 // channel at a time: what lies together in a weight of row-major order is written together.
 template <class T>
-void write_block(const ConvProblem& p, const std::vector<WeightShare<T>>& shares, std::int64_t group,
-                 Range xs, Range ys, T* w, const Strides& s, const std::vector<std::int64_t>& tap_offsets) {
+void write_block(const ConvProblem& p, const std::vector<std::optional<WeightShare<T>>>& shares,
+                 std::int64_t group, Range xs, Range ys, T* w, const Strides& s,
+                 const std::vector<std::int64_t>& tap_offsets) {
   const std::int64_t taps = p.taps();
   std::vector<double> sums(static_cast<std::size_t>(xs.size() * taps * kBlockChannels), 0.0);
   double* at = sums.data();
   for (std::int64_t x = xs.begin; x < xs.end; ++x)
     for (std::int64_t tap = 0; tap < taps; ++tap, at += kBlockChannels)
-      for (const WeightShare<T>& share : shares) share.add_to(at, group, tap, x, ys.begin, ys.size());
+      for (const auto& share : shares) share->add_to(at, group, tap, x, ys.begin, ys.size());
   for (std::int64_t y = ys.begin; y < ys.end; ++y) {
     at = sums.data() + (y - ys.begin);
     for (std::int64_t x = xs.begin; x < xs.end; ++x) {
@@ -127,15 +129,14 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, co
       static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
   const std::int64_t line_parts = std::gcd(tap_lines, threads);
   const std::int64_t pieces = WeightShare<T>::pieces(p), piece_parts = std::min(pieces, threads / line_parts);
-  std::vector<WeightShare<T>> shares;
-  for (std::int64_t i = 0; i < line_parts * piece_parts; ++i)
-    shares.emplace_back(
-        p, x, y,
-        Range{tap_lines * (i % line_parts) / line_parts, tap_lines * (i % line_parts + 1) / line_parts});
-  parallel_for(line_parts * piece_parts, 1, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t parts = line_parts * piece_parts;
+  std::vector<std::optional<WeightShare<T>>> shares(static_cast<std::size_t>(parts));
+  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t part = i / line_parts;
-      shares[static_cast<std::size_t>(i)].add(pieces * part / piece_parts, pieces * (part + 1) / piece_parts);
+      const std::int64_t line = i % line_parts, part = i / line_parts;
+      shares[static_cast<std::size_t>(i)]
+          .emplace(p, x, y, Range{tap_lines * line / line_parts, tap_lines * (line + 1) / line_parts})
+          .add(pieces * part / piece_parts, pieces * (part + 1) / piece_parts);
     }
   });
 

@@ -2,6 +2,7 @@
 // of the result's gradient it is G^T [sum of (B^T x B) * (A g A^T)] G, 16 products a tile instead of 36.
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
@@ -33,7 +34,7 @@ class Share {
         slots_(std::min(bands.step + g_.kernel[0] - 1, g_.x[0])),
         x_tiles_(empty({slots_, x_chunks_, kTilePoints, x_point()})),
         y_tiles_(empty({bands.step, y_panels_, kTilePoints, y_point()})),
-        sums_(size(kTilePoints * g_.kernel[0] * p.x_channels * p.y_channels)) {}
+        sums_(zeros({kTilePoints, g_.kernel[0], p.x_channels, p.y_channels})) {}
 
   void add(const TileUnit& unit) {
     unit_ = unit;
@@ -54,9 +55,10 @@ class Share {
 
   // to[point][y] += the sums of one depth tap and x channel, for kTileChannels y channels.
   void add_to(double* to, std::int64_t kd, std::int64_t x, std::int64_t y) const {
+    const float* const sums = sums_.data<float>();
     for (std::int64_t point = 0; point < kTilePoints; ++point, to += kTileChannels) {
       const std::int64_t at = ((point * g_.kernel[0] + kd) * p_.x_channels + x) * p_.y_channels + y;
-      for (std::int64_t i = 0; i < kTileChannels; ++i) to[i] += static_cast<double>(sums_[size(at + i)]);
+      for (std::int64_t i = 0; i < kTileChannels; ++i) to[i] += static_cast<double>(sums[at + i]);
       if (!total_.empty())
         for (std::int64_t i = 0; i < kTileChannels; ++i) to[i] += total_[size(at + i)];
     }
@@ -70,10 +72,11 @@ class Share {
   std::int64_t y_slot() const { return y_panels_ * kTilePoints * y_point(); }
 
   void flush() {
-    total_.resize(sums_.size());
-    for (std::size_t i = 0; i < total_.size(); ++i) {
-      total_[i] += static_cast<double>(sums_[i]);
-      sums_[i] = 0;
+    float* sums = sums_.mutable_data<float>();
+    total_.resize(size(sums_.numel()));
+    for (double& total : total_) {
+      total += static_cast<double>(*sums);
+      *sums++ = 0;
     }
     summed_ = 0;
   }
@@ -108,7 +111,7 @@ class Share {
       const std::int64_t slot = (d + shift) % slots_, count = std::min(last - d, slots_ - slot);
       const float* a = x_tiles_.data<float>() + slot * x_slot() + point * x_point();
       const float* b = y_tiles_.data<float>() + (d - depths.begin) * y_slot() + point * y_point();
-      float* c = sums_.data() + (point * g_.kernel[0] + kd) * p_.x_channels * p_.y_channels;
+      float* c = sums_.mutable_data<float>() + (point * g_.kernel[0] + kd) * p_.x_channels * p_.y_channels;
       for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk)
         add_product(RowsProduct<float>{.a = a + chunk * kTilePoints * x_point(),
                                        .a_row = 1,
@@ -135,18 +138,18 @@ class Share {
   std::int64_t x_chunks_, y_panels_, slots_;
   Tensor x_tiles_;  // [depth modulo slots][chunk][point][tile][channel]
   Tensor y_tiles_;  // [depth of the step][panel][point][tile][channel]
-  std::vector<float> sums_;
+  Tensor sums_;     // [point][depth tap][x channel][y channel]
   std::vector<double> total_;
   std::int64_t summed_ = 0;  // tiles since the last flush
   TileUnit unit_{};
 };
 
 // The taps of one x channel and kTileChannels y channels.
-void write_taps(const ConvProblem& p, const std::vector<Share>& shares, std::int64_t x, std::int64_t y,
-                float* w, const Strides& s) {
+void write_taps(const ConvProblem& p, const std::vector<std::optional<Share>>& shares, std::int64_t x,
+                std::int64_t y, float* w, const Strides& s) {
   for (std::int64_t kd = 0; kd < p.geometry.kernel[0]; ++kd) {
     double sums[kTilePoints * kTileChannels] = {}, taps[9 * kTileChannels];
-    for (const Share& share : shares) share.add_to(sums, kd, x, y);
+    for (const std::optional<Share>& share : shares) share->add_to(sums, kd, x, y);
     transform_sums(sums, taps);
     for (std::int64_t i = 0; i < kTileChannels; ++i) {
       float* const to = w + (y + i) * s[0] + x * s[1] + kd * s[2];
@@ -162,13 +165,13 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   const TileBands bands(p, kSummedTiles);
   const std::int64_t units = bands.units();
   const std::int64_t threads = std::min<std::int64_t>(num_threads(), units);
-  std::vector<Share> shares;
-  shares.reserve(static_cast<std::size_t>(threads));
-  for (std::int64_t i = 0; i < threads; ++i) shares.emplace_back(p, bands, x.data<float>(), y.data<float>());
+  std::vector<std::optional<Share>> shares(static_cast<std::size_t>(threads));
   parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
+    for (std::int64_t i = begin; i < end; ++i) {
+      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x.data<float>(), y.data<float>());
       for (std::int64_t unit = units * i / threads; unit < units * (i + 1) / threads; ++unit)
-        shares[static_cast<std::size_t>(i)].add(bands.unit(unit));
+        share.add(bands.unit(unit));
+    }
   });
   float* const w = weight.mutable_data<float>();
   const std::int64_t blocks = p.y_channels / kTileChannels, tasks = p.x_channels * blocks;
