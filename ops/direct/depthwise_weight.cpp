@@ -54,8 +54,7 @@ template <int Bytes, int K, int V, class T>
 #pragma GCC unroll 4
   for (int k = 0; k < K; ++k)
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v)
-      std::memcpy(sums + k * sums_row + v * lanes, &parts[k][v], sizeof(Lanes));
+    for (int v = 0; v < V; ++v) std::memcpy(sums + k * sums_row + v * lanes, &parts[k][v], sizeof(Lanes));
 }
 
 // Taps m.tap to m.tap + count of `width` channels: what they have in common together, the ends one by one.
