@@ -74,22 +74,6 @@ LUCID_VECTORIZED void leak_grad_rows(T* out, const T* g, const T* x, std::int64_
     }
 }
 
-// A mean of 1e6 has an error of 0.03 in float32: what rounding takes from it goes into the shift.
-template <class C>
-struct Rounded {
-  std::vector<C> mean, scale, shift;
-  explicit Rounded(const Affine& from) {
-    const std::size_t count = from.mean.size();
-    mean.resize(count), scale.resize(count), shift.resize(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      mean[i] = static_cast<C>(from.mean[i]);
-      scale[i] = static_cast<C>(from.scale[i]);
-      shift[i] =
-          static_cast<C>(from.shift[i] - (from.mean[i] - static_cast<double>(mean[i])) * from.scale[i]);
-    }
-  }
-};
-
 template <class T, class Then>
 void affine(const Tensor& out, const Tensor& input, const Affine& coefficients, Then then) {
   using C = Compute<T>;

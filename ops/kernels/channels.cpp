@@ -9,44 +9,44 @@
 namespace lucid::kernels {
 namespace {
 
-// to[i] += the lanes of a, then of b.
-template <class Sums>
-[[gnu::always_inline]] inline void add_up(const Sums& a, const Sums& b, double* to) {
-  for (std::int64_t i = 0; i < kChannelStep / 2; ++i) {
-    to[i] += a[i];
-    to[kChannelStep / 2 + i] += b[i];
-  }
+// Rows whose sums are held in the type of computation before they are added in double: few enough that float
+// loses no more than rounding a result does.
+constexpr std::int64_t kRowsAtOnce = 32;
+
+// Calls f(first row, rows) for parts of `rows` rows.
+template <class F>
+[[gnu::always_inline]] inline void for_parts(std::int64_t rows, F&& f) {
+  for (std::int64_t row = 0; row < rows; row += kRowsAtOnce) f(row, std::min(kRowsAtOnce, rows - row));
 }
 
 // Adds, for each of `width` columns of `rows` rows, x - about to first and its square to second.
 struct AddMoments {
-  template <int Bytes, class T>
-  [[gnu::always_inline]] static void run(const T* x, std::int64_t rows, std::int64_t width,
-                                         const double* about, double* first, double* second) {
-    using Sums = Lanes<double, Bytes, kChannelStep / 2>;
-    constexpr std::int64_t half = kChannelStep / 2;
+  template <int Bytes, class T, class C>
+  [[gnu::always_inline]] static void run(const T* x, std::int64_t rows, std::int64_t width, const C* about,
+                                         double* first, double* second) {
+    constexpr int kStep = 64 / sizeof(C);
+    using Values = Lanes<C, Bytes, kStep>;
     std::int64_t column = 0;
-    for (; column + kChannelStep <= width; column += kChannelStep) {
-      Sums a, b, aa, bb, shift_a, shift_b, value;
-      shift_a.load(about + column);
-      shift_b.load(about + column + half);
-      const T* p = x + column;
-      for (std::int64_t row = 0; row < rows; ++row, p += width) {
-        value.load(p);
-        value -= shift_a;
-        a += value;
-        aa.add_product(value, value);
-        value.load(p + half);
-        value -= shift_b;
-        b += value;
-        bb.add_product(value, value);
-      }
-      add_up(a, b, first + column);
-      add_up(aa, bb, second + column);
+    for (; column + kStep <= width; column += kStep) {
+      Values shift;
+      shift.load(about + column);
+      for_parts(
+          rows, [&](std::int64_t row, std::int64_t count) __attribute__((always_inline)) {
+            Values sum, squares, value;
+            const T* p = x + row * width + column;
+            for (std::int64_t i = 0; i < count; ++i, p += width) {
+              value.load(p);
+              value -= shift;
+              sum += value;
+              squares.add_product(value, value);
+            }
+            sum.add_to(first + column);
+            squares.add_to(second + column);
+          });
     }
     for (; column < width; ++column)
       for (std::int64_t row = 0; row < rows; ++row) {
-        const double value = wide(x[row * width + column]) - about[column];
+        const double value = wide(x[row * width + column]) - static_cast<double>(about[column]);
         first[column] += value;
         second[column] += value * value;
       }
@@ -57,55 +57,45 @@ struct AddMoments {
 // mean) * scale + shift is not positive.
 template <bool kLeaks>
 struct AddGrads {
-  template <int Bytes, class T>
+  template <int Bytes, class T, class C>
   [[gnu::always_inline]] static void run(const T* g, const T* x, std::int64_t rows, std::int64_t width,
-                                         const double* mean, double* first, double* second,
-                                         const double* scale, const double* shift, double slope) {
-    using Sums = Lanes<double, Bytes, kChannelStep / 2>;
-    constexpr std::int64_t half = kChannelStep / 2;
+                                         const C* mean, double* first, double* second, const C* scale,
+                                         const C* shift, C slope) {
+    constexpr int kStep = 64 / sizeof(C);
+    using Values = Lanes<C, Bytes, kStep>;
     std::int64_t column = 0;
-    for (; column + kChannelStep <= width; column += kChannelStep) {
-      Sums a, b, aa, bb, mean_a, mean_b, value, grad;
-      mean_a.load(mean + column);
-      mean_b.load(mean + column + half);
-      for (std::int64_t row = 0, at = column; row < rows; ++row, at += width) {
-        grad.load(g + at);
-        value.load(x + at);
-        value -= mean_a;
-        leak(grad, value, scale + column, shift + column, slope);
-        a += grad;
-        aa.add_product(grad, value);
-        grad.load(g + at + half);
-        value.load(x + at + half);
-        value -= mean_b;
-        leak(grad, value, scale + column + half, shift + column + half, slope);
-        b += grad;
-        bb.add_product(grad, value);
-      }
-      add_up(a, b, first + column);
-      add_up(aa, bb, second + column);
+    for (; column + kStep <= width; column += kStep) {
+      Values about, factor, offset;
+      about.load(mean + column);
+      if (kLeaks) factor.load(scale + column), offset.load(shift + column);
+      for_parts(
+          rows, [&](std::int64_t row, std::int64_t count) __attribute__((always_inline)) {
+            Values sum, products, value, grad;
+            std::int64_t at = row * width + column;
+            for (std::int64_t i = 0; i < count; ++i, at += width) {
+              grad.load(g + at);
+              value.load(x + at);
+              value -= about;
+              if constexpr (kLeaks) {
+                Values map = offset;
+                map.add_product(value, factor);
+                grad.leak(map, slope);
+              }
+              sum += grad;
+              products.add_product(grad, value);
+            }
+            sum.add_to(first + column);
+            products.add_to(second + column);
+          });
     }
     for (; column < width; ++column)
       for (std::int64_t row = 0; row < rows; ++row) {
-        const double value = wide(x[row * width + column]) - mean[column];
-        double grad = wide(g[row * width + column]);
+        const C value = static_cast<C>(x[row * width + column]) - mean[column];
+        C grad = static_cast<C>(g[row * width + column]);
         if (kLeaks && !(value * scale[column] + shift[column] > 0)) grad *= slope;
-        first[column] += grad;
-        second[column] += grad * value;
+        first[column] += static_cast<double>(grad);
+        second[column] += static_cast<double>(grad) * static_cast<double>(value);
       }
-  }
-
- private:
-  template <class Values>
-  [[gnu::always_inline]] static void leak(Values& grad, const Values& value, const double* scale,
-                                          const double* shift, double slope) {
-    if constexpr (kLeaks) {
-      Values map, factor;
-      map.load(shift);
-      factor.load(scale);
-      map.add_product(value, factor);
-      grad.leak(map, slope);
-    }
   }
 };
 
@@ -138,12 +128,15 @@ Moments channel_moments(const Tensor& input) {
   std::vector<double> means(static_cast<std::size_t>(walk.units() * channels)), squares(means.size());
   dispatch_floating("channel_moments", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
+    using C = Compute<T>;
     const T* x = input.data<T>();
     walk.run([&] {
-      return [&, buffer = std::vector<double>(static_cast<std::size_t>(3 * walk.width))](
+      return [&, values = std::vector<C>(static_cast<std::size_t>(walk.width)),
+              sums = std::vector<double>(static_cast<std::size_t>(2 * walk.width))](
                  std::int64_t unit, std::int64_t, std::int64_t at, std::int64_t rows) mutable {
-        double *about = buffer.data(), *first = about + walk.width, *second = first + walk.width;
-        for (std::int64_t i = 0; i < channels; ++i) about[i] = wide(x[at + i]);
+        C* about = values.data();
+        double *first = sums.data(), *second = first + walk.width;
+        for (std::int64_t i = 0; i < channels; ++i) about[i] = static_cast<C>(x[at + i]);
         repeat(about + channels, about, channels, walk.width - channels);
         std::fill(first, first + 2 * walk.width, 0.0);
         const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
@@ -156,7 +149,7 @@ Moments channel_moments(const Tensor& input) {
         const auto count = static_cast<double>(rows);
         for (std::int64_t i = 0; i < channels; ++i) {
           const auto to = static_cast<std::size_t>(unit * channels + i);
-          means[to] = about[i] + first[i] / count;
+          means[to] = static_cast<double>(about[i]) + first[i] / count;
           squares[to] = std::max(second[i] - first[i] * first[i] / count, 0.0);
         }
       };
@@ -190,17 +183,20 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
   std::vector<double> firsts(static_cast<std::size_t>(walk.units() * channels)), seconds(firsts.size());
   dispatch_floating("channel_grad_sums", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
+    using C = Compute<T>;
     const T *x = input.data<T>(), *g = grad.data<T>();
+    const Rounded<C> map(leaky ? leaky->map : Affine{});
     walk.run([&] {
-      return [&, buffer = std::vector<double>(static_cast<std::size_t>(5 * walk.width))](
+      return [&, values = std::vector<C>(static_cast<std::size_t>(3 * walk.width)),
+              sums = std::vector<double>(static_cast<std::size_t>(2 * walk.width))](
                  std::int64_t unit, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-        double *about = buffer.data(), *first = about + walk.width, *second = first + walk.width,
-               *scale = second + walk.width, *shift = scale + walk.width;
+        C *about = values.data(), *scale = about + walk.width, *shift = scale + walk.width;
+        double *first = sums.data(), *second = first + walk.width;
         if (leaky) {
-          repeat(scale, leaky->map.scale.data() + block * channels, channels, walk.width);
-          repeat(shift, leaky->map.shift.data() + block * channels, channels, walk.width);
+          repeat(scale, map.scale.data() + block * channels, channels, walk.width);
+          repeat(shift, map.shift.data() + block * channels, channels, walk.width);
         }
-        const double slope = leaky ? leaky->negative_slope : 1;
+        const C slope = static_cast<C>(leaky ? leaky->negative_slope : 1);
         const auto add = [&](std::int64_t from, std::int64_t count, std::int64_t columns) {
           const auto call = [&]<class Kernel>(Kernel) {
             run_for_registers<Kernel>(g + from, x + from, count, columns, about, first, second, scale, shift,
@@ -213,8 +209,14 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
         const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
         add(at, whole, walk.width);
         if (rest) add(at + whole * walk.width, 1, rest);
-        fold(firsts.data() + unit * channels, first, channels, walk.width);
-        fold(seconds.data() + unit * channels, second, channels, walk.width);
+        double *const grads = firsts.data() + unit * channels, *const products =
+                                                                   seconds.data() + unit * channels;
+        fold(grads, first, channels, walk.width);
+        fold(products, second, channels, walk.width);
+        for (std::int64_t i = 0; i < channels; ++i) {  // what rounding took from the mean
+          const double exact = mean[static_cast<std::size_t>(block * channels + i)];
+          products[i] += (static_cast<double>(about[i]) - exact) * grads[i];
+        }
       };
     });
   });

@@ -29,8 +29,9 @@ Tensor channel_ordered(const Tensor& tensor);
 /// `tensor` itself when it can be walked beside `like` (which is channel-ordered), else a copy laid out so.
 Tensor ordered_like(const Tensor& tensor, const Tensor& like);
 
-/// For each (n, c): the mean over its rows, and the sum of squared deviations from it. Accumulated in double
-/// about a nearby value, so that nothing cancels; the same for any number of threads.
+/// For each (n, c): the mean over its rows, and the sum of squared deviations from it. Summed about a nearby
+/// value, so that nothing cancels, 32 rows in the type of computation and those sums in double; the same for
+/// any number of threads.
 struct Moments {
   std::vector<double> mean, squares;
 };
@@ -49,8 +50,8 @@ struct Leaky {
   double negative_slope;
 };
 
-/// For each (n, c): the sum of `grad`, and of grad * (input - mean[n, c]). Accumulated in double. A `leaky`
-/// that is not null is applied to `grad` first.
+/// For each (n, c): the sum of `grad`, and of grad * (input - mean[n, c]), likewise in double. A `leaky` that
+/// is not null is applied to `grad` first.
 struct GradSums {
   std::vector<double> grad, product;
 };

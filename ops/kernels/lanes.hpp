@@ -32,6 +32,10 @@ struct Lanes {
     for (int i = 0; i < kParts; ++i) load_part(part[i], from + i * kIn);
   }
   [[gnu::always_inline]] void store(T* to) const { std::memcpy(to, part, sizeof(part)); }
+  /// to[i] += each
+  [[gnu::always_inline]] void add_to(double* to) const {
+    for (int i = 0; i < N; ++i) to[i] += static_cast<double>(part[i / kIn][i % kIn]);
+  }
   [[gnu::always_inline]] T operator[](std::int64_t i) const { return part[i / kIn][i % kIn]; }
 
   [[gnu::always_inline]] void operator+=(const Lanes& other) {
