@@ -54,35 +54,35 @@ Tensor interleaved(const T* rows, std::int64_t count, std::int64_t n) {
 }
 
 // sums[c * kAtOnce + i] += <a + c * a_row, row i of b> for some rows of a and kAtOnce interleaved rows of b,
-// over `n` elements.
+// over `n` elements. The rows at `next` are fetched from memory meanwhile.
 struct AddDots {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const T* a, std::int64_t a_row, std::int64_t count, const T* b,
-                                         std::int64_t n, double* sums) {
+                                         std::int64_t n, double* sums, const T* next) {
     // Of b, whose sums with two rows of a fill the registers.
     constexpr int kSamples = Bytes == kWideRegister ? 8 : 4;
     for (std::int64_t s = 0; s < kAtOnce; s += kSamples) {
       const T* const from = b + s * kLanes<T>;
       std::int64_t c = 0;
       for (; c + 2 <= count; c += 2)
-        add<Bytes, 2, kSamples>(a + c * a_row, a_row, from, n, sums + c * kAtOnce + s);
-      if (c < count) add<Bytes, 1, kSamples>(a + c * a_row, a_row, from, n, sums + c * kAtOnce + s);
+        add<Bytes, 2, kSamples>(a + c * a_row, a_row, from, n, sums + c * kAtOnce + s, next);
+      if (c < count) add<Bytes, 1, kSamples>(a + c * a_row, a_row, from, n, sums + c * kAtOnce + s, next);
     }
   }
 
  private:
   template <int Bytes, int A, int S, class T>
   [[gnu::always_inline]] static void add(const T* a, std::int64_t a_row, const T* b, std::int64_t n,
-                                         double* sums) {
+                                         double* sums, const T* next) {
     typedef T Lanes __attribute__((vector_size(Bytes)));
-    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T)), kAhead = 16 * kLanes<T>;
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
     const std::int64_t whole = n / kLanes<T> * kLanes<T>;
     Lanes parts[A][S];
     for (int c = 0; c < A; ++c)
       for (int i = 0; i < S; ++i) std::memcpy(&parts[c][i], kZeros<T>, sizeof(Lanes));
     const T* from = b;
     for (std::int64_t k = 0; k < whole; k += kLanes<T>, from += kAtOnce * kLanes<T>) {
-      for (int c = 0; c < A; ++c) __builtin_prefetch(a + c * a_row + k + kAhead);
+      for (int c = 0; c < A; ++c) __builtin_prefetch(next + c * a_row + k);
       for (std::int64_t part = 0; part < kLanes<T>; part += lanes) {
         Lanes x[A], y;
         for (int c = 0; c < A; ++c) std::memcpy(&x[c], a + c * a_row + k + part, sizeof(Lanes));
@@ -131,7 +131,8 @@ void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int
         for (std::int64_t c = begin; c < end; c += 2)
           run_for_registers<AddDots>(weight + c * n + k, n, std::min<std::int64_t>(2, end - c),
                                      b + group * group_size + k * kAtOnce, std::min(kBlock, n - k),
-                                     at(c, group));
+                                     at(c, group),
+                                     weight + (c + 2 < end ? (c + 2) * n + k : begin * n + k + kBlock));
     for (std::int64_t c = begin; c < end; ++c)
       for (std::int64_t s = 0; s < samples; ++s)
         y[s * channels + c] =
@@ -153,8 +154,8 @@ struct Strided {
 template <class T>
 void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, std::int64_t depth,
                     std::int64_t columns, const std::vector<T>& start = {}) {
-  constexpr std::int64_t kCached = 1 << 15,
-                         kRows = 6;  // elements of b in a part; rows that are computed together
+  // Elements of b in a part, rows that are computed together, and rows of b that are fetched meanwhile.
+  constexpr std::int64_t kCached = 1 << 15, kRows = 6, kRowsAhead = 4;
   const std::int64_t panel = depth * kPanel<T>, panels = (columns + kPanel<T> - 1) / kPanel<T>;
   const std::int64_t step = std::max<std::int64_t>(1, kCached / panel), parts = (panels + step - 1) / step;
   const auto row_bytes = columns * static_cast<std::int64_t>(sizeof(T));
@@ -163,8 +164,12 @@ void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, st
     std::vector<T> packed(static_cast<std::size_t>(step * panel));
     for (std::int64_t part = begin; part < end; ++part) {
       const std::int64_t first = part * step * kPanel<T>, count = std::min(step * kPanel<T>, columns - first);
-      for (std::int64_t k = 0; k < depth; ++k)
+      for (std::int64_t k = 0; k < depth; ++k) {
+        // A row is too short, and too far from the one before, for the processor to see it coming.
+        const T* const ahead = b + std::min(k + kRowsAhead, depth - 1) * columns + first;
+        for (std::int64_t i = 0; i < count; i += kLanes<T>) __builtin_prefetch(ahead + i);
         copy_panels(b + k * columns + first, count, packed.data() + k * kPanel<T>, panel);
+      }
       for (std::int64_t m = 0; m < rows; m += kRows)
         store_product(RowsProduct<T>{.a = a.data + m * a.row,
                                      .a_row = a.row,
