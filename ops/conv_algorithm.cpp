@@ -8,6 +8,7 @@
 #include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
 #include "ops/direct/unfolded.hpp"
+#include "ops/direct/voxel_dots.hpp"
 #include "ops/direct/winograd.hpp"
 #include "ops/onednn/conv.hpp"
 
@@ -64,6 +65,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   switch (pass) {
     case ConvPass::x: return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
     case ConvPass::y:
+      if (direct::has_voxel_dots(p)) return true;
       return has_patches ? fills_patches && p.x_channels >= kFewChannels : direct_beats_blocks(p, pass);
     default:
       const std::int64_t cached = has_patches ? 1 << 18 : 1 << 17;

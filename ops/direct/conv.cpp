@@ -6,6 +6,7 @@
 #include "ops/direct/axis_runs.hpp"
 #include "ops/direct/packed_weight.hpp"
 #include "ops/direct/patches.hpp"
+#include "ops/direct/voxel_dots.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -172,6 +173,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& from, const Tensor
 
 void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const Tensor& out, const ops::PackedWeights& kept) {
+  if (out.dtype() == f32 && has_voxel_dots(p)) return run_voxel_dots(p, x, weight, bias, out);
   run(p, false, x, weight, bias, out, kept);
 }
 

@@ -163,7 +163,11 @@ TEST_CASE("many channels, wide rows and odd sizes match the definition") {
       {2, 40, 40, 40, {1, 2, 1}, {1, 0, 2}, {2, 1, 3}, {6, 9, 15}, {2, 3, 5}, {6, 4, 7}},  // depthwise
       {1, 70, 70, 70, 2, 1, 1, {6, 8, 36}, 4, {3, 4, 18}},
       {1, 40, 40, 40, 1, {2, 2, 3}, 1, {5, 9, 100}, {5, 5, 7}, {5, 9, 100}},  // many taps, long sums
-      {2, 16, 32, 1, 1, 1, 1, {3, 8, 9}, 3, {3, 8, 9}},                       // Winograd: odd and even sizes
+      {1, 16, 3, 1, 1, 0, 1, {16, 17, 19}, 1, {16, 17, 19}},                  // few outputs of a voxel
+      {2, 24, 4, 1, 1, 0, 1, {1, 3, 5}, 1, {1, 3, 5}},
+      {1, 32, 1, 1, 1, 0, 1, {1, 2, 5}, 1, {1, 2, 5}},
+      {3, 40, 2, 1, 1, 0, 1, {1, 1, 1}, 1, {1, 1, 1}},
+      {2, 16, 32, 1, 1, 1, 1, {3, 8, 9}, 3, {3, 8, 9}},  // Winograd: odd and even sizes
       {1, 48, 16, 1, 1, 2, 1, {2, 9, 38}, {3, 3, 3}, {4, 11, 40}},
       {1, 32, 32, 1, 1, {1, 0, 1}, 1, {5, 11, 10}, {2, 3, 3}, {6, 9, 10}},
       {3, 16, 16, 1, 1, {4, 1, 1}, 1, {1, 20, 7}, {5, 3, 3}, {5, 20, 7}},
@@ -200,6 +204,20 @@ TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operan
   const Tensor weight = ops::conv_form_w(g, x, y);
   CHECK(plan_stats().last_implementation == "lucid:winograd");
   CHECK(distance(weight, naive::w_of(p, x, y)) == 0);
+}
+
+TEST_CASE("few outputs of a voxel are exact on small integers, with a bias and from a slice of channels") {
+  Generator generator(9);
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
+  const Tensor whole = integers({2, 64, 5, 7, 9}).channels_last();
+  for (const std::int64_t outputs : {1, 2, 3, 4})
+    for (const std::int64_t channels : {16, 40}) {
+      const Tensor x = whole.narrow(1, 8, channels), w = integers({outputs, channels, 1, 1, 1}),
+                   bias = integers({outputs});
+      const Tensor y = conv3d(x, w, bias);
+      CHECK(plan_stats().last_implementation == "lucid:direct");
+      CHECK(distance(y, conv3d(x.to(f64), w.to(f64), bias.to(f64))) == 0);
+    }
 }
 
 TEST_CASE("unfolded products serve every pass of one group, in chunks of channels, exactly on integers") {
