@@ -24,6 +24,7 @@ namespace lucid {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kSurelyFits = 1 << 30;  // bytes: fewer are not worth asking how much memory there is
 
 // Size classes: four to an octave, so at most a quarter of a block is unused.
 std::size_t size_class(std::size_t bytes) {
@@ -32,17 +33,15 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// A block from the system; null for more than the machine's memory and swap, which a system that overcommits
-// would hand out, and end the program when it is filled.
-void* system_block(std::size_t size) {
+// Whether `bytes` are more than the machine's memory and swap: a system that overcommits would hand them out,
+// and end the program when they are filled.
+bool exceeds_machine(std::size_t bytes) {
 #if defined(__linux__)
-  static const std::size_t machine = [] {
-    struct sysinfo info;
-    return sysinfo(&info) == 0 ? (info.totalram + info.totalswap) * info.mem_unit : SIZE_MAX;
-  }();
-  if (size > machine) return nullptr;
+  struct sysinfo info;
+  return sysinfo(&info) == 0 && bytes / info.mem_unit > info.totalram + info.totalswap;
+#else
+  return bytes > SIZE_MAX / 2;
 #endif
-  return std::aligned_alloc(kAlignment, size);
 }
 
 // Relaxed: each is right by itself; together they are a snapshot only while nothing else runs.
@@ -70,10 +69,13 @@ class CachingAllocator {
     const std::size_t size = size_class(bytes);
     if (void* cached = size <= detail::kSmallLimit ? detail::take_small(size) : take(size))
       return counters_.hand_out(cached, size);
-    void* fresh = system_block(size);
-    if (!fresh) {
-      empty();
-      fresh = system_block(size);
+    void* fresh = nullptr;
+    if (size <= kSurelyFits || !exceeds_machine(bytes)) {
+      fresh = std::aligned_alloc(kAlignment, size);
+      if (!fresh) {
+        empty();
+        fresh = std::aligned_alloc(kAlignment, size);
+      }
     }
     if (!fresh)
       raise("memory", "no memory for ", bytes, " bytes; ", counters_.current_bytes.load(),
@@ -91,12 +93,14 @@ class CachingAllocator {
 
   void empty() {
     detail::drop_small();
-    const std::lock_guard lock(mutex_);
-    for (auto& [size, blocks] : free_) {
-      for (void* block : blocks) std::free(block);
-      blocks.clear();
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto& [size, blocks] : free_) {
+        for (void* block : blocks) std::free(block);
+        blocks.clear();
+      }
+      counters_.cached_bytes = 0;
     }
-    counters_.cached_bytes = 0;
 #if defined(__GLIBC__)
     malloc_trim(0);  // else blocks below others stay in the process
 #endif

@@ -27,7 +27,7 @@ bool fills_vectors(const ConvProblem& p) {
 }
 
 // A result of few channels: vectors along its lines, but where the taps of a line fill them better. With wide
-// registers oneDNN makes up for idle ones where half are at work, or patches don't overlap.
+// registers oneDNN makes up for idle lanes, but where a quarter are at work at most and patches overlap.
 bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kFewOfWide = 4;
   const ConvGeometry& g = p.geometry;
@@ -42,7 +42,7 @@ bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
 bool is_product(const ConvProblem& p) { return p.taps() == 1 && p.geometry.stride == Dims3(1); }
 
 // Whole vectors of channels: sums over more than one vector with a weight that isn't read from memory each
-// time, and groups. With AVX-512 only to x, and at least two vectors.
+// time, and groups. With AVX-512 only to x, at least two vectors, and no groups.
 bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kCachedWeight = 1 << 22;
   if (is_product(p) || p.x_channels % kVector != 0 || p.y_channels % kVector != 0) return false;
@@ -53,9 +53,9 @@ bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
 }
 
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
-// each voxel once, beat oneDNN's strided convolutions. They need whole registers of channels. The weight's
-// gradient is faster than oneDNN's too where that leaves vectors idle (groups), unfolds patches (dilation) or
-// skips voxels (stride), as long as its sums fit in a core's cache.
+// each voxel once, beat oneDNN's strided convolutions, if channels fill half a vector. The weight's gradient
+// is faster than oneDNN's too where that unfolds patches (dilation) or skips voxels (stride), as long as its
+// sums fit in a core's cache; without AVX-512 of groups, which leave vectors idle, and with it of one group.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kFewChannels = 8, kFewSums = 1 << 11;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
@@ -88,8 +88,8 @@ bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
 }
 
 // Few voxels and a weight beyond the caches: other kernels read it several times, and copy it to their layout
-// first. Without AVX-512 only where voxels are not unfolded into all taps; with it, sums only of a weight
-// that is not much smaller than the unfolded voxels.
+// first. Without AVX-512 results only of a stride, else voxels are unfolded into all taps; with it gradients
+// only of a weight that is not much smaller than the unfolded voxels.
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kLeastChannels = 64;
   const bool is_summed = pass == ConvPass::w;

@@ -55,18 +55,18 @@ template <Factors F, class T>
 class RowFactors {
  public:
   [[gnu::always_inline]] RowFactors(const T* at, std::int64_t row, std::int64_t step)
-      : at_(reinterpret_cast<const char*>(at)),
-        far_(at_ + 8 * row * kSize),
-        one_(row * kSize),
+      : at_(reinterpret_cast<std::uintptr_t>(at)),
+        far_(at_ + static_cast<std::uintptr_t>(row) * kSize * 8),
+        one_(static_cast<std::uintptr_t>(row) * kSize),
         three_(3 * one_),
         five_(5 * one_),
         seven_(7 * one_),
-        step_(step * kSize) {}
-  const void* address() const { return at_; }
+        step_(static_cast<std::uintptr_t>(step) * kSize) {}
+  const T* address() const { return reinterpret_cast<const T*>(at_); }
   // Of row r < 16. An address on x86 is a sum of one register and 1, 2, 4 or 8 times another.
   [[gnu::always_inline]] T operator()(int r) const {
     if constexpr (F == Factors::side_by_side) return reinterpret_cast<const T*>(at_)[r];
-    const char* const base = r < 8 ? at_ : far_;
+    const std::uintptr_t base = r < 8 ? at_ : far_;
     switch (r % 8) {
       case 0: return *reinterpret_cast<const T*>(base);
       case 1: return *reinterpret_cast<const T*>(base + one_);
@@ -84,9 +84,9 @@ class RowFactors {
   }
 
  private:
-  static constexpr std::int64_t kSize = sizeof(T);
-  const char *at_, *far_;
-  std::int64_t one_, three_, five_, seven_, step_;  // bytes
+  // Numbers, since the last steps may lead beyond the array, or around: what lies there is not read.
+  static constexpr std::uintptr_t kSize = sizeof(T);
+  std::uintptr_t at_, far_, one_, three_, five_, seven_, step_;
 };
 
 // R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
@@ -113,7 +113,7 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
     RowFactors<F, T> factors(at, p.a_row, p.a_step);
 #pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
     for (std::int64_t k = 0; k < depth; ++k, from += b_row, factors.advance()) {
-      if (Add && !is_along && ahead) __builtin_prefetch(static_cast<const T*>(factors.address()) + ahead);
+      if (Add && !is_along && ahead) __builtin_prefetch(factors.address() + ahead);
       const auto load = [&](int v, Lanes& row) {
         std::memcpy(&row, from + v * lanes / kPanel<T> * p.b_panel + v * lanes % kPanel<T>, sizeof(Lanes));
       };
@@ -160,9 +160,9 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
   }
 }
 
-// Rows of a block of V registers of columns. Eight sums in flight hide the latency of a multiplication; more
-// read less for each. Wide registers hold 32, of which 24 are sums; of the 16 narrow ones 12, but of three
-// registers 9, else none is left for the factors.
+// Rows of a block of V registers of columns. Eight sums in flight hide the latency of a multiplication, and
+// the more there are, the fewer loads each takes. 16 to 24 of the 32 wide registers are sums; of the 16
+// narrow ones 12, but where V is 3 only 9, else none is left for the factors.
 template <int Bytes, int V>
 constexpr int kBlockRows = Bytes == kWideRegister ? (V == 4 ? 6 : 16 / V)
                            : V == 3               ? 3
@@ -186,7 +186,7 @@ template <bool Add, Factors F, int Bytes, int V, class T>
       m += R;
     };
     const auto left = [&] { return p.rows - m; };
-    // Fewer than four rows of narrow registers take as long as four.
+    // Fewer than four rows take as long as four.
     while (left() >= kRows && (kRows != 6 || (left() != 7 && left() != 8 && left() != 11)))
       rows(std::integral_constant<int, kRows>{});
     if constexpr (kRows == 16) {

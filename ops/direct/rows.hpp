@@ -63,7 +63,8 @@ struct RowsProduct {
   /// store_product() writes past the caches: for a result too large to be found there later. Whole panels
   /// of columns, or half of one; c, its rows and its lines begin at multiples of 16 bytes.
   bool past_caches = false;
-  std::int64_t a_ahead = 0;  ///< what lies there from a is fetched from memory meanwhile
+  /// What lies there from a is fetched from memory meanwhile: by add_product() where a_row is 1.
+  std::int64_t a_ahead = 0;
 };
 
 /// Whether a result of `bytes` at `to` is so large that it is better written past the caches: measured from 8

@@ -26,7 +26,7 @@ struct TileBands {
   static constexpr std::int64_t kTiles = 64;  ///< of a band: they share the reading of a weight
   static constexpr std::int64_t kUnitsPerThread = 4;
 
-  /// Enough depths in a step for `step_tiles` tiles, if each thread has one.
+  /// Enough depths in a step for `step_tiles` tiles, but no more than leave a step for each thread.
   TileBands(const ops::ConvProblem& p, std::int64_t step_tiles)
       : samples(p.batch), result_depths(p.geometry.y[0]) {
     high = ceil_div(p.geometry.y[1], 2);
@@ -34,7 +34,8 @@ struct TileBands {
     rows = std::clamp<std::int64_t>(kTiles / wide, 1, high);
     bands = ceil_div(high, rows);
     const std::int64_t share = ceil_div(samples * bands * result_depths, num_threads());
-    step = std::clamp<std::int64_t>(step_tiles / tiles(), 1, std::min(result_depths, share));
+    step = std::clamp<std::int64_t>(step_tiles / tiles(), 1,
+                                    std::max<std::int64_t>(1, std::min(result_depths, share)));
     const std::int64_t wanted = ceil_div(kUnitsPerThread * num_threads(), bands * samples);
     depths = std::min(result_depths, ceil_div(ceil_div(result_depths, wanted), step) * step);
     runs = ceil_div(result_depths, depths);

@@ -1,6 +1,8 @@
 #include "ops/kernels/channels.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <type_traits>
 
 #include "ops/kernels/channel_walk.hpp"
 #include "ops/kernels/lanes.hpp"
@@ -9,8 +11,7 @@
 namespace lucid::kernels {
 namespace {
 
-// Rows whose sums are held in the type of computation before they are added in double: few enough that float
-// loses no more than rounding a result does.
+// Rows whose sums are held in the type of computation before they are added in double.
 constexpr std::int64_t kRowsAtOnce = 32;
 
 // Calls f(first row, rows) for parts of `rows` rows.
@@ -99,6 +100,20 @@ struct AddGrads {
   }
 };
 
+// The mean of a few rows all over a unit, as a value that its elements lie about: the first may be far off.
+template <class T>
+double value_about(const T* x, std::int64_t rows, std::int64_t channels) {
+  constexpr std::int64_t kSampled = 32;
+  const std::int64_t count = std::min(rows, kSampled);
+  double sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += wide(x[i * rows / count * channels]);
+  return sum / static_cast<double>(count);
+}
+
+bool are_finite(const double* values, std::int64_t count) {
+  return std::all_of(values, values + count, [](double value) { return std::isfinite(value); });
+}
+
 }  // namespace
 
 ChannelBlocks channel_blocks(const Tensor& tensor) {
@@ -136,14 +151,20 @@ Moments channel_moments(const Tensor& input) {
                  std::int64_t unit, std::int64_t, std::int64_t at, std::int64_t rows) mutable {
         C* about = values.data();
         double *first = sums.data(), *second = first + walk.width;
-        for (std::int64_t i = 0; i < channels; ++i) about[i] = static_cast<C>(x[at + i]);
+        for (std::int64_t i = 0; i < channels; ++i)
+          about[i] = static_cast<C>(value_about(x + at + i, rows, channels));
         repeat(about + channels, about, channels, walk.width - channels);
-        std::fill(first, first + 2 * walk.width, 0.0);
         const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-        run_for_registers<AddMoments>(x + at, whole, walk.width, about, first, second);
-        if (rest)
-          run_for_registers<AddMoments>(x + at + whole * walk.width, std::int64_t{1}, rest, about, first,
-                                        second);
+        const auto add = [&](const auto* value) {
+          std::fill(first, first + 2 * walk.width, 0.0);
+          run_for_registers<AddMoments>(x + at, whole, walk.width, value, first, second);
+          if (rest)
+            run_for_registers<AddMoments>(x + at + whole * walk.width, std::int64_t{1}, rest, value, first,
+                                          second);
+        };
+        add(about);
+        if (!std::is_same_v<C, double> && !are_finite(first, 2 * walk.width))  // squares beyond float
+          add(std::vector<double>(about, about + walk.width).data());
         fold(first, first + channels, channels, walk.width - channels);
         fold(second, second + channels, channels, walk.width - channels);
         const auto count = static_cast<double>(rows);
@@ -190,32 +211,43 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
       return [&, values = std::vector<C>(static_cast<std::size_t>(3 * walk.width)),
               sums = std::vector<double>(static_cast<std::size_t>(2 * walk.width))](
                  std::int64_t unit, std::int64_t block, std::int64_t at, std::int64_t rows) mutable {
-        C *about = values.data(), *scale = about + walk.width, *shift = scale + walk.width;
         double *first = sums.data(), *second = first + walk.width;
-        if (leaky) {
-          repeat(scale, map.scale.data() + block * channels, channels, walk.width);
-          repeat(shift, map.shift.data() + block * channels, channels, walk.width);
-        }
-        const C slope = static_cast<C>(leaky ? leaky->negative_slope : 1);
-        const auto add = [&](std::int64_t from, std::int64_t count, std::int64_t columns) {
-          const auto call = [&]<class Kernel>(Kernel) {
-            run_for_registers<Kernel>(g + from, x + from, count, columns, about, first, second, scale, shift,
-                                      slope);
-          };
-          leaky ? call(AddGrads<true>()) : call(AddGrads<false>());
-        };
-        repeat(about, mean.data() + block * channels, channels, walk.width);
-        std::fill(first, first + 2 * walk.width, 0.0);
         const std::int64_t whole = rows / walk.joined, rest = rows % walk.joined * channels;
-        add(at, whole, walk.width);
-        if (rest) add(at + whole * walk.width, 1, rest);
+        // In the type of V, for which `rounded` are the leaky_relu's coefficients.
+        const auto add = [&]<class V>(std::vector<V>& to, const Rounded<V>& rounded) {
+          V *about = to.data(), *scale = about + walk.width, *shift = scale + walk.width;
+          repeat(about, mean.data() + block * channels, channels, walk.width);
+          if (leaky) {
+            repeat(scale, rounded.scale.data() + block * channels, channels, walk.width);
+            repeat(shift, rounded.shift.data() + block * channels, channels, walk.width);
+          }
+          std::fill(first, first + 2 * walk.width, 0.0);
+          const auto call = [&](std::int64_t from, std::int64_t count, std::int64_t columns) {
+            const V slope = static_cast<V>(leaky ? leaky->negative_slope : 1);
+            if (leaky)
+              run_for_registers<AddGrads<true>>(g + from, x + from, count, columns, about, first, second,
+                                                scale, shift, slope);
+            else
+              run_for_registers<AddGrads<false>>(g + from, x + from, count, columns, about, first, second,
+                                                 scale, shift, slope);
+          };
+          call(at, whole, walk.width);
+          if (rest) call(at + whole * walk.width, 1, rest);
+        };
         double *const grads = firsts.data() + unit * channels, *const products =
                                                                    seconds.data() + unit * channels;
+        add(values, map);
+        const bool overflows = !std::is_same_v<C, double> && !are_finite(first, 2 * walk.width);
+        if (overflows) {
+          std::vector<double> exact(values.size());
+          add(exact, Rounded<double>(leaky ? leaky->map : Affine{}));
+        }
         fold(grads, first, channels, walk.width);
         fold(products, second, channels, walk.width);
-        for (std::int64_t i = 0; i < channels; ++i) {  // what rounding took from the mean
-          const double exact = mean[static_cast<std::size_t>(block * channels + i)];
-          products[i] += (static_cast<double>(about[i]) - exact) * grads[i];
+        for (std::int64_t i = 0; i < channels && !overflows; ++i) {
+          const double rounding = static_cast<double>(values[static_cast<std::size_t>(i)]) -
+                                  mean[static_cast<std::size_t>(block * channels + i)];
+          if (rounding != 0) products[i] += rounding * grads[i];
         }
       };
     });

@@ -30,8 +30,8 @@ Tensor channel_ordered(const Tensor& tensor);
 Tensor ordered_like(const Tensor& tensor, const Tensor& like);
 
 /// For each (n, c): the mean over its rows, and the sum of squared deviations from it. Summed about a nearby
-/// value, so that nothing cancels, 32 rows in the type of computation and those sums in double; the same for
-/// any number of threads.
+/// value, so that little cancels, 32 rows in the type of computation and those sums in double; all in double
+/// where float overflows. The same for any number of threads.
 struct Moments {
   std::vector<double> mean, squares;
 };
@@ -50,7 +50,7 @@ struct Leaky {
   double negative_slope;
 };
 
-/// For each (n, c): the sum of `grad`, and of grad * (input - mean[n, c]), likewise in double. A `leaky` that
+/// For each (n, c): the sum of `grad`, and of grad * (input - mean[n, c]), summed likewise. A `leaky` that
 /// is not null is applied to `grad` first.
 struct GradSums {
   std::vector<double> grad, product;

@@ -118,6 +118,34 @@ TEST_CASE("float32 statistics survive a mean far from zero") {
   }
 }
 
+TEST_CASE("float32 statistics survive a first voxel far from the rest, and squares beyond float32") {
+  Tensor volume = random({1, 16, 32, 32, 32}, f32);
+  float* to = volume.mutable_data<float>();
+  for (std::int64_t i = 0; i < volume.numel(); ++i) to[i] = i % (32 * 32 * 32) == 0 ? 0.0f : to[i] + 100.0f;
+  for (const Tensor& input : {volume, volume.channels_last()})
+    CHECK(worst(instance_norm(input), instance_norm(input.to(f64))) < 2e-5);
+
+  for (const DType dtype : {f32, bf16}) {
+    const Tensor signs = full({1024, 1}, 1e19, dtype);
+    for (std::int64_t i = 0; i < 1024; i += 2) signs.narrow(0, i, 1).fill_(-1e19);
+    const Tensor y = instance_norm(signs.reshape({1, 1, 1024}));
+    CHECK(worst(y * y, ones(y.shape())) < 1e-2);
+    const Tensor weight = ones({1}).requires_grad_(), grad = full({1, 1, 1024}, 1e30, dtype);
+    instance_norm(signs.reshape({1, 1, 1024}) * 1e-5, {}, {}, weight).backward(grad * y);
+    CHECK(weight.grad().item<double>() == doctest::Approx(1024e30).epsilon(1e-2));
+  }
+}
+
+TEST_CASE("an infinite gradient makes an infinite factor's gradient, no NaN") {
+  for (const DType dtype : {f32, f64}) {
+    const Tensor x = random({1, 1, 16}).to(dtype), weight = ones({1}, dtype).requires_grad_();
+    Tensor grad = ones({1, 1, 16}, dtype);
+    grad.narrow(2, 3, 1).fill_(INFINITY);
+    instance_norm(x, {}, {}, weight).backward(grad);
+    CHECK(std::isinf(weight.grad().item<double>()));
+  }
+}
+
 TEST_CASE("one NaN spoils its own group only") {
   Tensor x = random({2, 3, 4});
   x.mutable_data<double>()[0] = NAN;
