@@ -11,8 +11,9 @@
 namespace lucid::kernels {
 namespace {
 
-// Rows whose sums are held in the type of computation before they are added in double.
-constexpr std::int64_t kRowsAtOnce = 32;
+// Of many rows, sums of so many are held in the type of computation before they are added in double; of few,
+// whose sums no other rows even out, everything is in double.
+constexpr std::int64_t kRowsAtOnce = 32, kManyRows = 512;
 
 // Calls f(first row, rows) for parts of `rows` rows.
 template <class F>
@@ -162,8 +163,9 @@ Moments channel_moments(const Tensor& input) {
             run_for_registers<AddMoments>(x + at + whole * walk.width, std::int64_t{1}, rest, value, first,
                                           second);
         };
-        add(about);
-        if (!std::is_same_v<C, double> && !are_finite(first, 2 * walk.width))  // squares beyond float
+        const bool is_rough = !std::is_same_v<C, double> && walk.blocks.rows >= kManyRows;
+        if (is_rough) add(about);
+        if (!is_rough || !are_finite(first, 2 * walk.width))  // squares beyond float
           add(std::vector<double>(about, about + walk.width).data());
         fold(first, first + channels, channels, walk.width - channels);
         fold(second, second + channels, channels, walk.width - channels);
@@ -206,7 +208,9 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     const T *x = input.data<T>(), *g = grad.data<T>();
-    const Rounded<C> map(leaky ? leaky->map : Affine{});
+    const Affine affine = leaky ? leaky->map : Affine{};
+    const Rounded<C> map(affine);
+    const Rounded<double> exact_map(affine);
     walk.run([&] {
       return [&, values = std::vector<C>(static_cast<std::size_t>(3 * walk.width)),
               sums = std::vector<double>(static_cast<std::size_t>(2 * walk.width))](
@@ -236,15 +240,18 @@ GradSums channel_grad_sums(const Tensor& grad, const Tensor& input, const std::v
         };
         double *const grads = firsts.data() + unit * channels, *const products =
                                                                    seconds.data() + unit * channels;
-        add(values, map);
-        const bool overflows = !std::is_same_v<C, double> && !are_finite(first, 2 * walk.width);
-        if (overflows) {
+        bool is_rough = !std::is_same_v<C, double> && walk.blocks.rows >= kManyRows;
+        if (is_rough) {
+          add(values, map);
+          is_rough = are_finite(first, 2 * walk.width);  // else beyond float
+        }
+        if (!is_rough) {
           std::vector<double> exact(values.size());
-          add(exact, Rounded<double>(leaky ? leaky->map : Affine{}));
+          add(exact, exact_map);
         }
         fold(grads, first, channels, walk.width);
         fold(products, second, channels, walk.width);
-        for (std::int64_t i = 0; i < channels && !overflows; ++i) {
+        for (std::int64_t i = 0; i < channels && is_rough; ++i) {
           const double rounding = static_cast<double>(values[static_cast<std::size_t>(i)]) -
                                   mean[static_cast<std::size_t>(block * channels + i)];
           if (rounding != 0) products[i] += rounding * grads[i];

@@ -30,8 +30,8 @@ Tensor channel_ordered(const Tensor& tensor);
 Tensor ordered_like(const Tensor& tensor, const Tensor& like);
 
 /// For each (n, c): the mean over its rows, and the sum of squared deviations from it. Summed about a nearby
-/// value, so that little cancels, 32 rows in the type of computation and those sums in double; all in double
-/// where float overflows. The same for any number of threads.
+/// value, so that little cancels, and in double; of many rows, 32 are summed in the type of computation
+/// first, but where float overflows. The same for any number of threads.
 struct Moments {
   std::vector<double> mean, squares;
 };
