@@ -216,15 +216,16 @@ struct Product {
     constexpr std::int64_t lanes = kIn<T, Bytes>;
     constexpr std::int64_t kFewRows = 3;
     std::int64_t first = 0;
-    if (Bytes == kWideRegister || p.rows <= kFewRows)
-      for (; first + 4 * lanes <= p.columns; first += 4 * lanes)
+    if constexpr (std::is_same_v<T, float>)  // of doubles two at a time will do
+      for (; (Bytes == kWideRegister || p.rows <= kFewRows) && first + 4 * lanes <= p.columns;
+           first += 4 * lanes)
         column_block<Add, F, Bytes, 4>(p, p.b + first / kPanel<T> * p.b_panel,
                                        p.start ? p.start + first : kZeros<T>, p.c + first, 0, first == 0);
     for (std::int64_t column = first; column < p.columns; column += 2 * lanes) {
       const T* const b = p.b + column / kPanel<T> * p.b_panel + column % kPanel<T>;
       const T* const start = p.start ? p.start + column : kZeros<T>;
       const std::int64_t rest = p.columns - column;
-      if constexpr (Bytes == kNarrowRegister)
+      if constexpr (Bytes == kNarrowRegister && std::is_same_v<T, float>)
         if (rest > 2 * lanes && rest <= 3 * lanes) {
           column_block<Add, F, Bytes, 3>(p, b, start, p.c + column, rest % lanes, column == 0);
           break;
