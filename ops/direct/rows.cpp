@@ -114,7 +114,7 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
 #pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
     for (std::int64_t k = 0; k < depth; ++k, from += b_row, factors.advance()) {
       if (Add && !is_along && ahead) __builtin_prefetch(factors.address() + ahead);
-      const auto load = [&](int v, Lanes& row) {
+      const auto load = [&](int v, Lanes& row) __attribute__((always_inline)) {
         std::memcpy(&row, from + v * lanes / kPanel<T> * p.b_panel + v * lanes % kPanel<T>, sizeof(Lanes));
       };
       if constexpr (V > R) {  // hold the factors, of which there are fewer
