@@ -7,6 +7,10 @@
 // chooses: a vector that is wider than a register would lie in memory. Sanitizers run before the chooser of
 // LUCID_VECTORIZED may, so they see the baseline only.
 //
+// All of them are flattened: what they call is inlined, since a function that stays out of line is compiled
+// for the baseline and its loop is not vectorised. A loop with a branch is not either: compute both sides and
+// select one.
+//
 // With LUCID_EMULATE_WIDE the versions for AVX-512 run on any processor, slowly: to test them where it is
 // missing.
 
@@ -16,12 +20,13 @@
 #define LUCID_WIDE
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(LUCID_NO_AVX2)
-#define LUCID_NARROW __attribute__((target_clones("arch=x86-64-v3", "default")))
+#define LUCID_NARROW __attribute__((flatten, target_clones("arch=x86-64-v3", "default")))
 #if defined(LUCID_NO_AVX512)
 #define LUCID_VECTORIZED LUCID_NARROW
 #else
-#define LUCID_VECTORIZED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#define LUCID_WIDE __attribute__((target("arch=x86-64-v4")))
+#define LUCID_VECTORIZED \
+  __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define LUCID_WIDE __attribute__((flatten, target("arch=x86-64-v4")))
 #endif
 #else
 #define LUCID_NARROW

@@ -195,13 +195,13 @@ struct Softplus : Smooth<Keep::input, SoftplusOptions> {
   }
   template <class T>
   static T value(const Options& o, T x) {
-    const T beta = static_cast<T>(o.beta), z = x * beta;
-    return z > static_cast<T>(o.threshold) ? x : math::softplus(z) / beta;
+    const T beta = static_cast<T>(o.beta), z = x * beta, curve = math::softplus(z) / beta;
+    return z > static_cast<T>(o.threshold) ? x : curve;
   }
   template <class T>
   static T slope(const Options& o, T x) {
-    const T z = x * static_cast<T>(o.beta);
-    return z > static_cast<T>(o.threshold) ? T(1) : math::sigmoid(z);
+    const T z = x * static_cast<T>(o.beta), slope = math::sigmoid(z);
+    return z > static_cast<T>(o.threshold) ? T(1) : slope;
   }
   static Tensor gradient(const Options& o, const Tensor& grad, const Tensor& x) {
     const Tensor z = x * o.beta;

@@ -1,6 +1,5 @@
-#include <cmath>
-
 #include "ops/autocast.hpp"
+#include "ops/kernels/math.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/options.hpp"
 #include "ops/pair_loss.hpp"
@@ -23,17 +22,19 @@ struct Divergence {
   bool log_target;
   template <class C>
   C value(C x, C t) const {
-    if (log_target) return std::exp(t) * (t - x);
-    return t == 0 ? C(0) : t * (std::log(t) - x);
+    if (log_target) return kernels::math::exp(t) * (t - x);
+    const C value = t * (kernels::math::log(t) - x);
+    return t == 0 ? C(0) : value;
   }
   template <class C>
   C slope(C, C t) const {
-    return log_target ? -std::exp(t) : -t;
+    return log_target ? -kernels::math::exp(t) : -t;
   }
   template <class C>
   C target_slope(C x, C t) const {
-    if (log_target) return std::exp(t) * (t - x + 1);
-    return t == 0 ? C(0) : std::log(t) + 1 - x;
+    if (log_target) return kernels::math::exp(t) * (t - x + 1);
+    const C slope = kernels::math::log(t) + 1 - x;
+    return t == 0 ? C(0) : slope;
   }
   ops::Slopes slopes(const Tensor& x, const Tensor& t) const {
     if (log_target) return {-t.exp(), t.exp() * (t - x + 1.0)};

@@ -109,7 +109,8 @@ void RAdam::update(std::size_t group, const Tensor& param, const Tensor& grad, P
     const S d = g + S(decay) * p;
     m = S(beta1) * m + S(1 - beta1) * d;
     v = S(beta2) * v + S(1 - beta2) * d * d;
-    p -= S(rate) * m * (rectify ? S(factor) / (std::sqrt(v) + S(eps)) : S(1));
+    const S pace = S(factor) / (std::sqrt(v) + S(eps));
+    p -= S(rate) * m * (rectify ? pace : S(1));
   });
 }
 

@@ -35,12 +35,18 @@ void SGD::update(std::size_t group, const Tensor& param, const Tensor& grad, Par
   const bool first = !state.slots[0].defined();
   const double keep = first ? 0 : o.momentum, take = first ? 1 : 1 - o.dampening;
   detail::slot_of(state, 0, param);
-  detail::update_elements<1>(param, grad, state, {0}, [=, nesterov = o.nesterov](auto& p, auto g, auto& b) {
-    using S = std::decay_t<decltype(p)>;
-    const S d = S(sign) * g + S(o.weight_decay) * p;
-    b = S(keep) * b + S(take) * d;
-    p -= S(o.lr) * (nesterov ? d + S(o.momentum) * b : b);
-  });
+  const auto update_by = [&](auto direction) {  // a loop for each, since a choice within is not vectorised
+    detail::update_elements<1>(param, grad, state, {0}, [=](auto& p, auto g, auto& b) {
+      using S = std::decay_t<decltype(p)>;
+      const S d = S(sign) * g + S(o.weight_decay) * p;
+      b = S(keep) * b + S(take) * d;
+      p -= S(o.lr) * direction(d, b, S(o.momentum));
+    });
+  };
+  if (o.nesterov)
+    update_by([](auto d, auto b, auto momentum) { return d + momentum * b; });
+  else
+    update_by([](auto, auto b, auto) { return b; });
 }
 
 template class OptimizerOf<SGDOptions>;

@@ -9,7 +9,7 @@ namespace {
 template <class C, int kGamma>
 struct Power {
   C gamma;
-  C operator()(C d) const {
+  [[gnu::always_inline]] C operator()(C d) const {
     if constexpr (kGamma == 0) return C(1);
     if constexpr (kGamma == 1) return d;
     if constexpr (kGamma == 2) return d * d;

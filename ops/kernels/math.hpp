@@ -90,7 +90,8 @@ inline float log(float x) {
   const float value = detail::log_of(m, static_cast<float>(n) - (tiny ? 24.0f : 0.0f));
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const float low = x == 0.0f ? -kInfinity : std::numeric_limits<float>::quiet_NaN();
-  return x > 0.0f ? (x < kInfinity ? value : x) : low;
+  const float high = x < kInfinity ? value : x;
+  return x > 0.0f ? high : low;
 }
 
 inline double log1p(double x) { return std::log1p(x); }
@@ -98,8 +99,9 @@ inline double log1p(double x) { return std::log1p(x); }
 inline float log1p(float x) {
   const float u = 1.0f + x;
   const float lost = x - (u - 1.0f);
-  const float corrected = log(u) + lost / u;
-  return u > 0.0f && u < std::numeric_limits<float>::infinity() ? corrected : log(u);
+  const float value = log(u), correction = lost / u;
+  const bool is_finite = (u > 0.0f) & (u < std::numeric_limits<float>::infinity());  // && would branch
+  return value + (is_finite ? correction : 0.0f);
 }
 
 template <class T>
