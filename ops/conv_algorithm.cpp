@@ -109,8 +109,8 @@ ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bo
     return has_few_samples(p, pass) && direct::has_unfolded(p) ? ConvAlgorithm::unfolded
                                                                : ConvAlgorithm::single_voxel;
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
-  if (few_channels_are_faster(p, pass)) return ConvAlgorithm::few_channels;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
+  if (few_channels_are_faster(p, pass)) return ConvAlgorithm::few_channels;
   if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   return ConvAlgorithm::direct;
 }

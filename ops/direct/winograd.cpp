@@ -34,23 +34,28 @@ struct Taps {
   }
 };
 
-// Outputs that are computed together.
-std::int64_t block_of(const ConvProblem& p) {
-  return p.y_channels % (2 * kTileChannels) == 0 ? 2 * kTileChannels : kTileChannels;
+// Blocks of outputs that are computed together: as many of 32 as there are, then of 16 and 8.
+constexpr std::int64_t kMostOutputs = 2 * kTileChannels;
+std::int64_t block_at(std::int64_t output, std::int64_t outputs) {
+  std::int64_t block = kMostOutputs;
+  while (block > outputs - output) block /= 2;
+  return block;
 }
 
-// [point][block of outputs][depth tap][chunk of inputs][input][output]
+// [point][block of outputs][depth tap][input][output]
 Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
-  const std::int64_t depth = p.geometry.kernel[0], inputs = p.x_channels, block = block_of(p);
-  const Tensor out = empty({kTilePoints, p.y_channels / block, depth, inputs, block});
+  const std::int64_t depth = p.geometry.kernel[0], inputs = p.x_channels, rows = depth * inputs;
+  const Tensor out = empty({kTilePoints, p.y_channels, depth, inputs});
   float* const to = out.mutable_data<float>();
   const Strides& s = taps.strides;
-  const std::int64_t rows = out.numel() / kTilePoints / block;
-  parallel_for(rows, 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t c = row % inputs, kd = row / inputs % depth, f = row / inputs / depth * block;
-      transform_taps({taps.at + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]}, block, to + row * block,
-                     rows * block);
+  std::vector<std::int64_t> firsts;
+  for (std::int64_t f = 0; f < p.y_channels; f += block_at(f, p.y_channels)) firsts.push_back(f);
+  parallel_for(std::ssize(firsts) * rows, 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t f = firsts[static_cast<std::size_t>(task / rows)], row = task % rows;
+      const std::int64_t c = row % inputs, kd = row / inputs, block = block_at(f, p.y_channels);
+      transform_taps({taps.at + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]}, block,
+                     to + f * rows + row * block, p.y_channels * rows);
     }
   });
   return out;
@@ -67,18 +72,23 @@ class Walk {
       : p_(p),
         g_(p.geometry),
         bands_(bands),
-        parts_(parts),
-        block_(block_of(p)),
-        chunks_(p.x_channels / kTileChannels),
         slots_(std::min(g_.kernel[0], g_.x[0])),
         weight_(weight.data<float>()),
         bias_(bias.data<float>()),
         epilogue_(epilogue),
         out_(out),
-        transformed_(zeros({slots_, chunks_, kTilePoints, point_step()})),
-        products_(empty({kTilePoints, std::min(kBlockTiles, padded(bands.tiles())) * block_ + kApart})) {
-    for (const Tensor& input : inputs) inputs_.push_back(input.data<float>());
-    terms_.reserve(static_cast<std::size_t>(g_.kernel[0] * chunks_));
+        products_(empty(
+            {kTilePoints,
+             std::min(kBlockTiles, padded(bands.tiles())) * std::min(kMostOutputs, p.y_channels) + kApart})) {
+    std::int64_t input = 0;
+    for (std::size_t part = 0; part < parts.size(); ++part)
+      for (std::int64_t c = 0; c < parts[part]; c += kTileChannels) {
+        const std::int64_t channels = std::min(kTileChannels, parts[part] - c);
+        chunks_.push_back({inputs[part].data<float>() + c, parts[part], input, channels});
+        input += channels;
+      }
+    transformed_ = zeros({slots_, std::ssize(chunks_), kTilePoints, point_step()});
+    terms_.reserve(static_cast<std::size_t>(g_.kernel[0]) * chunks_.size());
   }
 
   void run(const TileUnit& unit) {
@@ -94,53 +104,66 @@ class Walk {
   }
 
  private:
+  // Some channels of one part of the input.
+  struct Chunk {
+    const float* at;
+    std::int64_t step;   // elements between voxels
+    std::int64_t input;  // the first channel among those of all parts
+    std::int64_t channels;
+  };
+
   static std::int64_t padded(std::int64_t tiles) { return ceil_div(tiles, kTileRows) * kTileRows; }
   std::int64_t point_step() const { return padded(bands_.tiles()) * kTileChannels + kApart; }
-  float* transformed(std::int64_t depth, std::int64_t chunk) {
-    return transformed_.mutable_data<float>() +
-           (depth % slots_ * chunks_ + chunk) * kTilePoints * point_step();
+  // The transformed tiles of chunk 0; those of the next are chunk_step() further.
+  float* transformed(std::int64_t depth) {
+    return transformed_.mutable_data<float>() + depth % slots_ * std::ssize(chunks_) * chunk_step();
   }
+  std::int64_t chunk_step() const { return kTilePoints * point_step(); }
 
   void transform_depth(std::int64_t depth) {
-    std::int64_t chunk = 0;
-    for (std::size_t part = 0; part < parts_.size(); ++part)
-      for (std::int64_t c = 0; c < parts_[part]; c += kTileChannels, ++chunk)
-        for (std::int64_t row = 0; row < unit_.rows; ++row)
-          transform_lines(tile_lines(p_, inputs_[part] + c, parts_[part], unit_.sample, depth,
-                                     2 * (unit_.first_row + row) - g_.padding[1]),
-                          bands_.wide, transformed(depth, chunk) + row * bands_.wide * kTileChannels,
-                          point_step());
+    float* to = transformed(depth);
+    for (const Chunk& chunk : chunks_) {
+      for (std::int64_t row = 0; row < unit_.rows; ++row)
+        transform_lines(tile_lines(p_, chunk.at, chunk.step, unit_.sample, depth,
+                                   2 * (unit_.first_row + row) - g_.padding[1]),
+                        chunk.channels, bands_.wide, to + row * bands_.wide * kTileChannels, point_step());
+      to += chunk_step();
+    }
   }
 
   // Depth d of the result, of the band.
   void produce(std::int64_t d) {
     const std::int64_t tiles = unit_.rows * bands_.wide;
     float* products = products_.mutable_data<float>();
-    for (std::int64_t f = 0; f < p_.y_channels; f += block_)
+    for (std::int64_t f = 0, block; f < p_.y_channels; f += block) {
+      block = block_at(f, p_.y_channels);
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
         const std::int64_t count = std::min(kBlockTiles, padded(tiles) - first),
-                           step = count * block_ + kApart;
+                           step = count * block + kApart;
         for (std::int64_t point = 0; point < kTilePoints; ++point) {
-          gather_terms(d, f / block_, point);
-          multiply_tiles(terms_, first, count, block_, products + point * step);
+          gather_terms(d, f, block, point);
+          multiply_tiles(terms_, first, count, block, products + point * step);
         }
         for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
-          transform_output(products + (t - first) * block_, step, block_, output(d, t, f), bias_ + f,
+          transform_output(products + (t - first) * block, step, block, output(d, t, f), bias_ + f,
                            epilogue_);
       }
+    }
   }
 
   // What is summed over: the depth taps that meet x, and the chunks of channels.
-  void gather_terms(std::int64_t d, std::int64_t block, std::int64_t point) {
+  void gather_terms(std::int64_t d, std::int64_t first_output, std::int64_t block, std::int64_t point) {
     terms_.clear();
-    const std::int64_t chunk_size = kTileChannels * block_;
-    const std::int64_t blocks = p_.y_channels / block_;
     for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) {
       const std::int64_t depth = d - g_.padding[0] + kd;
       if (depth < 0 || depth >= g_.x[0]) continue;
-      const float* b = weight_ + ((point * blocks + block) * g_.kernel[0] + kd) * chunks_ * chunk_size;
-      for (std::int64_t chunk = 0; chunk < chunks_; ++chunk)
-        terms_.push_back({transformed(depth, chunk) + point * point_step(), b + chunk * chunk_size});
+      const float* a = transformed(depth) + point * point_step();
+      const float* const b =
+          weight_ + ((point * p_.y_channels + first_output) * g_.kernel[0] + kd * block) * p_.x_channels;
+      for (const Chunk& chunk : chunks_) {
+        terms_.push_back({a, b + chunk.input * block, chunk.channels});
+        a += chunk_step();
+      }
     }
   }
 
@@ -154,14 +177,13 @@ class Walk {
   const ConvProblem& p_;
   const ConvGeometry& g_;
   const TileBands& bands_;
-  std::span<const std::int64_t> parts_;
-  std::int64_t block_, chunks_, slots_;
+  std::int64_t slots_;
   const float *weight_, *bias_;
   const ops::ConvEpilogue& epilogue_;
   float* out_;
   Tensor transformed_;  // [depth modulo slots][chunk][point][tile][channel]
   Tensor products_;     // [point][tile][output]
-  std::vector<const float*> inputs_;
+  std::vector<Chunk> chunks_;
   std::vector<TileTerm> terms_;
   TileUnit unit_{};
 };
@@ -174,8 +196,8 @@ bool Winograd::serves(const ConvProblem& p, std::span<const std::int64_t> parts)
   for (std::size_t i = 0; i < 3; ++i)
     if (g.stride[i] != 1 || (g.dilation[i] != 1 && g.kernel[i] != 1)) return false;
   for (const std::int64_t channels : parts)
-    if (channels % kTileChannels != 0) return false;
-  return p.y_channels % kTileChannels == 0 && g.y[1] >= 2 && g.y[2] >= 2;
+    if (channels % kHalfChunk != 0) return false;
+  return p.y_channels % kHalfChunk == 0 && g.y[1] >= 2 && g.y[2] >= 2;
 }
 
 Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,
@@ -222,7 +244,7 @@ bool has_winograd(const ConvProblem& p, ConvPass pass) {
 }
 
 bool takes_parts(std::span<const Tensor> parts) {
-  return std::ranges::all_of(parts, [](const Tensor& part) { return part.shape()[1] % kTileChannels == 0; });
+  return std::ranges::all_of(parts, [](const Tensor& part) { return part.shape()[1] % kHalfChunk == 0; });
 }
 
 void conv_winograd(const ConvProblem& p, ConvPass pass, std::span<const Tensor> from, const Tensor& weight,

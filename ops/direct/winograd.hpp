@@ -16,7 +16,7 @@ namespace lucid::direct {
 class Winograd {
  public:
   /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride 1, dilation 1 where the kernel has
-  /// more than one tap, no groups, multiples of 16 channels in each of `parts` and in y, of which height and
+  /// more than one tap, no groups, multiples of 8 channels in each of `parts` and in y, of which height and
   /// width are 2 or more.
   static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
 
@@ -48,11 +48,11 @@ class Winograd {
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// Pass y (from: x, to: y) or x (from: y, to: x) in float32, channels-last. The channels of `from` may come
-/// in parts, each a multiple of 16. bias: of `to`, or undefined.
+/// in parts, each a multiple of 8. bias: of `to`, or undefined.
 void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, std::span<const Tensor> from,
                    const Tensor& weight, const Tensor& bias, const Tensor& to,
                    const ops::PackedWeights& kept);
-/// Whether parts of so many channels are whole chunks.
+/// Whether parts of so many channels are served.
 bool takes_parts(std::span<const Tensor> parts);
 
 /// Pass w in float32, x and y channels-last: the gradient of a weight, strided as it likes.

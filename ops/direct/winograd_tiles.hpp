@@ -1,6 +1,6 @@
 #pragma once
 // The parts of a Winograd convolution (ops/direct/winograd.hpp) that work on tiles: 4x4 of the input, of
-// which 2x2 of the result come, for chunks of channels.
+// which 2x2 of the result come, for chunks of channels: of 16, or of 8 where a count is no multiple of that.
 
 #include <cstdint>
 #include <span>
@@ -10,7 +10,8 @@
 
 namespace lucid::direct {
 
-inline constexpr std::int64_t kTileChannels = 16;  // of a chunk of inputs
+inline constexpr std::int64_t kTileChannels = 16;  // of a whole chunk
+inline constexpr std::int64_t kHalfChunk = 8;      // what channels are a multiple of
 inline constexpr std::int64_t kTilePoints = 16;    // of the transformed 4x4 tile
 inline constexpr std::int64_t kTileRows = 8;       // what the tiles of a product are a multiple of
 
@@ -27,17 +28,20 @@ struct TileLines {
 TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t n,
                      std::int64_t depth, std::int64_t h);
 
-/// B^T d B of each tile d of a row of tiles: tile t's point p to to[p * point_step + t * kTileChannels].
-void transform_lines(const TileLines& lines, std::int64_t tiles, float* to, std::int64_t point_step);
+/// B^T d B of each tile d of a row of tiles: tile t's point p to to[p * point_step + t * kTileChannels], for
+/// a chunk of `channels`.
+void transform_lines(const TileLines& lines, std::int64_t channels, std::int64_t tiles, float* to,
+                     std::int64_t point_step);
 
-// One chunk of inputs, of one point: a[tile * kTileChannels + k] times b[k * width + j].
+// One chunk of inputs, of one point: a[tile * kTileChannels + k] times b[k * width + j], k < channels.
 struct TileTerm {
   const float* a;
   const float* b;
+  std::int64_t channels;
 };
 
 /// The sums over `terms` for `tiles` tiles, a multiple of kTileRows, from tile `first` on; c is
-/// [tile][output], with `width` outputs: 16 or 32.
+/// [tile][output], with `width` outputs: 8, 16 or 32.
 void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::int64_t tiles,
                     std::int64_t width, float* c);
 
@@ -58,7 +62,7 @@ struct TileTaps {
   std::int64_t output, row, column;
 };
 
-/// G g G^T for the taps g of `outputs` outputs, 16 or 32: point p of output f to to[p * point_step + f].
+/// G g G^T for the taps g of `outputs` outputs, 8, 16 or 32: point p of output f to to[p * point_step + f].
 void transform_taps(const TileTaps& taps, std::int64_t outputs, float* to, std::int64_t point_step);
 
 // For the weight's gradient, the same transforms turned round.
@@ -69,9 +73,10 @@ struct TileGrads {
   std::int64_t step, columns;
 };
 
-/// A g A^T of each tile g of a row of tiles: tile t's point p to to[p * point_step + t * width].
-void transform_grads(const TileGrads& grads, std::int64_t tiles, float* to, std::int64_t point_step,
-                     std::int64_t width);
+/// A g A^T of each tile g of a row of tiles: tile t's point p to to[p * point_step + t * width], for a chunk
+/// of `channels`.
+void transform_grads(const TileGrads& grads, std::int64_t channels, std::int64_t tiles, float* to,
+                     std::int64_t point_step, std::int64_t width);
 
 /// G^T m G of kTileChannels numbers: point p of number i from m[p * kTileChannels + i], tap k to
 /// to[k * kTileChannels + i].

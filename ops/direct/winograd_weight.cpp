@@ -29,7 +29,7 @@ class Share {
         bands_(bands),
         x_(x),
         y_(y),
-        x_chunks_(p.x_channels / kTileChannels),
+        x_chunks_(ceil_div(p.x_channels, kTileChannels)),
         y_panels_(ceil_div(p.y_channels, kWidth)),
         slots_(std::min(bands.step + g_.kernel[0] - 1, g_.x[0])),
         x_tiles_(empty({slots_, x_chunks_, kTilePoints, x_point()})),
@@ -53,18 +53,21 @@ class Share {
     }
   }
 
-  // to[point][y] += the sums of one depth tap and x channel, for kTileChannels y channels.
-  void add_to(double* to, std::int64_t kd, std::int64_t x, std::int64_t y) const {
+  // to[point][kTileChannels] += the sums of one depth tap and x channel, for `count` y channels.
+  void add_to(double* to, std::int64_t kd, std::int64_t x, std::int64_t y, std::int64_t count) const {
     const float* const sums = sums_.data<float>();
     for (std::int64_t point = 0; point < kTilePoints; ++point, to += kTileChannels) {
       const std::int64_t at = ((point * g_.kernel[0] + kd) * p_.x_channels + x) * p_.y_channels + y;
-      for (std::int64_t i = 0; i < kTileChannels; ++i) to[i] += static_cast<double>(sums[at + i]);
+      for (std::int64_t i = 0; i < count; ++i) to[i] += static_cast<double>(sums[at + i]);
       if (!total_.empty())
-        for (std::int64_t i = 0; i < kTileChannels; ++i) to[i] += total_[size(at + i)];
+        for (std::int64_t i = 0; i < count; ++i) to[i] += total_[size(at + i)];
     }
   }
 
  private:
+  static std::int64_t chunk_channels(std::int64_t channels, std::int64_t chunk) {
+    return std::min(kTileChannels, channels - chunk * kTileChannels);
+  }
   static std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
   std::int64_t x_point() const { return bands_.tiles() * kTileChannels + kApart; }
   std::int64_t y_point() const { return bands_.tiles() * kWidth + kApart; }
@@ -87,7 +90,8 @@ class Share {
       for (std::int64_t row = 0; row < unit_.rows; ++row)
         transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_channels, unit_.sample, depth,
                                    2 * (unit_.first_row + row) - g_.padding[1]),
-                        bands_.wide, to + row * bands_.wide * kTileChannels, x_point());
+                        chunk_channels(p_.x_channels, chunk), bands_.wide,
+                        to + row * bands_.wide * kTileChannels, x_point());
   }
 
   void transform_y(std::int64_t depth, std::int64_t slot) {
@@ -96,7 +100,8 @@ class Share {
       for (std::int64_t row = 0; row < unit_.rows; ++row) {
         const std::int64_t h = 2 * (unit_.first_row + row), line = g_.y[2] * p_.y_channels;
         const float* at = y_ + ((unit_.sample * g_.y[0] + depth) * g_.y[1] + h) * line + c;
-        transform_grads({{at, h + 1 < g_.y[1] ? at + line : nullptr}, p_.y_channels, g_.y[2]}, bands_.wide,
+        transform_grads({{at, h + 1 < g_.y[1] ? at + line : nullptr}, p_.y_channels, g_.y[2]},
+                        chunk_channels(p_.y_channels, c / kTileChannels), bands_.wide,
                         to + c / kWidth * kTilePoints * y_point() + c % kWidth + row * bands_.wide * kWidth,
                         y_point(), kWidth);
       }
@@ -120,7 +125,7 @@ class Share {
                                        .b_row = kWidth,
                                        .c = c + chunk * kTileChannels * p_.y_channels,
                                        .c_row = p_.y_channels,
-                                       .rows = kTileChannels,
+                                       .rows = chunk_channels(p_.x_channels, chunk),
                                        .depth = unit_.rows * bands_.wide,
                                        .columns = p_.y_channels,
                                        .b_panel = kTilePoints * y_point(),
@@ -144,14 +149,15 @@ class Share {
   TileUnit unit_{};
 };
 
-// The taps of one x channel and kTileChannels y channels.
+// The taps of one x channel and as many as kTileChannels y channels.
 void write_taps(const ConvProblem& p, const std::vector<std::optional<Share>>& shares, std::int64_t x,
                 std::int64_t y, float* w, const Strides& s) {
+  const std::int64_t count = std::min(kTileChannels, p.y_channels - y);
   for (std::int64_t kd = 0; kd < p.geometry.kernel[0]; ++kd) {
     double sums[kTilePoints * kTileChannels] = {}, taps[9 * kTileChannels];
-    for (const std::optional<Share>& share : shares) share->add_to(sums, kd, x, y);
+    for (const std::optional<Share>& share : shares) share->add_to(sums, kd, x, y, count);
     transform_sums(sums, taps);
-    for (std::int64_t i = 0; i < kTileChannels; ++i) {
+    for (std::int64_t i = 0; i < count; ++i) {
       float* const to = w + (y + i) * s[0] + x * s[1] + kd * s[2];
       for (std::int64_t tap = 0; tap < 9; ++tap)
         to[tap / 3 * s[3] + tap % 3 * s[4]] = static_cast<float>(taps[tap * kTileChannels + i]);
@@ -174,7 +180,7 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
     }
   });
   float* const w = weight.mutable_data<float>();
-  const std::int64_t blocks = p.y_channels / kTileChannels, tasks = p.x_channels * blocks;
+  const std::int64_t blocks = ceil_div(p.y_channels, kTileChannels), tasks = p.x_channels * blocks;
   parallel_for(tasks, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task)
       write_taps(p, shares, task / blocks, task % blocks * kTileChannels, w, weight.strides());

@@ -220,9 +220,9 @@ TEST_CASE("convolutions of every rank, joined, added to, rectified") {
     self = &net;
     check_same(net, randn(input));
   };
-  // Winograd's kernel: odd sizes, one and two vectors of outputs, no, one or two taps of depth beyond the
+  // Winograd's kernel: odd sizes, vectors of 8, 16 and 32 outputs, no, one or two taps of depth beyond the
   // input
-  for (const std::int64_t outputs : {16, 48, 64})
+  for (const std::int64_t outputs : {8, 16, 56, 64})
     for (const std::int64_t padding : {0, 1, 2, 3})
       with([&](const Tensor& x,
                const auto& w) { return hardtanh(conv3d(x, w[0], w[1], {.padding = padding}), -9, 12); },

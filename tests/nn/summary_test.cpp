@@ -201,13 +201,14 @@ TEST_CASE("inputs may be given, and an error of the net comes out and restores i
 
 TEST_CASE(
     "the predicted peaks of a U-Net are what memory_stats() measures, within 2 percent; 10 with a loss") {
-  check_prediction({.channels = {8, 16, 32, 64}}, {1, 1, 32, 32, 32});
+  // large enough that the scratch memory of a kernel, which is not known, is a hundredth
+  check_prediction({.channels = {8, 16, 32, 64}}, {1, 1, 64, 64, 64});
   check_prediction({.out_channels = 4, .channels = {8, 16}, .norm = nn::models::Norm::batch},
-                   {2, 1, 16, 24, 16});
+                   {2, 1, 48, 40, 48});
   check_prediction(
       {.channels = {8, 16, 32}, .norm = nn::models::Norm::none, .decoder = nn::models::Decoder::upsample},
-      {1, 1, 24, 24, 24});
-  check_prediction({.channels = {8, 16, 32, 64}, .checkpoint = true}, {1, 1, 32, 32, 32});
+      {1, 1, 48, 48, 48});
+  check_prediction({.channels = {8, 16, 32, 64}, .checkpoint = true}, {1, 1, 64, 64, 64});
 }
 
 TEST_CASE("the peak of a step that holds the most in its forward pass is predicted, too") {

@@ -27,10 +27,11 @@ TEST_CASE(
   struct Case {
     std::vector<Shape> inputs;
     Shape weight;
-    bool is_whole;  // multiples of 16 channels and enough tiles: read as they lie
+    bool is_whole;  // multiples of 8 channels and enough tiles: read as they lie
   };
   for (const Case& c : {Case{{{2, 16, 3, 8, 9}, {2, 32, 3, 8, 9}}, {16, 48, 3, 3, 3}, true},
                         Case{{{16, 3, 8, 9}, {16, 3, 8, 9}}, {32, 32, 3, 3, 3}, true},
+                        Case{{{2, 24, 3, 8, 9}, {2, 8, 3, 8, 9}, {2, 40, 3, 8, 9}}, {24, 72, 3, 3, 3}, true},
                         Case{{{1, 3, 4, 5, 6}, {1, 1, 4, 5, 6}, {1, 2, 4, 5, 6}}, {4, 6, 3, 3, 3}, false},
                         Case{{{1, 16, 4, 9, 9}, {1, 4, 4, 9, 9}}, {16, 20, 3, 3, 3}, false}}) {
     Tensors parts;

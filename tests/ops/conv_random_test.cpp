@@ -191,19 +191,24 @@ TEST_CASE("many channels, wide rows and odd sizes match the definition") {
 
 TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operands are small integers") {
   Generator generator(5);
-  const Form p{2, 32, 16, 1, 1, {1, 0, 2}, 1, {4, 9, 12}, {3, 3, 3}, {4, 7, 14}};
-  const ops::ConvGeometry g = geometry_of(p, false);
   const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
-  const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape());
-  const Tensor forward = ops::conv_form_y(g, x, w);
-  CHECK(plan_stats().last_implementation == "lucid:winograd");
-  CHECK(distance(forward, naive::y_of(p, x, w)) == 0);
-  const Tensor backward = ops::conv_form_x(g, y, w);
-  CHECK(plan_stats().last_implementation == "lucid:winograd");
-  CHECK(distance(backward, naive::x_of(p, y, w)) == 0);
-  const Tensor weight = ops::conv_form_w(g, x, y);
-  CHECK(plan_stats().last_implementation == "lucid:winograd");
-  CHECK(distance(weight, naive::w_of(p, x, y)) == 0);
+  // chunks and blocks of 8, of 16 and of 32 channels, and what follows them
+  for (const auto& [x_channels, y_channels] :
+       {std::pair{32, 16}, {8, 8}, {16, 8}, {8, 56}, {24, 40}, {40, 24}, {72, 48}}) {
+    const Form p{2, x_channels, y_channels, 1, 1, {1, 0, 2}, 1, {4, 9, 12}, {3, 3, 3}, {4, 7, 14}};
+    INFO(text(p, false));
+    const ops::ConvGeometry g = geometry_of(p, false);
+    const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape());
+    const Tensor forward = ops::conv_form_y(g, x, w);
+    CHECK(plan_stats().last_implementation == "lucid:winograd");
+    CHECK(distance(forward, naive::y_of(p, x, w)) == 0);
+    const Tensor backward = ops::conv_form_x(g, y, w);
+    CHECK(plan_stats().last_implementation == "lucid:winograd");
+    CHECK(distance(backward, naive::x_of(p, y, w)) == 0);
+    const Tensor weight = ops::conv_form_w(g, x, y);
+    CHECK(plan_stats().last_implementation == "lucid:winograd");
+    CHECK(distance(weight, naive::w_of(p, x, y)) == 0);
+  }
 }
 
 TEST_CASE("few outputs of a voxel are exact on small integers, with a bias and from a slice of channels") {
