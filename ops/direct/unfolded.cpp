@@ -80,21 +80,23 @@ class Unfolded {
                      const std::int64_t w = row % maps_.w.y, h = row / maps_.w.y % maps_.h.y,
                                         d = row / maps_.w.y / maps_.h.y % maps_.d.y,
                                         n = row / maps_.w.y / maps_.h.y / maps_.d.y;
-                     for (std::int64_t tap = 0; tap < taps_; ++tap) {
-                       const std::int64_t xw = maps_.w.x_of(w, tap % maps_.w.kernel),
-                                          xh = maps_.h.x_of(h, tap / maps_.w.kernel % maps_.h.kernel),
-                                          xd = maps_.d.x_of(d, tap / maps_.w.kernel / maps_.h.kernel);
-                       T* const to = patches + row * patch + tap;
-                       if (xw < 0 || xh < 0 || xd < 0)
-                         for (std::int64_t c = 0; c < channels; ++c) to[c * taps_] = T(0);
-                       else
-                         take(x + voxel(n, xd, xh, xw) * p_.x_row(), to, channels);
-                     }
+                     // some channels at a time, so that the first-level cache holds where they go
+                     for (std::int64_t c = 0; c < channels; c += kLeastChannels)
+                       for (std::int64_t tap = 0; tap < taps_; ++tap) {
+                         const std::int64_t xw = maps_.w.x_of(w, tap % maps_.w.kernel),
+                                            xh = maps_.h.x_of(h, tap / maps_.w.kernel % maps_.h.kernel),
+                                            xd = maps_.d.x_of(d, tap / maps_.w.kernel / maps_.h.kernel);
+                         T* const to = patches + row * patch + c * taps_ + tap;
+                         const bool is_inside = xw >= 0 && xh >= 0 && xd >= 0;
+                         take(is_inside ? x + voxel(n, xd, xh, xw) * p_.x_row() + c : nullptr, to,
+                              std::min(kLeastChannels, channels - c));
+                       }
                    }
                  });
   }
+  // Zeros from null.
   void take(const T* from, T* to, std::int64_t channels) const {
-    for (std::int64_t c = 0; c < channels; ++c) to[c * taps_] = from[c];
+    for (std::int64_t c = 0; c < channels; ++c) to[c * taps_] = from ? from[c] : T(0);
   }
 
   // The transpose of unfold(): x = bias + the sum over the patches that hold it, a depth of x at a time.
@@ -120,13 +122,16 @@ class Unfolded {
     const T* from = patches_.data<T>() + plane * maps_.h.y * maps_.w.y * patch + kd * area;
     for (std::int64_t h = 0; h < maps_.h.y; ++h)
       for (std::int64_t w = 0; w < maps_.w.y; ++w, from += patch)
-        for (std::int64_t tap = 0; tap < area; ++tap) {
-          const std::int64_t xh = maps_.h.x_of(h, tap / maps_.w.kernel),
-                             xw = maps_.w.x_of(w, tap % maps_.w.kernel);
-          if (xh < 0 || xw < 0) continue;
-          T* const to = x + (xh * maps_.w.x + xw) * p_.x_row();
-          for (std::int64_t c = 0; c < channels; ++c) to[c] += from[c * taps_ + tap];
-        }
+        for (std::int64_t c = 0; c < channels; c += kLeastChannels)
+          for (std::int64_t tap = 0; tap < area; ++tap) {
+            const std::int64_t xh = maps_.h.x_of(h, tap / maps_.w.kernel),
+                               xw = maps_.w.x_of(w, tap % maps_.w.kernel);
+            if (xh < 0 || xw < 0) continue;
+            const T* const tapped = from + c * taps_ + tap;
+            T* const to = x + (xh * maps_.w.x + xw) * p_.x_row() + c;
+            const std::int64_t count = std::min(kLeastChannels, channels - c);
+            for (std::int64_t i = 0; i < count; ++i) to[i] += tapped[i * taps_];
+          }
   }
 
   const ConvProblem& p_;
