@@ -7,6 +7,7 @@
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
+#include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
 #include "ops/direct/voxel_dots.hpp"
 #include "ops/direct/winograd.hpp"
@@ -62,6 +63,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
   const bool fills_patches = has_patches && p.y_channels % (kVector / 2) == 0;
   const ConvGeometry& g = p.geometry;
+  if (pass != ConvPass::w && direct::has_tap_products(p)) return true;
   switch (pass) {
     case ConvPass::x: return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
     case ConvPass::y:
@@ -111,6 +113,7 @@ ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bo
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
   if (few_channels_are_faster(p, pass)) return ConvAlgorithm::few_channels;
+  if (dtype == f32 && pass != ConvPass::w && direct::has_tap_products(p)) return ConvAlgorithm::direct;
   if (has_row_major_weight && unfolded_is_faster(p, pass)) return ConvAlgorithm::unfolded;
   return ConvAlgorithm::direct;
 }

@@ -6,6 +6,7 @@
 #include "ops/direct/axis_runs.hpp"
 #include "ops/direct/packed_weight.hpp"
 #include "ops/direct/patches.hpp"
+#include "ops/direct/tap_products.hpp"
 #include "ops/direct/voxel_dots.hpp"
 
 namespace lucid::direct {
@@ -174,11 +175,15 @@ void run(const ConvProblem& p, bool transposed, const Tensor& from, const Tensor
 void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const Tensor& out, const ops::PackedWeights& kept) {
   if (out.dtype() == f32 && has_voxel_dots(p)) return run_voxel_dots(p, x, weight, bias, out);
+  if (out.dtype() == f32 && has_tap_products(p))
+    return run_tap_products(p, false, x, weight, bias, out, kept);
   run(p, false, x, weight, bias, out, kept);
 }
 
 void conv_transpose(const ConvProblem& p, const Tensor& y, const Tensor& weight, const Tensor& bias,
                     const Tensor& out, const ops::PackedWeights& kept) {
+  if (out.dtype() == f32 && has_tap_products(p))
+    return run_tap_products(p, true, y, weight, bias, out, kept);
   if (has_patches(p)) return scatter_patches(p, y, weight, bias, out, kept);
   run(p, true, y, weight, bias, out, kept);
 }

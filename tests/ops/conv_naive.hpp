@@ -2,10 +2,16 @@
 // Convolutions written down as their definition: double loops over every index, no cleverness. Used only to
 // check the real ones.
 
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
 #include <vector>
 
 #include "lucid/random.hpp"
 #include "lucid/tensor.hpp"
+#include "ops/conv_problem.hpp"
 #include "ops/dims.hpp"
 
 namespace lucid::naive {
@@ -105,6 +111,29 @@ inline Form draw(Generator& generator, bool transposed, Dims3* output_padding) {
     }
   }
   return p;
+}
+
+inline ops::ConvGeometry geometry_of(const Form& p, bool transposed) {
+  return {3, transposed, p.groups, p.stride, p.padding, p.dilation, p.x, p.kernel, p.y};
+}
+
+// max|a - b| / max|b|, the measure of the golden cases.
+inline double distance(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.shape() == b.shape());
+  const auto as = a.to_vector<double>(), bs = b.to_vector<double>();
+  double worst = 0, scale = 0;
+  for (std::size_t i = 0; i < as.size(); ++i) {
+    worst = std::max(worst, std::abs(as[i] - bs[i]));
+    scale = std::max(scale, std::abs(bs[i]));
+  }
+  if (!std::isfinite(worst)) return worst;
+  return scale == 0 ? worst : worst / scale;
+}
+
+inline std::string text(const Form& p, bool transposed) {
+  return str(transposed ? "transposed" : "plain", " x ", p.x_shape(), " w ", p.weight_shape(), " y ",
+             p.y_shape(), " stride ", p.stride, " padding ", p.padding, " dilation ", p.dilation, " groups ",
+             p.groups);
 }
 
 }  // namespace lucid::naive

@@ -10,43 +10,19 @@
 #include "ops/conv_form.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/direct/few_channels.hpp"
-#include "ops/direct/unfolded.hpp"
 #include "ops/plan_stats.hpp"
 #include "ops/samples.hpp"
 
 using namespace lucid;
-using naive::Form;
+using namespace naive;
 
 namespace {
-
-ops::ConvGeometry geometry_of(const Form& p, bool transposed) {
-  return {3, transposed, p.groups, p.stride, p.padding, p.dilation, p.x, p.kernel, p.y};
-}
-
-// max|a - b| / max|b|, the measure of the golden cases.
-double distance(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.shape() == b.shape());
-  const auto as = a.to_vector<double>(), bs = b.to_vector<double>();
-  double worst = 0, scale = 0;
-  for (std::size_t i = 0; i < as.size(); ++i) {
-    worst = std::max(worst, std::abs(as[i] - bs[i]));
-    scale = std::max(scale, std::abs(bs[i]));
-  }
-  if (!std::isfinite(worst)) return worst;
-  return scale == 0 ? worst : worst / scale;
-}
 
 double dot(const Tensor& a, const Tensor& b) {
   const auto as = a.to_vector<double>(), bs = b.to_vector<double>();
   double sum = 0;
   for (std::size_t i = 0; i < as.size(); ++i) sum += as[i] * bs[i];
   return sum;
-}
-
-std::string text(const Form& p, bool transposed) {
-  return str(transposed ? "transposed" : "plain", " x ", p.x_shape(), " w ", p.weight_shape(), " y ",
-             p.y_shape(), " stride ", p.stride, " padding ", p.padding, " dilation ", p.dilation, " groups ",
-             p.groups);
 }
 
 // Values that float32 holds exactly, so that float32 and float64 see the same operands.
@@ -223,51 +199,6 @@ TEST_CASE("few outputs of a voxel are exact on small integers, with a bias and f
       CHECK(plan_stats().last_implementation == "lucid:direct");
       CHECK(distance(y, conv3d(x.to(f64), w.to(f64), bias.to(f64))) == 0);
     }
-}
-
-TEST_CASE("unfolded products serve every pass of one group, in chunks of channels, exactly on integers") {
-  Generator generator(8);
-  std::vector<Form> forms{
-      {1, 48, 4, 1, 1, 2, 1, {9, 10, 11}, 4, 8},  // two chunks, voxels behind the last patch
-      {2, 20, 5, 1, 2, 1, 1, {5, 4, 3}, 3, {3, 2, 2}}};
-  while (forms.size() < 60) {
-    Dims3 output_padding = 0;
-    const Form p = naive::draw(generator, false, &output_padding);
-    if (p.groups == 1) forms.push_back(p);
-  }
-  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
-  for (const Form& p : forms) {
-    INFO(text(p, false));
-    const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
-    REQUIRE(direct::has_unfolded(problem));
-    const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
-                 x_bias = integers({p.x_channels}), y_bias = integers({p.y_channels});
-    const auto beside = [](const Tensor& bias) { return bias.reshape({1, bias.numel(), 1, 1, 1}); };
-    for (const DType dtype : {f64, f32}) {
-      const auto given = [&](const Tensor& t) { return t.to(dtype).channels_last(); };
-      const auto fresh = [&](const Tensor& t) { return full(t.shape(), 7, dtype).channels_last(); };
-      const Tensor none, made_y = fresh(y), made_x = fresh(x), made_w = full(w.shape(), 7, dtype);
-      direct::run_unfolded(problem, ops::ConvPass::y, given(x), w.to(dtype), made_y, none);
-      CHECK(distance(made_y, naive::y_of(p, x, w)) == 0);
-      direct::run_unfolded(problem, ops::ConvPass::y, given(x), w.to(dtype), made_y, y_bias.to(dtype));
-      CHECK(distance(made_y, naive::y_of(p, x, w) + beside(y_bias)) == 0);
-      direct::run_unfolded(problem, ops::ConvPass::x, made_x, w.to(dtype), given(y), none);
-      CHECK(distance(made_x, naive::x_of(p, y, w)) == 0);
-      direct::run_unfolded(problem, ops::ConvPass::x, made_x, w.to(dtype), given(y), x_bias.to(dtype));
-      CHECK(distance(made_x, naive::x_of(p, y, w) + beside(x_bias)) == 0);
-      direct::run_unfolded(problem, ops::ConvPass::w, given(x), made_w, given(y), none);
-      CHECK(distance(made_w, naive::w_of(p, x, y)) == 0);
-    }
-  }
-}
-
-TEST_CASE("a weight beyond the caches for few voxels is read as it lies") {
-  Generator generator(9);
-  const Tensor x = randn({1, 128, 4, 4, 4}, f32, &generator).channels_last(),
-               w = randn({256, 128, 3, 3, 3}, f32, &generator);
-  const Tensor y = conv3d(x, w, {}, {.stride = 2, .padding = 1});
-  CHECK(plan_stats().last_implementation == "lucid:unfolded");
-  CHECK(distance(y, conv3d(x.to(f64), w.to(f64), {}, {.stride = 2, .padding = 1})) < kFloat);
 }
 
 TEST_CASE("large results of transposed convolutions are right wherever their lines begin") {
