@@ -1,5 +1,7 @@
 #include "ops/kernels/softmax.hpp"
 
+#include <memory>
+
 #include "ops/kernels/classes.hpp"
 
 namespace lucid::kernels {
@@ -103,6 +105,22 @@ LUCID_VECTORIZED void backward_block(C* grad, const C* y, std::int64_t lanes, st
     }
 }
 
+// The values of a block, uninitialised: of few classes on the stack, since an allocation takes as long as a
+// small softmax.
+template <class C>
+class BlockValues {
+ public:
+  explicit BlockValues(std::int64_t count)
+      : large_(count > kFew ? std::make_unique_for_overwrite<C[]>(static_cast<std::size_t>(count))
+                            : nullptr) {}
+  C* data() { return large_ ? large_.get() : few_; }
+
+ private:
+  static constexpr std::int64_t kFew = 8 * kClassLanes;
+  C few_[kFew];
+  std::unique_ptr<C[]> large_;
+};
+
 template <class T>
 void softmax_of(const Tensor& out, const Tensor& input, std::size_t axis, bool logarithm) {
   using C = Compute<T>;
@@ -112,7 +130,7 @@ void softmax_of(const Tensor& out, const Tensor& input, std::size_t axis, bool l
   const bool rows = plan.class_strides[1] == 1 && plan.classes >= kLongRow;
   parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t size = plan.classes * (rows ? 1 : kClassLanes);
-    std::vector<C> values(static_cast<std::size_t>(size)), scratch(logarithm && !rows ? values.size() : 0);
+    BlockValues<C> values(size), scratch(logarithm && !rows ? size : 0);
     for_class_blocks(plan, begin, end, [&](const auto& at, std::int64_t lanes) {
       if (rows) {
         for (std::int64_t i = 0; i < lanes; ++i)
@@ -138,8 +156,8 @@ void backward_of(const Tensor& out, const Tensor& grad, const Tensor& result, st
   const auto plan = plan_classes<3>(out.shape(), axis, {out.strides(), grad.strides(), result.strides()});
   const bool rows = plan.class_strides[2] == 1 && plan.classes >= kLongRow;
   parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
-    const std::size_t size = rows ? 0 : static_cast<std::size_t>(plan.classes * kClassLanes);
-    std::vector<C> grads(size), results(size);
+    const std::int64_t size = rows ? 0 : plan.classes * kClassLanes;
+    BlockValues<C> grads(size), results(size);
     for_class_blocks(plan, begin, end, [&](const auto& at, std::int64_t lanes) {
       if (rows) {
         for (std::int64_t i = 0; i < lanes; ++i)
