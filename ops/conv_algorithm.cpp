@@ -53,6 +53,15 @@ bool direct_beats_blocks(const ConvProblem& p, ConvPass pass) {
                                    p.taps() * p.x_channels * p.y_channels <= kCachedWeight);
 }
 
+// Halves of vectors, to y without AVX-512: with a stride, which oneDNN's blocks fit less, and groups of one
+// half.
+bool direct_beats_half_blocks(const ConvProblem& p) {
+  constexpr std::int64_t kHalf = kVector / 2;
+  if (has_wide_registers() || p.x_channels % kHalf != 0 || p.y_channels % kHalf != 0) return false;
+  if (p.geometry.groups > 1) return p.x_channels == kHalf && p.y_channels == kHalf;
+  return p.geometry.stride[2] > 1 && (p.x_channels > kVector || p.y_channels <= kVector);
+}
+
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch
 // each voxel once, beat oneDNN's strided convolutions, if channels fill half a vector. The weight's gradient
 // is faster than oneDNN's too where that unfolds patches (dilation) or skips voxels (stride), as long as its
@@ -68,7 +77,9 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
     case ConvPass::x: return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
     case ConvPass::y:
       if (direct::has_voxel_dots(p)) return true;
-      return has_patches ? fills_patches && p.x_channels >= kFewChannels : direct_beats_blocks(p, pass);
+      if (!has_patches) return direct_beats_blocks(p, pass) || direct_beats_half_blocks(p);
+      return fills_patches &&
+             (p.x_channels >= kFewChannels || (!has_wide_registers() && whole_y && fills_vectors(p)));
     default:
       const std::int64_t cached = has_patches ? 1 << 18 : 1 << 17;
       if (p.taps() == 1)
