@@ -163,10 +163,12 @@ bool winograd_fits(const ConvProblem& p, ConvPass pass) {
 }
 
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 32, kLeastSummedTiles = 512;
+  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 32, kLeastSummedTiles = 512, kLeastOfResidue = 4;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;
+  const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;  // of all residues, at least
   if (!winograd_fits(p, pass) || high < (kLeastTiles + wide - 1) / wide) return false;
+  for (std::size_t i = 1; i < 3; ++i)  // of short residues the padding takes more than is saved
+    if (p.geometry.dilation[i] > 1 && size[i] / kLeastOfResidue < p.geometry.dilation[i]) return false;
   if (p.geometry.kernel[0] > 1) return true;
   // One tap along depth (2D too) shares no transforms.
   return pass == ConvPass::w ? p.batch * size[0] * high * wide >= kLeastSummedTiles

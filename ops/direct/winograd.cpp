@@ -93,11 +93,12 @@ class Walk {
 
   void run(const TileUnit& unit) {
     unit_ = unit;
-    const std::int64_t before = g_.padding[0];
+    place_tiles();
+    const std::int64_t before = unit.depth->before;
     std::int64_t ready =
         std::max<std::int64_t>(unit.depths.begin - before, 0);  // depths of x before this are there
     for (std::int64_t d = unit.depths.begin; d < unit.depths.end; ++d) {
-      const std::int64_t last = std::min(d - before + g_.kernel[0], g_.x[0]);
+      const std::int64_t last = std::min(d - before + g_.kernel[0], unit.depth->x_count);
       for (; ready < last; ++ready) transform_depth(ready);
       produce(d);
     }
@@ -121,12 +122,17 @@ class Walk {
   std::int64_t chunk_step() const { return kTilePoints * point_step(); }
 
   void transform_depth(std::int64_t depth) {
+    const std::int64_t plane = unit_.sample * g_.x[0] + unit_.depth->x_start + depth * unit_.depth->step;
     float* to = transformed(depth);
     for (const Chunk& chunk : chunks_) {
-      for (std::int64_t row = 0; row < unit_.rows; ++row)
-        transform_lines(tile_lines(p_, chunk.at, chunk.step, unit_.sample, depth,
-                                   2 * (unit_.first_row + row) - g_.padding[1]),
-                        chunk.channels, bands_.wide, to + row * bands_.wide * kTileChannels, point_step());
+      for (std::int64_t i = 0; i < unit_.rows; ++i) {
+        const TileBands::Row& row = bands_.row(unit_.first_row + i);
+        bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
+          transform_lines(tile_lines(p_, chunk.at, chunk.step, plane, *row.residue, row.first, width),
+                          chunk.channels, ceil_div(width.count, 2),
+                          to + (i * bands_.wide + tile) * kTileChannels, point_step());
+        });
+      }
       to += chunk_step();
     }
   }
@@ -155,8 +161,8 @@ class Walk {
   void gather_terms(std::int64_t d, std::int64_t first_output, std::int64_t block, std::int64_t point) {
     terms_.clear();
     for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) {
-      const std::int64_t depth = d - g_.padding[0] + kd;
-      if (depth < 0 || depth >= g_.x[0]) continue;
+      const std::int64_t depth = d - unit_.depth->before + kd;
+      if (depth < 0 || depth >= unit_.depth->x_count) continue;
       const float* a = transformed(depth) + point * point_step();
       const float* const b =
           weight_ + ((point * p_.y_channels + first_output) * g_.kernel[0] + kd * block) * p_.x_channels;
@@ -167,11 +173,27 @@ class Walk {
     }
   }
 
+  // Where the tiles of the unit go, in the plane of its residue's first depth.
+  void place_tiles() {
+    const TileResidue& depth = *unit_.depth;
+    const std::int64_t line = g_.y[2] * p_.y_channels;
+    float* const plane = out_ + (unit_.sample * g_.y[0] + depth.start) * g_.y[1] * line;
+    outputs_.clear();
+    for (std::int64_t i = 0; i < unit_.rows; ++i) {
+      const TileBands::Row& row = bands_.row(unit_.first_row + i);
+      const TileResidue& height = *row.residue;
+      float* const at = plane + (height.start + row.first * height.step) * line;
+      bands_.for_widths([&](const TileResidue& width, std::int64_t) {
+        for (std::int64_t w = 0; w < width.count; w += 2)
+          outputs_.push_back({at + (width.start + w * width.step) * p_.y_channels, height.step * line,
+                              width.step * p_.y_channels, row.first + 1 < height.count, w + 1 < width.count});
+      });
+    }
+  }
   TileOutput output(std::int64_t d, std::int64_t tile, std::int64_t channel) const {
-    const std::int64_t h = 2 * (unit_.first_row + tile / bands_.wide), w = 2 * (tile % bands_.wide);
-    const std::int64_t row = g_.y[2] * p_.y_channels;
-    float* at = out_ + ((unit_.sample * g_.y[0] + d) * g_.y[1] + h) * row + w * p_.y_channels + channel;
-    return {at, row, p_.y_channels, h + 1 < g_.y[1], w + 1 < g_.y[2]};
+    TileOutput out = outputs_[static_cast<std::size_t>(tile)];
+    out.at += d * unit_.depth->step * g_.y[1] * g_.y[2] * p_.y_channels + channel;
+    return out;
   }
 
   const ConvProblem& p_;
@@ -184,6 +206,7 @@ class Walk {
   Tensor transformed_;  // [depth modulo slots][chunk][point][tile][channel]
   Tensor products_;     // [point][tile][output]
   std::vector<Chunk> chunks_;
+  std::vector<TileOutput> outputs_;  // of the unit's tiles
   std::vector<TileTerm> terms_;
   TileUnit unit_{};
 };
@@ -193,11 +216,13 @@ class Walk {
 bool Winograd::serves(const ConvProblem& p, std::span<const std::int64_t> parts) {
   const ConvGeometry& g = p.geometry;
   if (g.groups != 1 || g.kernel[1] != 3 || g.kernel[2] != 3) return false;
-  for (std::size_t i = 0; i < 3; ++i)
-    if (g.stride[i] != 1 || (g.dilation[i] != 1 && g.kernel[i] != 1)) return false;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::int64_t least = i == 0 ? 1 : 2;  // positions of a residue
+    if (g.stride[i] != 1 || (g.kernel[i] > 1 && g.dilation[i] > g.y[i] / least)) return false;
+  }
   for (const std::int64_t channels : parts)
     if (channels % kHalfChunk != 0) return false;
-  return p.y_channels % kHalfChunk == 0 && g.y[1] >= 2 && g.y[2] >= 2;
+  return p.y_channels % kHalfChunk == 0;
 }
 
 Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,

@@ -2,7 +2,8 @@
 // Convolutions with kernel 3 along height and width by Winograd's minimal filtering, whose weight is
 // transformed beforehand: for each 2x2 of the result 16 products of channels instead of 36. S. Winograd,
 // "Arithmetic Complexity of Computations", 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural
-// Networks", CVPR 2016: F(2x2, 3x3). Along depth the taps are summed as they are.
+// Networks", CVPR 2016: F(2x2, 3x3). Along depth the taps are summed as they are. With dilation the positions
+// of each residue are a convolution without it.
 
 #include <span>
 #include <vector>
@@ -15,9 +16,8 @@ namespace lucid::direct {
 
 class Winograd {
  public:
-  /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride 1, dilation 1 where the kernel has
-  /// more than one tap, no groups, multiples of 8 channels in each of `parts` and in y, of which height and
-  /// width are 2 or more.
+  /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride 1, no groups, multiples of 8
+  /// channels in each of `parts` and in y, of which height and width are at least twice the dilation.
   static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
 
   /// The input's channels come in `parts`. weight: rank 5, float32, strided as it likes; bias: rank 1 or

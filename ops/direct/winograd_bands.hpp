@@ -2,6 +2,8 @@
 // How Winograd convolutions cut the result of pass y (ops/direct/winograd.hpp) among threads.
 
 #include <algorithm>
+#include <array>
+#include <vector>
 
 #include "lucid/parallel.hpp"
 #include "ops/conv_problem.hpp"
@@ -15,9 +17,10 @@ inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1
 /// Elements between the points of transformed tiles, lest all 16 fall into one set of the first-level cache.
 inline constexpr std::int64_t kApart = kTileChannels;
 
-/// What one thread does at a time: some tile rows of a sample, and a run of depths.
+/// What one thread does at a time: some tile rows of a sample, and a run of depths of one residue.
 struct TileUnit {
   std::int64_t sample, first_row, rows;
+  const TileResidue* depth;
   ops::Range depths;
 };
 
@@ -26,35 +29,65 @@ struct TileBands {
   static constexpr std::int64_t kTiles = 64;  ///< of a band: they share the reading of a weight
   static constexpr std::int64_t kUnitsPerThread = 4;
 
+  /// Two positions of one residue along height, which a row of tiles begins at.
+  struct Row {
+    const TileResidue* residue;
+    std::int64_t first;
+  };
+  struct Run {
+    const TileResidue* residue;
+    ops::Range depths;
+  };
+
   /// Enough depths in a step for `step_tiles` tiles, but no more than leave a step for each thread.
   TileBands(const ops::ConvProblem& p, std::int64_t step_tiles)
-      : samples(p.batch), result_depths(p.geometry.y[0]) {
-    high = ceil_div(p.geometry.y[1], 2);
-    wide = ceil_div(p.geometry.y[2], 2);
+      : samples(p.batch),
+        residues{residues_of(p.geometry, 0), residues_of(p.geometry, 1), residues_of(p.geometry, 2)} {
+    for (const TileResidue& height : residues[1])
+      for (std::int64_t first = 0; first < height.count; first += 2) tile_rows.push_back({&height, first});
+    for (const TileResidue& width : residues[2]) wide += ceil_div(width.count, 2);
+    const std::int64_t high = std::ssize(tile_rows), most_depths = residues[0].front().count,
+                       parts = std::ssize(residues[0]);
     rows = std::clamp<std::int64_t>(kTiles / wide, 1, high);
     bands = ceil_div(high, rows);
-    const std::int64_t share = ceil_div(samples * bands * result_depths, num_threads());
+    const std::int64_t share = ceil_div(samples * bands * p.geometry.y[0], num_threads());
     step = std::clamp<std::int64_t>(step_tiles / tiles(), 1,
-                                    std::max<std::int64_t>(1, std::min(result_depths, share)));
-    const std::int64_t wanted = ceil_div(kUnitsPerThread * num_threads(), bands * samples);
-    depths = std::min(result_depths, ceil_div(ceil_div(result_depths, wanted), step) * step);
-    runs = ceil_div(result_depths, depths);
+                                    std::max<std::int64_t>(1, std::min(most_depths, share)));
+    const std::int64_t wanted = ceil_div(kUnitsPerThread * num_threads(), bands * samples * parts);
+    const std::int64_t depths = std::min(most_depths, ceil_div(ceil_div(most_depths, wanted), step) * step);
+    for (const TileResidue& depth : residues[0])
+      for (std::int64_t begin = 0; begin < depth.count; begin += depths)
+        runs.push_back({&depth, {begin, std::min(begin + depths, depth.count)}});
   }
+  TileBands(const TileBands&) = delete;
 
   std::int64_t tiles() const { return rows * wide; }  ///< of a whole band
-  std::int64_t units() const { return samples * bands * runs; }
+  std::int64_t units() const { return samples * bands * std::ssize(runs); }
   TileUnit unit(std::int64_t index) const {
-    const std::int64_t begin = index % runs * depths, first_row = index / runs % bands * rows;
-    return {index / runs / bands,
-            first_row,
-            std::min(rows, high - first_row),
-            {begin, std::min(begin + depths, result_depths)}};
+    const std::int64_t count = std::ssize(runs), first_row = index / count % bands * rows;
+    const Run& run = runs[static_cast<std::size_t>(index % count)];
+    return {index / count / bands, first_row, std::min(rows, std::ssize(tile_rows) - first_row), run.residue,
+            run.depths};
+  }
+  const Row& row(std::int64_t index) const { return tile_rows[static_cast<std::size_t>(index)]; }
+
+  /// Calls f(residue, first tile) for the widths of a row of tiles.
+  template <class F>
+  void for_widths(F&& f) const {
+    std::int64_t tile = 0;
+    for (const TileResidue& width : residues[2]) {
+      f(width, tile);
+      tile += ceil_div(width.count, 2);
+    }
   }
 
-  std::int64_t samples, result_depths;
-  std::int64_t high, wide;          ///< tiles
-  std::int64_t rows, bands;         ///< tile rows in a band
-  std::int64_t step, depths, runs;  ///< depths in a step and in a run
+  std::int64_t samples;
+  std::array<std::vector<TileResidue>, 3> residues;  ///< of depth, height and width
+  std::vector<Row> tile_rows;
+  std::vector<Run> runs;
+  std::int64_t wide = 0;     ///< tiles of a row
+  std::int64_t rows, bands;  ///< tile rows in a band
+  std::int64_t step;         ///< depths of a step
 };
 
 }  // namespace lucid::direct

@@ -1,5 +1,6 @@
 #include "ops/direct/winograd_tiles.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "ops/direct/rows.hpp"
@@ -297,15 +298,31 @@ void transform_grads(const TileGrads& grads, std::int64_t channels, std::int64_t
   run_for_registers<TransformGrads>(grads, channels, tiles, to, point_step, width);
 }
 
-TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t n,
-                     std::int64_t depth, std::int64_t h) {
+std::vector<TileResidue> residues_of(const ops::ConvGeometry& g, std::size_t axis) {
+  const std::int64_t step = g.kernel[axis] > 1 ? g.dilation[axis] : 1;
+  std::vector<TileResidue> out;
+  for (std::int64_t start = 0; start < std::min(step, g.y[axis]); ++start) {
+    const std::int64_t before = (g.padding[axis] - start + step - 1) / step;  // of x, in steps
+    const std::int64_t x_start = start + before * step - g.padding[axis];
+    out.push_back({start, (g.y[axis] - start + step - 1) / step, x_start,
+                   std::max<std::int64_t>(0, (g.x[axis] - x_start + step - 1) / step), before, step});
+  }
+  return out;
+}
+
+TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t plane,
+                     const TileResidue& height, std::int64_t first, const TileResidue& width) {
   static constexpr float kZeros[kTileChannels] = {};
   const Dims3& size = p.geometry.x;
-  TileLines out{{}, {}, size[2], -p.geometry.padding[2]};
+  TileLines out{{}, {}, width.x_count, -width.before};
   for (std::int64_t i = 0; i < 4; ++i) {
-    const bool inside = h + i >= 0 && h + i < size[1];
-    out.at[i] = inside ? x + ((n * size[0] + depth) * size[1] + h + i) * size[2] * step : kZeros;
-    out.step[i] = inside ? step : 0;
+    const std::int64_t line = first - height.before + i;
+    const bool inside = line >= 0 && line < height.x_count;
+    out.at[i] =
+        inside
+            ? x + ((plane * size[1] + height.x_start + line * height.step) * size[2] + width.x_start) * step
+            : kZeros;
+    out.step[i] = inside ? step * width.step : 0;
   }
   return out;
 }

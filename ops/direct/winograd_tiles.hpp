@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "ops/conv_epilogue.hpp"
 #include "ops/conv_problem.hpp"
@@ -15,18 +16,27 @@ inline constexpr std::int64_t kHalfChunk = 8;      // what channels are a multip
 inline constexpr std::int64_t kTilePoints = 16;    // of the transformed 4x4 tile
 inline constexpr std::int64_t kTileRows = 8;       // what the tiles of a product are a multiple of
 
-// Four lines of input that a row of tiles reads, of one chunk of channels. A line outside of the input is
-// zeros with a step of 0.
+// The positions of one axis whose taps meet each other: those of y are `start` and every `step`-th from
+// there, `count` in all, and those of x likewise from x_start. Tap k of position i meets position i + k -
+// before of x. Without dilation there is one residue, of all positions.
+struct TileResidue {
+  std::int64_t start, count, x_start, x_count, before, step;
+};
+std::vector<TileResidue> residues_of(const ops::ConvGeometry& geometry, std::size_t axis);
+
+// Four lines of input that a row of tiles reads, of one chunk of channels and one residue of columns. A line
+// outside of the input is zeros with a step of 0.
 struct TileLines {
   const float* at[4];
   std::int64_t step[4];  // elements between columns
-  std::int64_t columns;  // of the input
+  std::int64_t columns;  // of the residue
   std::int64_t first;    // the column that the first tile begins at
 };
 
-/// Lines h to h + 3 of sample n at one depth of x, whose voxels are `step` apart, from x's first channel.
-TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t n,
-                     std::int64_t depth, std::int64_t h);
+/// The lines for positions `first` and the next of `height`, of the plane (sample and depth) of x, whose
+/// voxels are `step` apart, from x's first channel.
+TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t plane,
+                     const TileResidue& height, std::int64_t first, const TileResidue& width);
 
 /// B^T d B of each tile d of a row of tiles: tile t's point p to to[p * point_step + t * kTileChannels], for
 /// a chunk of `channels`.
@@ -67,7 +77,8 @@ void transform_taps(const TileTaps& taps, std::int64_t outputs, float* to, std::
 
 // For the weight's gradient, the same transforms turned round.
 
-// Two lines of gradients that a row of tiles reads, of one chunk of channels; null outside.
+// Two lines of gradients that a row of tiles reads, of one chunk of channels and one residue of columns; null
+// outside.
 struct TileGrads {
   const float* at[2];
   std::int64_t step, columns;

@@ -38,12 +38,12 @@ class Share {
 
   void add(const TileUnit& unit) {
     unit_ = unit;
-    const std::int64_t before = g_.padding[0];
+    const std::int64_t before = unit.depth->before;
     std::int64_t ready =
         std::max<std::int64_t>(unit.depths.begin - before, 0);  // depths of x before this are there
     for (std::int64_t d = unit.depths.begin; d < unit.depths.end; d += bands_.step) {
       const Range depths{d, std::min(d + bands_.step, unit.depths.end)};
-      const std::int64_t last = std::min(depths.end - 1 - before + g_.kernel[0], g_.x[0]);
+      const std::int64_t last = std::min(depths.end - 1 - before + g_.kernel[0], unit.depth->x_count);
       for (; ready < last; ++ready) transform_x(ready);
       for (std::int64_t at = depths.begin; at < depths.end; ++at) transform_y(at, at - d);
       for (std::int64_t point = 0; point < kTilePoints; ++point)
@@ -85,33 +85,47 @@ class Share {
   }
 
   void transform_x(std::int64_t depth) {
+    const std::int64_t plane = unit_.sample * g_.x[0] + unit_.depth->x_start + depth * unit_.depth->step;
     float* to = x_tiles_.mutable_data<float>() + depth % slots_ * x_slot();
     for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk, to += kTilePoints * x_point())
-      for (std::int64_t row = 0; row < unit_.rows; ++row)
-        transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_channels, unit_.sample, depth,
-                                   2 * (unit_.first_row + row) - g_.padding[1]),
-                        chunk_channels(p_.x_channels, chunk), bands_.wide,
-                        to + row * bands_.wide * kTileChannels, x_point());
+      for (std::int64_t i = 0; i < unit_.rows; ++i) {
+        const TileBands::Row& row = bands_.row(unit_.first_row + i);
+        bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
+          transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_channels, plane, *row.residue,
+                                     row.first, width),
+                          chunk_channels(p_.x_channels, chunk), ceil_div(width.count, 2),
+                          to + (i * bands_.wide + tile) * kTileChannels, x_point());
+        });
+      }
   }
 
   void transform_y(std::int64_t depth, std::int64_t slot) {
+    const std::int64_t plane = unit_.sample * g_.y[0] + unit_.depth->start + depth * unit_.depth->step;
     float* const to = y_tiles_.mutable_data<float>() + slot * y_slot();
     for (std::int64_t c = 0; c < p_.y_channels; c += kTileChannels)
-      for (std::int64_t row = 0; row < unit_.rows; ++row) {
-        const std::int64_t h = 2 * (unit_.first_row + row), line = g_.y[2] * p_.y_channels;
-        const float* at = y_ + ((unit_.sample * g_.y[0] + depth) * g_.y[1] + h) * line + c;
-        transform_grads({{at, h + 1 < g_.y[1] ? at + line : nullptr}, p_.y_channels, g_.y[2]},
-                        chunk_channels(p_.y_channels, c / kTileChannels), bands_.wide,
-                        to + c / kWidth * kTilePoints * y_point() + c % kWidth + row * bands_.wide * kWidth,
-                        y_point(), kWidth);
+      for (std::int64_t i = 0; i < unit_.rows; ++i) {
+        const TileBands::Row& row = bands_.row(unit_.first_row + i);
+        const TileResidue& height = *row.residue;
+        const std::int64_t h = height.start + row.first * height.step, line = g_.y[2] * p_.y_channels;
+        const float* first = y_ + (plane * g_.y[1] + h) * line + c;
+        bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
+          const float* const at = first + width.start * p_.y_channels;
+          transform_grads(
+              {{at, h + height.step < g_.y[1] ? at + height.step * line : nullptr},
+               p_.y_channels * width.step,
+               width.count},
+              chunk_channels(p_.y_channels, c / kTileChannels), ceil_div(width.count, 2),
+              to + c / kWidth * kTilePoints * y_point() + c % kWidth + (i * bands_.wide + tile) * kWidth,
+              y_point(), kWidth);
+        });
       }
   }
 
   // The products of one point at the depths that meet x at depth tap kd, as far as their slots follow each
   // other.
   void add_products(Range depths, std::int64_t point, std::int64_t kd) {
-    const std::int64_t shift = kd - g_.padding[0];
-    const std::int64_t last = std::min(depths.end, g_.x[0] - shift);
+    const std::int64_t shift = kd - unit_.depth->before;
+    const std::int64_t last = std::min(depths.end, unit_.depth->x_count - shift);
     for (std::int64_t d = std::max(depths.begin, -shift); d < last;) {
       const std::int64_t slot = (d + shift) % slots_, count = std::min(last - d, slots_ - slot);
       const float* a = x_tiles_.data<float>() + slot * x_slot() + point * x_point();

@@ -147,6 +147,8 @@ TEST_CASE("many channels, wide rows and odd sizes match the definition") {
       {1, 48, 16, 1, 1, 2, 1, {2, 9, 38}, {3, 3, 3}, {4, 11, 40}},
       {1, 32, 32, 1, 1, {1, 0, 1}, 1, {5, 11, 10}, {2, 3, 3}, {6, 9, 10}},
       {3, 16, 16, 1, 1, {4, 1, 1}, 1, {1, 20, 7}, {5, 3, 3}, {5, 20, 7}},
+      {1, 32, 32, 1, 1, {0, 4, 2}, {1, 4, 1}, {2, 16, 9}, {1, 3, 3}, {2, 16, 11}},  // dilated
+      {1, 16, 24, 1, 1, {0, 4, 8}, {1, 2, 4}, {2, 8, 16}, {1, 3, 3}, {2, 12, 24}},
   };
   for (const Form& p : forms)
     for (const bool transposed : {false, true}) {
@@ -168,10 +170,14 @@ TEST_CASE("many channels, wide rows and odd sizes match the definition") {
 TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operands are small integers") {
   Generator generator(5);
   const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
+  std::vector<Form> forms{{2, 16, 24, 1, 1, {2, 3, 1}, {2, 2, 3}, {5, 9, 17}, 3, {5, 11, 13}},  // dilated
+                          {1, 8, 16, 1, 1, {1, 2, 4}, {3, 2, 2}, {7, 8, 12}, 3, {3, 8, 16}},
+                          {1, 16, 8, 1, 1, {0, 1, 4}, {2, 1, 4}, {9, 6, 33}, 3, {5, 6, 33}}};
   // chunks and blocks of 8, of 16 and of 32 channels, and what follows them
   for (const auto& [x_channels, y_channels] :
-       {std::pair{32, 16}, {8, 8}, {16, 8}, {8, 56}, {24, 40}, {40, 24}, {72, 48}}) {
-    const Form p{2, x_channels, y_channels, 1, 1, {1, 0, 2}, 1, {4, 9, 12}, {3, 3, 3}, {4, 7, 14}};
+       {std::pair{32, 16}, {8, 8}, {16, 8}, {8, 56}, {24, 40}, {40, 24}, {72, 48}})
+    forms.push_back({2, x_channels, y_channels, 1, 1, {1, 0, 2}, 1, {4, 9, 12}, {3, 3, 3}, {4, 7, 14}});
+  for (const Form& p : forms) {
     INFO(text(p, false));
     const ops::ConvGeometry g = geometry_of(p, false);
     const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape());
