@@ -53,7 +53,8 @@ struct TileBands {
     const std::int64_t share = ceil_div(samples * bands * p.geometry.y[0], num_threads());
     step = std::clamp<std::int64_t>(step_tiles / tiles(), 1,
                                     std::max<std::int64_t>(1, std::min(most_depths, share)));
-    const std::int64_t wanted = ceil_div(kUnitsPerThread * num_threads(), bands * samples * parts);
+    const std::int64_t wanted =
+        ceil_div(kUnitsPerThread * num_threads(), bands * std::max<std::int64_t>(samples, 1) * parts);
     const std::int64_t depths = std::min(most_depths, ceil_div(ceil_div(most_depths, wanted), step) * step);
     for (const TileResidue& depth : residues[0])
       for (std::int64_t begin = 0; begin < depth.count; begin += depths)

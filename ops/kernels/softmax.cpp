@@ -80,7 +80,8 @@ LUCID_VECTORIZED void softmax_block(C* v, std::int64_t lanes, std::int64_t class
       for (std::int64_t i = 0; i < lanes; ++i) v[c * kClassLanes + i] *= sums[i];
     return;
   }
-  for (std::int64_t k = 0; k < classes * kClassLanes; ++k) scratch[k] = v[k];
+  for (std::int64_t c = 0; c < classes; ++c)
+    for (std::int64_t i = 0; i < lanes; ++i) scratch[c * kClassLanes + i] = v[c * kClassLanes + i];
   exponentials(scratch, lanes, classes, largest, sums);
   for (std::int64_t i = 0; i < lanes; ++i) sums[i] = math::log(sums[i]);
   for (std::int64_t c = 0; c < classes; ++c)
