@@ -182,8 +182,7 @@ void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, c
 
 void conv_transpose(const ConvProblem& p, const Tensor& y, const Tensor& weight, const Tensor& bias,
                     const Tensor& out, const ops::PackedWeights& kept) {
-  if (out.dtype() == f32 && has_tap_products(p))
-    return run_tap_products(p, true, y, weight, bias, out, kept);
+  if (out.dtype() == f32 && has_tap_products(p)) return run_tap_products(p, true, y, weight, bias, out, kept);
   if (has_patches(p)) return scatter_patches(p, y, weight, bias, out, kept);
   run(p, true, y, weight, bias, out, kept);
 }
