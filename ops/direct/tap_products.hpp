@@ -1,6 +1,6 @@
 #pragma once
-// Convolutions of few voxels whose weight is larger than a cache, either way: one product for each tap, of all
-// voxels that it reaches, so that the weight is read once and padding takes no time.
+// Convolutions of few voxels whose weight is larger than a cache, either way: one product for each tap, of
+// all voxels that it reaches, so that the weight is read once and padding takes no time.
 
 #include "ops/conv_problem.hpp"
 #include "ops/packed_weights.hpp"
