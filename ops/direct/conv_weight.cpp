@@ -1,12 +1,13 @@
 #include <algorithm>
 #include <numeric>
-#include <optional>
+#include <memory>
 
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/rows.hpp"
-#include "ops/direct/weight_share.hpp"
+#include "ops/direct/weight_share_x_rows.hpp"
+#include "ops/direct/weight_share_y_rows.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -99,7 +100,7 @@ constexpr std::int64_t kBlockChannels = 16, kBlockTaps = 64;
 // The sums of all shares for some channels of a group and all taps, collected first and then written a y
 // channel at a time: what lies together in a weight of row-major order is written together.
 template <class T>
-void write_block(const ConvProblem& p, const std::vector<std::optional<WeightShare<T>>>& shares,
+void write_block(const ConvProblem& p, const std::vector<std::unique_ptr<WeightShare<T>>>& shares,
                  std::int64_t group, Range xs, Range ys, T* w, const Strides& s,
                  const std::vector<std::int64_t>& tap_offsets) {
   const std::int64_t taps = p.taps();
@@ -120,6 +121,12 @@ void write_block(const ConvProblem& p, const std::vector<std::optional<WeightSha
   }
 }
 
+template <class T>
+std::unique_ptr<WeightShare<T>> share_of(const ConvProblem& p, const T* x, const T* y, Range tap_lines) {
+  if (YRowsShare<T>::fits(p)) return std::make_unique<YRowsShare<T>>(p, x, y, tap_lines);
+  return std::make_unique<XRowsShare<T>>(p, x, y, tap_lines);
+}
+
 // The lines of taps are shared by the threads as far as they go, then the pieces of y.
 template <class T>
 void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
@@ -130,13 +137,13 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, co
   const std::int64_t line_parts = std::gcd(tap_lines, threads);
   const std::int64_t pieces = WeightShare<T>::pieces(p), piece_parts = std::min(pieces, threads / line_parts);
   const std::int64_t parts = line_parts * piece_parts;
-  std::vector<std::optional<WeightShare<T>>> shares(static_cast<std::size_t>(parts));
+  std::vector<std::unique_ptr<WeightShare<T>>> shares(static_cast<std::size_t>(parts));
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t line = i % line_parts, part = i / line_parts;
-      shares[static_cast<std::size_t>(i)]
-          .emplace(p, x, y, Range{tap_lines * line / line_parts, tap_lines * (line + 1) / line_parts})
-          .add(pieces * part / piece_parts, pieces * (part + 1) / piece_parts);
+      auto& share = shares[static_cast<std::size_t>(i)];
+      share = share_of(p, x, y, {tap_lines * line / line_parts, tap_lines * (line + 1) / line_parts});
+      share->add(pieces * part / piece_parts, pieces * (part + 1) / piece_parts);
     }
   });
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "lucid/cpu.hpp"
+
 namespace lucid::direct {
 
 /// Elements of T in one vector of 64 bytes, a wide register or two narrow ones.
@@ -20,6 +22,12 @@ inline constexpr std::int64_t kPanel = kLanes<T>;
 /// zeros it first fills in memory, which takes longer than a short sum.
 template <class T>
 inline constexpr T kZeros[4 * kLanes<T>] = {};
+
+/// Elements of T in a register of this processor.
+template <class T>
+std::int64_t register_lanes() {
+  return (has_wide_registers() ? kWideRegister : kNarrowRegister) / static_cast<std::int64_t>(sizeof(T));
+}
 
 inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {
   return (count + lanes - 1) / lanes * lanes;
