@@ -189,6 +189,8 @@ template <bool Add, Factors F, int Bytes, int V, class T>
     // Fewer than four rows take as long as four.
     while (left() >= kRows && (kRows != 6 || (left() != 7 && left() != 8 && left() != 11)))
       rows(std::integral_constant<int, kRows>{});
+    if constexpr (kRows == 12)  // twice four are too few sums in flight
+      if (left() >= 8) rows(std::integral_constant<int, 8>{});
     if constexpr (kRows == 16) {
       constexpr int kHalf = 8;
       if (left() >= kHalf) rows(std::integral_constant<int, kHalf>{});
