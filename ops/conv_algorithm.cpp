@@ -4,12 +4,12 @@
 
 #include "lucid/cpu.hpp"
 #include "ops/direct/conv.hpp"
+#include "ops/direct/dots.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/single_voxel.hpp"
 #include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
-#include "ops/direct/voxel_dots.hpp"
 #include "ops/direct/winograd.hpp"
 #include "ops/onednn/conv.hpp"
 
@@ -76,7 +76,7 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   switch (pass) {
     case ConvPass::x: return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
     case ConvPass::y:
-      if (direct::has_voxel_dots(p)) return true;
+      if (direct::has_dots(p, false) && p.taps() * p.x_channels > kVector / 2) return true;
       if (!has_patches) return direct_beats_blocks(p, pass) || direct_beats_half_blocks(p);
       return fills_patches &&
              (p.x_channels >= kFewChannels || (!has_wide_registers() && whole_y && fills_vectors(p)));

@@ -7,7 +7,6 @@
 #include "ops/direct/packed_weight.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/tap_products.hpp"
-#include "ops/direct/voxel_dots.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -47,13 +46,16 @@ class Direction {
         width_runs_(runs_of(widths_)),
         weight_(p, weight, transposed, kept),
         start_(start_of<T>(bias, p.geometry.groups, weight_.columns())),
+        is_voxelwise_(meets_every_voxel(p)),
         from_size_(transposed ? p.geometry.y : p.geometry.x),
+        to_size_(transposed ? p.geometry.x : p.geometry.y),
         from_step_(transposed ? p.y_row() : p.x_step()),
         to_step_(transposed ? p.x_row() : p.y_row()),
         from_(from.data<T>()),
         to_(to.mutable_data<T>()) {}
 
   void run() const {
+    if (is_voxelwise_) return run_voxels();
     std::vector<Piece> pieces;
     const std::int64_t planes = p_.batch * depths_.count();
     for (const Run& run : height_runs_) {
@@ -76,6 +78,29 @@ class Direction {
     std::vector<RowsTerm> terms;
   };
   static constexpr std::int64_t kCachedPanel = (1 << 18) / sizeof(T);  // elements that stay in a core's cache
+
+  // One tap that meets every voxel: lines of any length.
+  void run_voxels() const {
+    constexpr std::int64_t kAtOnce = 256;
+    const std::vector<RowsTerm> terms{{0, 0}};
+    const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
+    parallel_for(voxels, grain_of(p_.work(), voxels), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t first = begin; first < end; first += kAtOnce)
+        for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
+          multiply(RowsProduct<T>{.a = from_ + first * from_step_,
+                                  .a_row = from_step_,
+                                  .a_step = 1,
+                                  .b = nullptr,
+                                  .b_row = kPanel<T>,
+                                  .c = to_ + first * to_step_,
+                                  .c_row = to_step_,
+                                  .rows = std::min(kAtOnce, end - first),
+                                  .depth = weight_.depth(),
+                                  .columns = weight_.columns(),
+                                  .b_panel = weight_.panel_size()},
+                   group, terms);
+    });
+  }
 
   void produce(std::int64_t plane, const Piece& piece, Scratch& scratch) const {
     const std::int64_t n = plane / depths_.count(), d = plane % depths_.count();
@@ -142,6 +167,11 @@ class Direction {
     if (!start_.empty())
       product.start = start_.data() + group * padded_to_lanes(weight_.columns(), kPanel<T>);
     product.terms = terms.data();
+    if constexpr (std::is_same_v<T, float>)
+      if (weight_.is_for_dots()) {
+        product.outer = count;
+        return store_dots(product);
+      }
     product.outer = std::min(step, count);
     store_product(product);
     product.start = nullptr;
@@ -158,7 +188,8 @@ class Direction {
   std::vector<Run> height_runs_, width_runs_;
   PackedWeight<T> weight_;
   std::vector<T> start_;
-  const Dims3& from_size_;
+  bool is_voxelwise_;
+  const Dims3 &from_size_, &to_size_;
   std::int64_t from_step_, to_step_;  // from one voxel to the next
   const T* from_;
   T* to_;
@@ -174,7 +205,6 @@ void run(const ConvProblem& p, bool transposed, const Tensor& from, const Tensor
 
 void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const Tensor& out, const ops::PackedWeights& kept) {
-  if (out.dtype() == f32 && has_voxel_dots(p)) return run_voxel_dots(p, x, weight, bias, out);
   if (out.dtype() == f32 && has_tap_products(p))
     return run_tap_products(p, false, x, weight, bias, out, kept);
   run(p, false, x, weight, bias, out, kept);

@@ -94,4 +94,12 @@ struct Maps {
   }
 };
 
+/// Whether the kernel is one tap that meets every voxel.
+inline bool meets_every_voxel(const ops::ConvProblem& p) {
+  const ops::ConvGeometry& g = p.geometry;
+  for (std::size_t i = 0; i < 3; ++i)
+    if (g.kernel[i] != 1 || g.stride[i] != 1 || g.padding[i] != 0 || g.x[i] != g.y[i]) return false;
+  return true;
+}
+
 }  // namespace lucid::direct

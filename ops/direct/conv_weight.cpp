@@ -241,10 +241,7 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
 
 bool is_voxelwise(const ConvProblem& p) {
   constexpr std::int64_t kFewChannels = 8;
-  const ops::ConvGeometry& g = p.geometry;
-  for (std::size_t i = 0; i < 3; ++i)
-    if (g.kernel[i] != 1 || g.stride[i] != 1 || g.padding[i] != 0 || g.x[i] != g.y[i]) return false;
-  return g.groups == 1 && p.y_channels <= kFewChannels && p.x_channels % kLanes<float> == 0;
+  return meets_every_voxel(p) && p.geometry.groups == 1 && p.y_channels <= kFewChannels && p.x_channels % kLanes<float> == 0;
 }
 
 bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {

@@ -1,6 +1,7 @@
 #include "ops/direct/packed_weight.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "ops/direct/conv_maps.hpp"
 
@@ -13,7 +14,12 @@ PackedWeight<T>::PackedWeight(const ops::ConvProblem& p, const Tensor& weight, b
       columns_(transposed ? p.x_channels : p.y_channels),
       panels_((columns_ + kPanel<T> - 1) / kPanel<T>),
       taps_(p.taps()),
-      buffer_(kept.find_or_pack(weight, [&] { return packed(p, weight, transposed); })),
+      is_for_dots_(std::is_same_v<T, float> && has_dots(p, transposed)),
+      buffer_(kept.find_or_pack(weight,
+                                [&] {
+                                  return is_for_dots_ ? packed_for_dots(p, weight, transposed)
+                                                      : packed(p, weight, transposed);
+                                })),
       data_(buffer_.template data<T>()) {}
 
 template <class T>
@@ -44,6 +50,27 @@ Tensor PackedWeight<T>::packed(const ops::ConvProblem& p, const Tensor& weight, 
               }
         }
       });
+  return out;
+}
+
+template <class T>
+Tensor PackedWeight<T>::packed_for_dots(const ops::ConvProblem& p, const Tensor& weight,
+                                        bool transposed) const {
+  const std::int64_t outputs = padded_dots(columns_);
+  const Tensor out = empty({taps_, depth_ / kDotLanes, outputs, kDotLanes}, dtype_of<T>());
+  T* to = out.mutable_data<T>();
+  const T* const from = weight.data<T>();
+  const Strides& s = weight.strides();
+  const Dims3& kernel = p.geometry.kernel;
+  const std::int64_t depth_step = transposed ? s[0] : s[1], column_step = transposed ? s[1] : s[0];
+  for (std::int64_t tap = 0; tap < taps_; ++tap) {
+    const T* const at = from + tap / kernel[2] / kernel[1] * s[2] + tap / kernel[2] % kernel[1] * s[3] +
+                        tap % kernel[2] * s[4];
+    for (std::int64_t k = 0; k < depth_; k += kDotLanes)
+      for (std::int64_t j = 0; j < outputs; ++j)
+        for (std::int64_t i = 0; i < kDotLanes; ++i)
+          *to++ = j < columns_ ? at[(k + i) * depth_step + j * column_step] : T(0);
+  }
   return out;
 }
 

@@ -2,13 +2,15 @@
 // Weights as the direct convolutions read them.
 
 #include "ops/conv_problem.hpp"
+#include "ops/direct/dots.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/packed_weights.hpp"
 
 namespace lucid::direct {
 
 /// [group][panel of produced channels][tap][contracted channel][produced channels of the panel], zeros behind
-/// the last channel: the operand b of RowsProduct, for one tap or for neighbours.
+/// the last channel: the operand b of RowsProduct, for one tap or for neighbours. Or, of few channels, [tap] as
+/// store_dots() reads it.
 template <class T>
 class PackedWeight {
  public:
@@ -19,15 +21,18 @@ class PackedWeight {
   const T* at(std::int64_t group, std::int64_t tap) const {
     return data_ + (group * panels_ * taps_ + tap) * tap_size();
   }
-  std::int64_t tap_size() const { return depth_ * kPanel<T>; }
+  std::int64_t tap_size() const { return depth_ * (is_for_dots_ ? padded_dots(columns_) : kPanel<T>); }
+  bool is_for_dots() const { return is_for_dots_; }
   std::int64_t panel_size() const { return taps_ * tap_size(); }
   std::int64_t depth() const { return depth_; }
   std::int64_t columns() const { return columns_; }
 
  private:
   Tensor packed(const ops::ConvProblem& p, const Tensor& weight, bool transposed) const;
+  Tensor packed_for_dots(const ops::ConvProblem& p, const Tensor& weight, bool transposed) const;
 
   std::int64_t depth_, columns_, panels_, taps_;
+  bool is_for_dots_;
   Tensor buffer_;
   const T* data_;
 };

@@ -1,0 +1,113 @@
+#include "ops/direct/dots.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "lucid/cpu.hpp"
+#include "ops/kernels/lanes.hpp"
+
+namespace lucid::direct {
+namespace {
+
+constexpr int kIn = kDotLanes;
+using Register = kernels::VectorOf<float, kIn>::Type;
+
+// The sums of eight registers, in their order.
+[[gnu::always_inline]] inline void sum_each(const Register (&a)[kIn], Register& out) {
+  using Places = kernels::VectorOf<std::int32_t, kIn>::Type;
+  constexpr Places low[3] = {
+      {0, 8, 1, 9, 4, 12, 5, 13}, {0, 1, 8, 9, 4, 5, 12, 13}, {0, 1, 2, 3, 8, 9, 10, 11}};
+  constexpr Places high[3] = {
+      {2, 10, 3, 11, 6, 14, 7, 15}, {2, 3, 10, 11, 6, 7, 14, 15}, {4, 5, 6, 7, 12, 13, 14, 15}};
+  const auto add = [&](int level, const Register& p, const Register& q, Register& to)
+      __attribute__((always_inline)) {
+    to = __builtin_shuffle(p, q, low[level]) + __builtin_shuffle(p, q, high[level]);
+  };
+  Register pair[4], four[2];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) add(0, a[2 * i], a[2 * i + 1], pair[i]);
+  add(1, pair[0], pair[1], four[0]);
+  add(1, pair[2], pair[3], four[1]);
+  add(2, four[0], four[1], out);
+}
+
+// One line of rows, of kOutputs columns each: eight sums at a time, as they lie in the result.
+template <int kOutputs>
+[[gnu::always_inline]] inline void run_line(const RowsProduct<float>& given, const Register& start,
+                                            const float* a, float* c) {
+  constexpr int kRows = kIn / kOutputs;
+  const RowsProduct<float> p = given;  // which what is written cannot change
+  for (std::int64_t first = 0; first < p.rows; first += kRows, c += kRows * p.c_row) {
+    // At the end the last row once more.
+    const float* at[kRows];
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) at[r] = a + std::min(first + r, p.rows - 1) * p.a_row;
+    Register sums[kIn] = {};
+    for (std::int64_t i = 0; i < p.outer; ++i) {
+      const RowsTerm term = p.terms[i];
+      const float* weight = p.b + term.b;
+      for (std::int64_t k = term.a; k < term.a + p.depth; k += kIn, weight += kOutputs * kIn)
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r) {
+          Register x, w;
+          std::memcpy(&x, at[r] + k, sizeof(x));
+#pragma GCC unroll 8
+          for (int f = 0; f < kOutputs; ++f) {
+            std::memcpy(&w, weight + f * kIn, sizeof(w));
+            sums[r * kOutputs + f] += x * w;
+          }
+        }
+    }
+    Register out;
+    sum_each(sums, out);
+    out += start;
+    const auto* const values = reinterpret_cast<const float*>(&out);
+    if (p.c_row == kOutputs && first + kRows <= p.rows) {
+      std::memcpy(c, values, sizeof(out));
+    } else if (p.c_row == p.columns && first + kRows < p.rows) {  // columns that are not there are written over
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r)
+        std::memcpy(c + r * p.c_row, values + r * kOutputs, kOutputs * sizeof(float));
+    } else {
+      for (std::int64_t r = 0; r < std::min<std::int64_t>(kRows, p.rows - first); ++r)
+        for (std::int64_t f = 0; f < p.columns; ++f) c[r * p.c_row + f] = values[r * kOutputs + f];
+    }
+  }
+}
+
+template <int kOutputs>
+[[gnu::always_inline]] inline void run_lines(const RowsProduct<float>& p) {
+  Register start = {};
+  if (p.start)
+    for (std::int64_t i = 0; i < kIn; ++i) start[i] = i % kOutputs < p.columns ? p.start[i % kOutputs] : 0;
+  for (std::int64_t l = 0; l < p.lines; ++l)
+    run_line<kOutputs>(p, start, p.a + l * p.a_line, p.c + l * p.c_line);
+}
+
+struct RunLines {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(const RowsProduct<float>& p) {
+    switch (padded_dots(p.columns)) {
+      case 1: return run_lines<1>(p);
+      case 2: return run_lines<2>(p);
+      default: return run_lines<4>(p);
+    }
+  }
+};
+
+}  // namespace
+
+bool has_dots(const ops::ConvProblem& p, bool transposed) {
+  const std::int64_t columns = transposed ? p.x_channels : p.y_channels,
+                     depth = transposed ? p.y_channels : p.x_channels;
+  return p.geometry.groups == 1 && columns <= kMostDots && depth % kDotLanes == 0;
+}
+
+std::int64_t padded_dots(std::int64_t columns) {
+  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
+}
+
+void store_dots(const RowsProduct<float>& p) { run_for_registers<RunLines>(p); }
+
+}  // namespace lucid::direct

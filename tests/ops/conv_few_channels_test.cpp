@@ -1,0 +1,98 @@
+// Convolutions of few channels, whose vectors lie along other channels or sums, against their definition.
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "conv_naive.hpp"
+#include "ops/conv.hpp"
+#include "ops/direct/conv.hpp"
+#include "ops/direct/dots.hpp"
+#include "ops/direct/weight_share_y_rows.hpp"
+#include "ops/plan_stats.hpp"
+
+using namespace lucid;
+using namespace naive;
+
+namespace {
+
+// Forms of one group with these channels.
+std::vector<Form> forms_of(std::vector<std::int64_t> xs, std::vector<std::int64_t> ys, Generator& generator) {
+  constexpr int kEach = 12;
+  std::vector<Form> out;
+  for (const std::int64_t x : xs)
+    for (const std::int64_t y : ys)
+      for (int i = 0; i < kEach; ++i) {
+        Dims3 output_padding = 0;
+        Form p = draw(generator, i % 2 == 1, &output_padding);
+        p.groups = 1, p.x_channels = x, p.y_channels = y;
+        out.push_back(p);
+      }
+  return out;
+}
+
+Tensor integers(const Shape& shape, Generator& generator) { return randint(-3, 4, shape, f32, &generator); }
+// With whatever lies in front of and behind the channels of each voxel.
+Tensor within_wider(const Tensor& x) {
+  const Shape& s = x.shape();
+  const Tensor wide = full({s[0], s[1] + 11, s[2], s[3], s[4]}, 1e6, f32).channels_last();
+  const Tensor slice = wide.narrow(1, 3, s[1]);
+  slice.copy_(x);
+  return slice;
+}
+
+}  // namespace
+
+TEST_CASE("dot products along channels are exact on integers both ways, from a slice of channels too") {
+  Generator generator(31);
+  for (const Form& p : forms_of({8, 24}, {1, 2, 3, 4}, generator)) {
+    INFO(text(p, false));
+    ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+    REQUIRE(direct::has_dots(problem, false));
+    const Tensor x = integers(p.x_shape(), generator), w = integers(p.weight_shape(), generator),
+                 bias = integers({p.y_channels}, generator), made = full(p.y_shape(), 7, f32).channels_last();
+    const Tensor expected = y_of(p, x, w);
+    direct::conv_forward(problem, x.channels_last(), w, {}, made, {});
+    CHECK(distance(made, expected) == 0);
+    problem.x_gap = 11;
+    direct::conv_forward(problem, within_wider(x), w, bias, made, {});
+    CHECK(distance(made, expected + bias.reshape({1, p.y_channels, 1, 1, 1})) == 0);
+  }
+  for (const Form& p : forms_of({1, 2, 3, 4}, {8, 24}, generator)) {
+    INFO(text(p, true));
+    const ops::ConvProblem problem{geometry_of(p, true), p.batch, p.x_channels, p.y_channels};
+    REQUIRE(direct::has_dots(problem, true));
+    const Tensor y = integers(p.y_shape(), generator), w = integers(p.weight_shape(), generator),
+                 bias = integers({p.x_channels}, generator), made = full(p.x_shape(), 7, f32).channels_last();
+    direct::conv_transpose(problem, y.channels_last(), w, bias, made, {});
+    CHECK(distance(made, x_of(p, y, w) + bias.reshape({1, p.x_channels, 1, 1, 1})) == 0);
+  }
+}
+
+TEST_CASE("weight gradients of few y channels are exact on integers, from a slice of channels too") {
+  Generator generator(32);
+  std::vector<Form> forms = forms_of({16, 32}, {1, 2, 3, 5, 7}, generator);
+  forms.push_back({1, 16, 2, 1, {1, 1, 5}, {0, 0, 1}, 1, {2, 2, 23}, {2, 2, 3}, {1, 1, 5}});  // unmet voxels
+  forms.push_back({2, 16, 1, 1, {1, 1, 3}, {1, 1, 6}, 1, {3, 4, 2}, {3, 3, 7}, {3, 4, 3}});   // mostly outside
+  for (const Form& p : forms) {
+    INFO(text(p, false));
+    ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+    CHECK(direct::YRowsShare<float>::fits(problem) == (p.dilation[2] == 1 || p.kernel[2] == 1));
+    const Tensor x = integers(p.x_shape(), generator), y = integers(p.y_shape(), generator).channels_last(),
+                 made = full(p.weight_shape(), 7, f32), expected = w_of(p, x, y);
+    direct::conv_weight_grad(problem, x.channels_last(), y, made);
+    CHECK(distance(made, expected) == 0);
+    problem.x_gap = 11;
+    direct::conv_weight_grad(problem, within_wider(x), y, made);
+    CHECK(distance(made, expected) == 0);
+  }
+}
+
+TEST_CASE("strided convolutions to few channels are sums along channels") {
+  Generator generator(33);
+  const Tensor x = randn({1, 32, 20, 20, 20}, f32, &generator).channels_last(),
+               w = randn({2, 32, 3, 3, 3}, f32, &generator);
+  const Tensor y = conv3d(x, w, {}, {.stride = 2, .padding = 1});
+  CHECK(plan_stats().last_implementation == "lucid:direct");
+  CHECK(distance(y, conv3d(x.to(f64), w.to(f64), {}, {.stride = 2, .padding = 1})) < 4e-6);
+}
