@@ -27,12 +27,24 @@ bool fills_vectors(const ConvProblem& p) {
   return direct::has_patches(p) && p.x_channels * p.geometry.kernel[2] >= least;
 }
 
+// Half or one vector of a result's channels, of operands' channels that fill no halves, without AVX-512: oneDNN
+// pads them, where the direct kernel takes a line's taps and channels as they come. To x only with a stride, of
+// which a line of the result meets half the taps at most.
+bool direct_beats_padding(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kHalf = kVector / 2, kFewToX = 12, kLeastOfLine = 5;
+  const bool strides = p.geometry.stride[2] > 1;
+  if (has_wide_registers() || p.geometry.groups > 1 || p.taps() == 1) return false;
+  if (pass == ConvPass::x) return strides && p.x_channels == kHalf && p.y_channels <= kFewToX;
+  return p.x_channels % kHalf != 0 && p.x_channels * p.geometry.kernel[2] >= kLeastOfLine &&
+         (p.y_channels == kVector || (p.y_channels == kHalf && (strides || p.x_channels < kHalf)));
+}
+
 // A result of few channels: vectors along its lines, but where the taps of a line fill them better. With wide
 // registers oneDNN makes up for idle lanes, but where a quarter are at work at most and patches overlap.
 bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kFewOfWide = 4;
   const ConvGeometry& g = p.geometry;
-  if (!direct::has_few_channels(p, pass) || p.taps() == 1) return false;
+  if (!direct::has_few_channels(p, pass) || p.taps() == 1 || direct_beats_padding(p, pass)) return false;
   if (pass == ConvPass::y && g.stride[1] > g.kernel[1]) return false;  // it reads lines that no tap meets
   if (has_wide_registers())
     return !direct::has_patches(p) && (pass == ConvPass::x ? p.x_channels : p.y_channels) <= kFewOfWide;
@@ -74,10 +86,13 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   const ConvGeometry& g = p.geometry;
   if (pass != ConvPass::w && direct::has_tap_products(p)) return true;
   switch (pass) {
-    case ConvPass::x: return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass);
+    case ConvPass::x:
+      return (fills_patches && (whole_x || fills_vectors(p))) || direct_beats_blocks(p, pass) ||
+             direct_beats_padding(p, pass);
     case ConvPass::y:
       if (direct::has_dots(p, false) && p.taps() * p.x_channels > kVector / 2) return true;
-      if (!has_patches) return direct_beats_blocks(p, pass) || direct_beats_half_blocks(p);
+      if (!has_patches)
+        return direct_beats_blocks(p, pass) || direct_beats_half_blocks(p) || direct_beats_padding(p, pass);
       return fills_patches &&
              (p.x_channels >= kFewChannels || (!has_wide_registers() && whole_y && fills_vectors(p)));
     default:
