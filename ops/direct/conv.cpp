@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <type_traits>
 
 #include "ops/direct/axis_runs.hpp"
 #include "ops/direct/packed_weight.hpp"
@@ -44,7 +45,7 @@ class Direction {
         widths_(maps_.w, transposed),
         height_runs_(runs_of(heights_)),
         width_runs_(runs_of(widths_)),
-        weight_(p, weight, transposed, kept),
+        weight_(p, weight, transposed, kept, std::is_same_v<T, float> && has_dots(p, transposed)),
         start_(start_of<T>(bias, p.geometry.groups, weight_.columns())),
         is_voxelwise_(meets_every_voxel(p)),
         from_size_(transposed ? p.geometry.y : p.geometry.x),

@@ -1,7 +1,6 @@
 #include "ops/direct/dots.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "lucid/cpu.hpp"
@@ -102,10 +101,6 @@ bool has_dots(const ops::ConvProblem& p, bool transposed) {
   const std::int64_t columns = transposed ? p.x_channels : p.y_channels,
                      depth = transposed ? p.y_channels : p.x_channels;
   return p.geometry.groups == 1 && columns <= kMostDots && depth % kDotLanes == 0;
-}
-
-std::int64_t padded_dots(std::int64_t columns) {
-  return static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(columns)));
 }
 
 void store_dots(const RowsProduct<float>& p) { run_for_registers<RunLines>(p); }

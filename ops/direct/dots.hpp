@@ -16,7 +16,7 @@ inline constexpr std::int64_t kDotLanes = 8;
 bool has_dots(const ops::ConvProblem& problem, bool transposed);
 
 /// Outputs for which the weight has room: 1, 2 or 4.
-std::int64_t padded_dots(std::int64_t columns);
+constexpr std::int64_t padded_dots(std::int64_t columns) { return columns <= 2 ? columns : kMostDots; }
 
 /// store_product() of at most kMostDots columns, with a_step 1 and depth a multiple of kDotLanes. b lies at
 /// each term as [depth / kDotLanes][padded_dots(columns)][kDotLanes], zeros for columns that are not there.

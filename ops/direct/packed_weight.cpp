@@ -1,7 +1,6 @@
 #include "ops/direct/packed_weight.hpp"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "ops/direct/conv_maps.hpp"
 
@@ -9,12 +8,12 @@ namespace lucid::direct {
 
 template <class T>
 PackedWeight<T>::PackedWeight(const ops::ConvProblem& p, const Tensor& weight, bool transposed,
-                              const ops::PackedWeights& kept)
+                              const ops::PackedWeights& kept, bool is_for_dots)
     : depth_(transposed ? p.y_channels : p.x_channels),
       columns_(transposed ? p.x_channels : p.y_channels),
       panels_((columns_ + kPanel<T> - 1) / kPanel<T>),
       taps_(p.taps()),
-      is_for_dots_(std::is_same_v<T, float> && has_dots(p, transposed)),
+      is_for_dots_(is_for_dots),
       buffer_(kept.find_or_pack(weight,
                                 [&] {
                                   return is_for_dots_ ? packed_for_dots(p, weight, transposed)

@@ -14,9 +14,9 @@ namespace lucid::direct {
 template <class T>
 class PackedWeight {
  public:
-  /// `transposed`: x's channels are produced, else y's. A panel has kPanel channels.
+  /// `transposed`: x's channels are produced, else y's. A panel has kPanel channels. For dots if `is_for_dots`.
   PackedWeight(const ops::ConvProblem& p, const Tensor& weight, bool transposed,
-               const ops::PackedWeights& kept);
+               const ops::PackedWeights& kept, bool is_for_dots = false);
 
   const T* at(std::int64_t group, std::int64_t tap) const {
     return data_ + (group * panels_ * taps_ + tap) * tap_size();
