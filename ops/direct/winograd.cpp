@@ -18,14 +18,18 @@ constexpr std::int64_t kBlockTiles = 32;  // whose products wait for their outpu
 
 // ---- weight ----
 
-// Where the taps of output f, input c lie: at[f * strides[0] + c * strides[1] + (kd, kh, kw) * strides[2..]].
+// Where the taps of a group's output f, input c lie:
+// at[group * step + f * strides[0] + c * strides[1] + (kd, kh, kw) * strides[2..]].
 struct Taps {
   const float* at;
   Strides strides;
+  std::int64_t step;
 
-  explicit Taps(const Tensor& weight) : at(weight.data<float>()), strides(weight.strides()) {}
+  // The groups' outputs follow each other, `outputs` of each.
+  Taps(const Tensor& weight, std::int64_t outputs)
+      : at(weight.data<float>()), strides(weight.strides()), step(outputs * strides[0]) {}
   // Outputs and inputs exchanged, the kernel turned round.
-  Taps(const Tensor& weight, const Dims3& kernel) : Taps(weight) {
+  Taps(const Tensor& weight, std::int64_t inputs, const Dims3& kernel) : Taps(weight, inputs) {
     std::swap(strides[0], strides[1]);
     for (std::size_t i = 0; i < 3; ++i) {
       at += (kernel[i] - 1) * strides[2 + i];
@@ -42,20 +46,24 @@ std::int64_t block_at(std::int64_t output, std::int64_t outputs) {
   return block;
 }
 
-// [point][block of outputs][depth tap][input][output]
+// [group][point][block of outputs][depth tap][input][output]
 Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
   const std::int64_t depth = p.geometry.kernel[0], inputs = p.x_channels, rows = depth * inputs;
-  const Tensor out = empty({kTilePoints, p.y_channels, depth, inputs});
+  const std::int64_t groups = p.geometry.groups;
+  const Tensor out = empty({groups, kTilePoints, p.y_channels, depth, inputs});
   float* const to = out.mutable_data<float>();
   const Strides& s = taps.strides;
   std::vector<std::int64_t> firsts;
   for (std::int64_t f = 0; f < p.y_channels; f += block_at(f, p.y_channels)) firsts.push_back(f);
-  parallel_for(std::ssize(firsts) * rows, 16, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t blocks = std::ssize(firsts);
+  parallel_for(groups * blocks * rows, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t f = firsts[static_cast<std::size_t>(task / rows)], row = task % rows;
+      const std::int64_t f = firsts[static_cast<std::size_t>(task / rows % blocks)], row = task % rows,
+                         group = task / rows / blocks;
       const std::int64_t c = row % inputs, kd = row / inputs, block = block_at(f, p.y_channels);
-      transform_taps({taps.at + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]}, block,
-                     to + f * rows + row * block, p.y_channels * rows);
+      transform_taps({taps.at + group * taps.step + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]}, block,
+                     to + group * kTilePoints * p.y_channels * rows + f * rows + row * block,
+                     p.y_channels * rows);
     }
   });
   return out;
@@ -82,8 +90,8 @@ class Walk {
              std::min(kBlockTiles, padded(bands.tiles())) * std::min(kMostOutputs, p.y_channels) + kApart})) {
     std::int64_t input = 0;
     for (std::size_t part = 0; part < parts.size(); ++part)
-      for (std::int64_t c = 0; c < parts[part]; c += kTileChannels) {
-        const std::int64_t channels = std::min(kTileChannels, parts[part] - c);
+      for (std::int64_t c = 0, count = parts[part] / g_.groups; c < count; c += kTileChannels) {
+        const std::int64_t channels = std::min(kTileChannels, count - c);
         chunks_.push_back({inputs[part].data<float>() + c, parts[part], input, channels});
         input += channels;
       }
@@ -91,8 +99,9 @@ class Walk {
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0]) * chunks_.size());
   }
 
-  void run(const TileUnit& unit) {
+  void run(const TileUnit& unit, std::int64_t group) {
     unit_ = unit;
+    group_ = group;
     place_tiles();
     const std::int64_t before = unit.depth->before;
     std::int64_t ready =
@@ -105,7 +114,7 @@ class Walk {
   }
 
  private:
-  // Some channels of one part of the input.
+  // Some channels of one part of the input, in group 0.
   struct Chunk {
     const float* at;
     std::int64_t step;   // elements between voxels
@@ -128,7 +137,8 @@ class Walk {
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          transform_lines(tile_lines(p_, chunk.at, chunk.step, plane, *row.residue, row.first, width),
+          transform_lines(tile_lines(p_, chunk.at + group_ * p_.x_channels, chunk.step, plane, *row.residue,
+                                     row.first, width),
                           chunk.channels, ceil_div(width.count, 2),
                           to + (i * bands_.wide + tile) * kTileChannels, point_step());
         });
@@ -151,8 +161,8 @@ class Walk {
           multiply_tiles(terms_, first, count, block, products + point * step);
         }
         for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
-          transform_output(products + (t - first) * block, step, block, output(d, t, f), bias_ + f,
-                           epilogue_);
+          transform_output(products + (t - first) * block, step, block, output(d, t, f),
+                           bias_ + group_ * p_.y_channels + f, epilogue_);
       }
     }
   }
@@ -165,7 +175,9 @@ class Walk {
       if (depth < 0 || depth >= unit_.depth->x_count) continue;
       const float* a = transformed(depth) + point * point_step();
       const float* const b =
-          weight_ + ((point * p_.y_channels + first_output) * g_.kernel[0] + kd * block) * p_.x_channels;
+          weight_ + (((group_ * kTilePoints + point) * p_.y_channels + first_output) * g_.kernel[0] +
+                     kd * block) *
+                        p_.x_channels;
       for (const Chunk& chunk : chunks_) {
         terms_.push_back({a, b + chunk.input * block, chunk.channels});
         a += chunk_step();
@@ -176,7 +188,7 @@ class Walk {
   // Where the tiles of the unit go, in the plane of its residue's first depth.
   void place_tiles() {
     const TileResidue& depth = *unit_.depth;
-    const std::int64_t line = g_.y[2] * p_.y_channels;
+    const std::int64_t line = g_.y[2] * p_.y_row();
     float* const plane = out_ + (unit_.sample * g_.y[0] + depth.start) * g_.y[1] * line;
     outputs_.clear();
     for (std::int64_t i = 0; i < unit_.rows; ++i) {
@@ -185,14 +197,14 @@ class Walk {
       float* const at = plane + (height.start + row.first * height.step) * line;
       bands_.for_widths([&](const TileResidue& width, std::int64_t) {
         for (std::int64_t w = 0; w < width.count; w += 2)
-          outputs_.push_back({at + (width.start + w * width.step) * p_.y_channels, height.step * line,
-                              width.step * p_.y_channels, row.first + 1 < height.count, w + 1 < width.count});
+          outputs_.push_back({at + (width.start + w * width.step) * p_.y_row(), height.step * line,
+                              width.step * p_.y_row(), row.first + 1 < height.count, w + 1 < width.count});
       });
     }
   }
   TileOutput output(std::int64_t d, std::int64_t tile, std::int64_t channel) const {
     TileOutput out = outputs_[static_cast<std::size_t>(tile)];
-    out.at += d * unit_.depth->step * g_.y[1] * g_.y[2] * p_.y_channels + channel;
+    out.at += d * unit_.depth->step * g_.y[1] * g_.y[2] * p_.y_row() + group_ * p_.y_channels + channel;
     return out;
   }
 
@@ -209,25 +221,26 @@ class Walk {
   std::vector<TileOutput> outputs_;  // of the unit's tiles
   std::vector<TileTerm> terms_;
   TileUnit unit_{};
+  std::int64_t group_ = 0;
 };
 
 }  // namespace
 
 bool Winograd::serves(const ConvProblem& p, std::span<const std::int64_t> parts) {
   const ConvGeometry& g = p.geometry;
-  if (g.groups != 1 || g.kernel[1] != 3 || g.kernel[2] != 3) return false;
+  if (g.kernel[1] != 3 || g.kernel[2] != 3 || (g.groups > 1 && parts.size() > 1)) return false;
   for (std::size_t i = 0; i < 3; ++i) {
     const std::int64_t least = i == 0 ? 1 : 2;  // positions of a residue
     if (g.stride[i] != 1 || (g.kernel[i] > 1 && g.dilation[i] > g.y[i] / least)) return false;
   }
   for (const std::int64_t channels : parts)
-    if (channels % kHalfChunk != 0) return false;
+    if (channels / g.groups % kHalfChunk != 0) return false;
   return p.y_channels % kHalfChunk == 0;
 }
 
 Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,
                    const Tensor& bias, const ops::ConvEpilogue& epilogue)
-    : Winograd(problem, parts, epilogue, transformed_weight(problem, Taps(weight)), bias) {}
+    : Winograd(problem, parts, epilogue, transformed_weight(problem, Taps(weight, problem.y_channels)), bias) {}
 
 Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts,
                    const ops::ConvEpilogue& epilogue, Tensor transformed, const Tensor& bias)
@@ -235,16 +248,17 @@ Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> par
       parts_(parts.begin(), parts.end()),
       epilogue_(epilogue),
       weight_(std::move(transformed)),
-      bias_(zeros({problem.y_channels})) {
+      bias_(zeros({problem.y_row()})) {
   if (bias.defined()) kernels::copy(bias_, bias);
 }
 
 void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
   const TileBands bands(problem_, 1);
   float* y = out.mutable_data<float>();
-  parallel_for(bands.units(), 1, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t groups = problem_.geometry.groups;
+  parallel_for(bands.units() * groups, 1, [&](std::int64_t begin, std::int64_t end) {
     Walk walk(problem_, bands, parts_, inputs, weight_, bias_, epilogue_, y);
-    for (std::int64_t unit = begin; unit < end; ++unit) walk.run(bands.unit(unit));
+    for (std::int64_t unit = begin; unit < end; ++unit) walk.run(bands.unit(unit / groups), unit % groups);
   });
 }
 
@@ -265,7 +279,7 @@ bool has_winograd(const ConvProblem& p, ConvPass pass) {
   const ConvProblem problem = pass == ConvPass::x ? turned_round(p) : p;
   for (const std::int64_t padding : problem.geometry.padding)
     if (padding < 0) return false;
-  return Winograd::serves(problem, std::array{problem.x_channels});
+  return Winograd::serves(problem, std::array{problem.x_row()});
 }
 
 bool takes_parts(std::span<const Tensor> parts) {
@@ -277,7 +291,8 @@ void conv_winograd(const ConvProblem& p, ConvPass pass, std::span<const Tensor> 
   const bool is_forward = pass == ConvPass::y;
   const ConvProblem problem = is_forward ? p : turned_round(p);
   const Tensor transformed = kept.find_or_pack(weight, [&] {
-    return transformed_weight(problem, is_forward ? Taps(weight) : Taps(weight, p.geometry.kernel));
+    return transformed_weight(problem, is_forward ? Taps(weight, p.y_channels)
+                                                  : Taps(weight, p.y_channels, p.geometry.kernel));
   });
   std::vector<std::int64_t> channels;
   for (const Tensor& part : from) channels.push_back(part.shape()[1]);

@@ -20,7 +20,7 @@ constexpr std::int64_t kSummedTiles = 128;     // whose products are summed in r
 constexpr std::int64_t kSummedInFloat = 4096;  // tiles, before the sums are added in double
 constexpr std::int64_t kWidth = kPanel<float>;
 
-// One thread's sums over some of the units (sample, band, run): [point][depth tap][x channel][y channel].
+// One thread's sums of a group over some of the units (sample, band, run): [point][depth tap][x channel][y channel].
 class Share {
  public:
   Share(const ConvProblem& p, const TileBands& bands, const float* x, const float* y)
@@ -91,7 +91,7 @@ class Share {
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_channels, plane, *row.residue,
+          transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_row(), plane, *row.residue,
                                      row.first, width),
                           chunk_channels(p_.x_channels, chunk), ceil_div(width.count, 2),
                           to + (i * bands_.wide + tile) * kTileChannels, x_point());
@@ -106,13 +106,13 @@ class Share {
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         const TileResidue& height = *row.residue;
-        const std::int64_t h = height.start + row.first * height.step, line = g_.y[2] * p_.y_channels;
+        const std::int64_t h = height.start + row.first * height.step, line = g_.y[2] * p_.y_row();
         const float* first = y_ + (plane * g_.y[1] + h) * line + c;
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          const float* const at = first + width.start * p_.y_channels;
+          const float* const at = first + width.start * p_.y_row();
           transform_grads(
               {{at, h + height.step < g_.y[1] ? at + height.step * line : nullptr},
-               p_.y_channels * width.step,
+               p_.y_row() * width.step,
                width.count},
               chunk_channels(p_.y_channels, c / kTileChannels), ceil_div(width.count, 2),
               to + c / kWidth * kTilePoints * y_point() + c % kWidth + (i * bands_.wide + tile) * kWidth,
@@ -179,25 +179,38 @@ void write_taps(const ConvProblem& p, const std::vector<std::optional<Share>>& s
   }
 }
 
-}  // namespace
-
-void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
-  const TileBands bands(p, kSummedTiles);
+// One group, whose first channels x, y and the weight w begin with.
+void group_weight_grad(const ConvProblem& p, const TileBands& bands, const float* x, const float* y, float* w,
+                       const Strides& strides) {
   const std::int64_t units = bands.units();
   const std::int64_t threads = std::min<std::int64_t>(num_threads(), units);
   std::vector<std::optional<Share>> shares(static_cast<std::size_t>(threads));
   parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x.data<float>(), y.data<float>());
+      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x, y);
       for (std::int64_t unit = units * i / threads; unit < units * (i + 1) / threads; ++unit)
         share.add(bands.unit(unit));
     }
   });
-  float* const w = weight.mutable_data<float>();
   const std::int64_t blocks = ceil_div(p.y_channels, kTileChannels), tasks = p.x_channels * blocks;
   parallel_for(tasks, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task)
-      write_taps(p, shares, task / blocks, task % blocks * kTileChannels, w, weight.strides());
+      write_taps(p, shares, task / blocks, task % blocks * kTileChannels, w, strides);
+  });
+}
+
+}  // namespace
+
+void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
+  const TileBands bands(p, kSummedTiles);
+  const Strides& strides = weight.strides();
+  // Groups at once if there are enough for all threads, else all threads on one group.
+  const std::int64_t groups = p.geometry.groups, grain = groups >= 4 * num_threads() ? 1 : groups;
+  parallel_for(groups, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t group = begin; group < end; ++group)
+      group_weight_grad(p, bands, x.data<float>() + group * p.x_channels,
+                        y.data<float>() + group * p.y_channels,
+                        weight.mutable_data<float>() + group * p.y_channels * strides[0], strides);
   });
 }
 

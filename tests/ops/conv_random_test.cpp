@@ -172,7 +172,10 @@ TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operan
   const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
   std::vector<Form> forms{{2, 16, 24, 1, 1, {2, 3, 1}, {2, 2, 3}, {5, 9, 17}, 3, {5, 11, 13}},  // dilated
                           {1, 8, 16, 1, 1, {1, 2, 4}, {3, 2, 2}, {7, 8, 12}, 3, {3, 8, 16}},
-                          {1, 16, 8, 1, 1, {0, 1, 4}, {2, 1, 4}, {9, 6, 33}, 3, {5, 6, 33}}};
+                          {1, 16, 8, 1, 1, {0, 1, 4}, {2, 1, 4}, {9, 6, 33}, 3, {5, 6, 33}},
+                          {2, 48, 16, 2, 1, 1, 1, {3, 9, 14}, 3, {3, 9, 14}},  // groups
+                          {1, 24, 120, 3, 1, {1, 0, 2}, {1, 1, 2}, {4, 9, 12}, 3, {4, 7, 12}},
+                          {1, 128, 128, 16, 1, 1, 1, {2, 6, 8}, 3, {2, 6, 8}}};
   // chunks and blocks of 8, of 16 and of 32 channels, and what follows them
   for (const auto& [x_channels, y_channels] :
        {std::pair{32, 16}, {8, 8}, {16, 8}, {8, 56}, {24, 40}, {40, 24}, {72, 48}})
@@ -184,6 +187,8 @@ TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operan
     const Tensor forward = ops::conv_form_y(g, x, w);
     CHECK(plan_stats().last_implementation == "lucid:winograd");
     CHECK(distance(forward, naive::y_of(p, x, w)) == 0);
+    const Tensor bias = integers({p.y_channels});
+    CHECK(distance(ops::conv_form_y(g, x, w, bias), forward + bias.reshape({1, p.y_channels, 1, 1, 1})) == 0);
     const Tensor backward = ops::conv_form_x(g, y, w);
     CHECK(plan_stats().last_implementation == "lucid:winograd");
     CHECK(distance(backward, naive::x_of(p, y, w)) == 0);
