@@ -94,6 +94,16 @@ struct Maps {
   }
 };
 
+/// The convolution from y to x that a stride of 1 makes of pass x, by a kernel that is turned round. Its padding
+/// may be negative.
+inline ops::ConvProblem turned_round(ops::ConvProblem p) {
+  std::swap(p.x_channels, p.y_channels);
+  std::swap(p.geometry.x, p.geometry.y);
+  for (std::size_t i = 0; i < 3; ++i)
+    p.geometry.padding[i] = (p.geometry.kernel[i] - 1) * p.geometry.dilation[i] - p.geometry.padding[i];
+  return p;
+}
+
 /// Whether the kernel is one tap that meets every voxel.
 inline bool meets_every_voxel(const ops::ConvProblem& p) {
   const ops::ConvGeometry& g = p.geometry;

@@ -6,6 +6,7 @@
 
 #include "ops/direct/axis_runs.hpp"
 #include "ops/direct/conv.hpp"
+#include "ops/direct/depthwise_window.hpp"
 #include "ops/direct/rows.hpp"
 
 namespace lucid::direct {
@@ -193,12 +194,16 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
 
 void depthwise_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
                        const Tensor& out) {
+  if (out.dtype() == f32 && has_depthwise_window(p))
+    return depthwise_window(p, ops::ConvPass::y, x, weight, bias, out);
   out.dtype() == f64 ? run<double>(p, false, x, weight, bias, out)
                      : run<float>(p, false, x, weight, bias, out);
 }
 
 void depthwise_transpose(const ConvProblem& p, const Tensor& y, const Tensor& weight, const Tensor& bias,
                          const Tensor& out) {
+  if (out.dtype() == f32 && has_depthwise_window(p))
+    return depthwise_window(p, ops::ConvPass::x, y, weight, bias, out);
   out.dtype() == f64 ? run<double>(p, true, y, weight, bias, out) : run<float>(p, true, y, weight, bias, out);
 }
 

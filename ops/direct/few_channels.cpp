@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "lucid/cpu.hpp"
-#include "ops/direct/axis_runs.hpp"
+#include "ops/direct/plane_window.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/kernels/transpose.hpp"
 
@@ -27,63 +27,6 @@ LUCID_VECTORIZED void interleave_two(T* __restrict__ to, const T* __restrict__ a
     to[2 * i + 1] = b[i];
   }
 }
-
-// Lines of planes of the input, each as [panel of voxels][channel][kPanel], the last panel padded: those that
-// the current lines of the result read, of as many planes as taps along depth meet.
-template <class T>
-class PlaneWindow {
- public:
-  PlaneWindow(const T* from, const Dims3& size, std::int64_t channels, std::int64_t planes)
-      : from_(from),
-        size_(size),
-        channels_(channels),
-        line_(padded_to_lanes(size[2], kPanel<T>) * channels),
-        planes_(static_cast<std::size_t>(planes), -1) {}
-
-  /// From now on lines [first, last] of each plane.
-  void set_lines(Range lines) {
-    if (lines.begin == lines_.begin && lines.end == lines_.end) return;
-    lines_ = lines;
-    std::ranges::fill(planes_, -1);
-    data_.resize(planes_.size() * static_cast<std::size_t>(lines.size() * line_));
-  }
-  /// Makes sure that the planes that `taps` meet in sample n are there.
-  void load(std::int64_t n, const std::vector<Tap>& taps) {
-    const auto is_met = [&](std::int64_t plane) {
-      return std::ranges::any_of(taps, [&](const Tap& tap) { return n * size_[0] + tap.source == plane; });
-    };
-    for (const Tap& tap : taps) {
-      const std::int64_t plane = n * size_[0] + tap.source;
-      if (std::ranges::count(planes_, plane) > 0) continue;
-      const auto free = std::ranges::find_if_not(planes_, is_met);
-      *free = plane;
-      for (std::int64_t line = lines_.begin; line < lines_.end; ++line)
-        transpose_line(plane, line, data_.data() + offset(n, tap.source, line));
-    }
-  }
-  /// Of a line, which is there, from data().
-  std::int64_t offset(std::int64_t n, std::int64_t d, std::int64_t line) const {
-    const std::int64_t slot = std::ranges::find(planes_, n * size_[0] + d) - planes_.begin();
-    return (slot * lines_.size() + line - lines_.begin) * line_;
-  }
-  const T* data() const { return data_.data(); }
-  std::int64_t panel_size() const { return channels_ * kPanel<T>; }
-
- private:
-  void transpose_line(std::int64_t plane, std::int64_t line, T* to) const {
-    const T* from = from_ + (plane * size_[1] + line) * size_[2] * channels_;
-    for (std::int64_t w = 0; w < size_[2]; w += kPanel<T>, to += panel_size())
-      kernels::transpose(to, from + w * channels_, kPanel<T>, channels_, channels_,
-                         std::min(kPanel<T>, size_[2] - w));
-  }
-
-  const T* from_;
-  const Dims3& size_;
-  std::int64_t channels_, line_;
-  Range lines_{0, 0};
-  std::vector<std::int64_t> planes_;  // which plane each slot holds
-  std::vector<T> data_;
-};
 
 template <class T>
 class FewChannels {
@@ -110,10 +53,12 @@ class FewChannels {
   }
 
   void run() const {
-    const std::int64_t planes = p_.batch * to_size_[0], step = lines_at_once(planes);
+    const std::int64_t planes = p_.batch * to_size_[0],
+                       step = PlaneWindow<T>::lines_at_once(to_size_[1], heights_.period(),
+                                                            planes_at_once() * line_size(), planes);
     const std::int64_t tasks = (to_size_[1] + step - 1) / step * planes;
     parallel_for(tasks, grain_of(p_.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
-      PlaneWindow<T> window(from_, from_size_, from_channels_, planes_at_once());
+      PlaneWindow<T> window(from_size_[0], line_size(), planes_at_once());
       Scratch scratch;
       scratch.products.resize(static_cast<std::size_t>(rows_ * products_line_));
       scratch.sums.resize(static_cast<std::size_t>(step_ * channels_ * sums_line_));
@@ -133,24 +78,9 @@ class FewChannels {
     std::vector<T> sums;      // [phase][channel][voxel of that phase]
   };
 
-  // Planes from the first that meets one of the result to the last; of far apart ones not many more than
-  // meet.
-  std::int64_t planes_at_once() const {
-    const std::int64_t reach = (maps_.d.kernel - 1) * maps_.d.dilation;
-    return std::min({(transposed_ ? reach / maps_.d.stride : reach) + 1, 2 * maps_.d.kernel, from_size_[0]});
-  }
-  // Lines whose window stays in a core's cache, and few enough for all threads to have work; parts of equal
-  // size, of which each thread takes as many.
-  std::int64_t lines_at_once(std::int64_t planes) const {
-    constexpr std::int64_t kCached = (1 << 18) / sizeof(T), kLeast = 8;
-    const std::int64_t window = std::max<std::int64_t>(1, planes_at_once() * products_line_ * from_channels_);
-    const std::int64_t most = std::max(kLeast, kCached / window * step_of_height());
-    const std::int64_t fair = (4 * num_threads() + planes - 1) / planes;  // parts of a plane
-    const std::int64_t parts = std::clamp<std::int64_t>(std::max(fair, (to_size_[1] + most - 1) / most), 1,
-                                                        (to_size_[1] + kLeast - 1) / kLeast);
-    return (to_size_[1] + parts - 1) / parts;
-  }
-  std::int64_t step_of_height() const { return transposed_ ? std::min(maps_.h.stride, to_size_[1]) : 1; }
+  std::int64_t planes_at_once() const { return PlaneWindow<T>::planes_at_once(maps_.d, transposed_); }
+  std::int64_t line_size() const { return products_line_ * from_channels_; }
+  std::int64_t panel_size() const { return from_channels_ * kPanel<T>; }
 
   // [kd][kh][channel of the input][kw][channel of the result]
   void pack(const Tensor& weight) {
@@ -167,9 +97,11 @@ class FewChannels {
   }
 
   void produce(std::int64_t n, std::int64_t d, Range lines, PlaneWindow<T>& window, Scratch& scratch) const {
-    window.set_lines(sources_of(lines, scratch));
+    window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
     depths_.list(d, scratch.depths);
-    window.load(n, scratch.depths);
+    window.load(n, scratch.depths, [&](std::int64_t plane, std::int64_t line, T* to) {
+      transpose_line(plane, line, to);
+    });
     for (std::int64_t h = lines.begin; h < lines.end; ++h) {
       heights_.list(h, scratch.heights);
       scratch.terms.clear();
@@ -187,7 +119,7 @@ class FewChannels {
                                    .rows = rows_,
                                    .depth = from_channels_,
                                    .columns = products_line_,
-                                   .b_panel = window.panel_size(),
+                                   .b_panel = panel_size(),
                                    .outer = static_cast<std::int64_t>(scratch.terms.size()),
                                    .terms = scratch.terms.data()});
       add_widths(scratch);
@@ -196,15 +128,12 @@ class FewChannels {
     }
   }
 
-  // The lines of the input that meet lines of the result.
-  Range sources_of(Range lines, Scratch& scratch) const {
-    Range out{from_size_[1], 0};
-    for (std::int64_t h = lines.begin; h < lines.end; ++h) {
-      heights_.list(h, scratch.heights);
-      for (const Tap& tap : scratch.heights)
-        out = {std::min(out.begin, tap.source), std::max(out.end, tap.source + 1)};
-    }
-    return out.empty() ? Range{0, 0} : out;
+  // A line of the input as [panel of voxels][channel][kPanel], the last panel padded.
+  void transpose_line(std::int64_t plane, std::int64_t line, T* to) const {
+    const T* from = from_ + (plane * from_size_[1] + line) * from_size_[2] * from_channels_;
+    for (std::int64_t w = 0; w < from_size_[2]; w += kPanel<T>, to += panel_size())
+      kernels::transpose(to, from + w * from_channels_, kPanel<T>, from_channels_, from_channels_,
+                         std::min(kPanel<T>, from_size_[2] - w));
   }
 
   // Each tap's products go to the voxels (w + offset) * step + phase.

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "ops/direct/conv_maps.hpp"
 #include "ops/direct/winograd_bands.hpp"
 #include "ops/kernels/elementwise.hpp"
 
@@ -261,19 +262,6 @@ void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
     for (std::int64_t unit = begin; unit < end; ++unit) walk.run(bands.unit(unit / groups), unit % groups);
   });
 }
-
-namespace {
-
-// The convolution from y to x that a stride of 1 makes of pass x.
-ConvProblem turned_round(ConvProblem p) {
-  std::swap(p.x_channels, p.y_channels);
-  std::swap(p.geometry.x, p.geometry.y);
-  for (std::size_t i = 0; i < 3; ++i)
-    p.geometry.padding[i] = (p.geometry.kernel[i] - 1) * p.geometry.dilation[i] - p.geometry.padding[i];
-  return p;
-}
-
-}  // namespace
 
 bool has_winograd(const ConvProblem& p, ConvPass pass) {
   const ConvProblem problem = pass == ConvPass::x ? turned_round(p) : p;

@@ -1,0 +1,47 @@
+// Depthwise convolutions against their definition.
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "conv_naive.hpp"
+#include "ops/conv_form.hpp"
+#include "ops/direct/depthwise_window.hpp"
+#include "ops/plan_stats.hpp"
+
+using namespace lucid;
+using namespace naive;
+
+TEST_CASE("depthwise convolutions are exact on small integers, whatever their windows hold") {
+  Generator generator(41);
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
+  const auto form = [](std::int64_t batch, std::int64_t channels, Dims3 padding, Dims3 dilation, Dims3 x,
+                       Dims3 kernel) {
+    Form p{batch, channels, channels, channels, 1, padding, dilation, x, kernel, 0};
+    for (std::size_t i = 0; i < 3; ++i) p.y[i] = x[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1);
+    return p;
+  };
+  std::vector<Form> forms{
+      form(1, 50, 1, 1, {5, 21, 17}, 3),                         // channels beyond whole vectors
+      form(3, 7, {3, 0, 2}, 1, {4, 6, 9}, {4, 3, 3}),            // lines of more zeros than taps
+      form(1, 100, 3, 1, {9, 24, 30}, 7),                        // several blocks of channels
+      form(2, 20, {0, 4, 9}, {1, 2, 1}, {3, 11, 3}, {3, 3, 5}),  // padding beyond the kernel
+      form(1, 33, {2, 3, 0}, {2, 3, 1}, {6, 8, 12}, {3, 3, 4}),
+      form(1, 64, {0, 1, 3}, 1, {1, 9, 8}, {1, 3, 6}),
+      form(2, 3, 0, 1, {3, 3, 3}, 3)};
+  for (const Form& p : forms)
+    for (const bool transposed : {false, true}) {
+      INFO(text(p, transposed));
+      const ops::ConvGeometry g = geometry_of(p, transposed);
+      REQUIRE(direct::has_depthwise_window({g, p.batch, 1, 1}));
+      const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
+                   bias = integers({p.x_channels}), beside = bias.reshape({1, p.x_channels, 1, 1, 1});
+      const Tensor strided = w.transpose(0, 4).clone().transpose(0, 4);
+      CHECK(distance(ops::conv_form_y(g, x, w, bias), y_of(p, x, w) + beside) == 0);
+      CHECK(plan_stats().last_implementation == "lucid:depthwise");
+      CHECK(distance(ops::conv_form_y(g, x, strided), y_of(p, x, w)) == 0);
+      CHECK(distance(ops::conv_form_x(g, y, w, bias), x_of(p, y, w) + beside) == 0);
+      CHECK(distance(ops::conv_form_x(g, y, strided), x_of(p, y, w)) == 0);
+      CHECK(distance(ops::conv_form_w(g, x, y), w_of(p, x, y)) == 0);
+    }
+}
