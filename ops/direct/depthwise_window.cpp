@@ -5,8 +5,7 @@
 #include <vector>
 
 #include "lucid/cpu.hpp"
-#include "ops/direct/plane_window.hpp"
-#include "ops/direct/rows.hpp"
+#include "ops/direct/depthwise_lines.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/lanes.hpp"
 #include "ops/kernels/transpose.hpp"
@@ -17,7 +16,7 @@ namespace {
 using ops::ConvPass;
 using ops::ConvProblem;
 
-constexpr std::int64_t kVoxels = 8;                    // whose sums are in registers
+constexpr std::int64_t kVoxels = kDepthwiseVoxels;     // whose sums are in registers
 constexpr std::int64_t kLeastTaps = 3, kMostTaps = 7;  // of a line, that share the loads of their sources
 
 // A line of taps: where their first source and their first weight lie.
@@ -95,24 +94,6 @@ void sum_line(std::int64_t taps, const LineSum& s) {
   }
 }
 
-// `count` voxels of so many channels, that lie `step` apart, as a line of a LineSum.
-struct PackVoxels {
-  template <int Bytes>
-  [[gnu::always_inline]] static void run(const float* from, std::int64_t channels, std::int64_t step,
-                                         std::int64_t count, float* to, std::int64_t register_step) {
-    constexpr std::int64_t lanes = kIn<Bytes>;
-    const std::int64_t whole = channels / lanes * lanes;
-    for (std::int64_t i = 0; i < count; ++i, from += step, to += lanes) {
-      float* at = to;
-      for (std::int64_t c = 0; c < whole; c += lanes, at += register_step) std::memcpy(at, from + c, Bytes);
-      if (whole < channels) {
-        std::copy(from + whole, from + channels, at);
-        std::fill(at + channels - whole, at + lanes, 0.0F);
-      }
-    }
-  }
-};
-
 // Pass y.
 class DepthwiseWindow {
  public:
@@ -123,28 +104,24 @@ class DepthwiseWindow {
         maps_(p.geometry),
         depths_(maps_.d, false),
         heights_(maps_.h, false),
+        lines_(lines_of_x(p)),
         channels_(p.geometry.groups),
         padded_(padded_to_lanes(channels_, kLanes<float>)),
-        planes_(PlaneWindow<float>::planes_at_once(maps_.d, false)),
         start_(static_cast<std::size_t>(padded_)),
         x_(x),
         y_(y) {
-    const AxisMap& w = maps_.w;
-    const std::int64_t last = padded_to_lanes(w.y, kVoxels) + w.shift(w.kernel - 1);
-    margin_ = std::max<std::int64_t>(0, w.padding);
-    line_voxels_ = margin_ + std::max(w.x, last);
     if (bias.defined()) std::copy_n(bias.data<float>(), channels_, start_.begin());
-    choose_block();
     pack(weight, is_turned);
   }
 
   void run() const {
-    const std::int64_t blocks = (padded_ + block_ - 1) / block_, planes = blocks * p_.batch * maps_.d.y;
+    const std::int64_t planes = lines_.blocks() * p_.batch * maps_.d.y,
+                       kept = PlaneWindow<float>::planes_at_once(maps_.d, false);
     const std::int64_t step =
-        PlaneWindow<float>::lines_at_once(maps_.h.y, 1, planes_ * line_voxels_ * block_, planes);
+        PlaneWindow<float>::lines_at_once(maps_.h.y, 1, kept * lines_.line_size(), planes);
     const std::int64_t tasks = (maps_.h.y + step - 1) / step * planes;
     parallel_for(tasks, grain_of(p_.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
-      PlaneWindow<float> window(maps_.d.x, line_voxels_ * block_, planes_);
+      PlaneWindow<float> window(maps_.d.x, lines_.line_size(), kept);
       Scratch scratch;
       for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
         const std::int64_t plane = task % planes, first = task / planes * step;
@@ -160,17 +137,6 @@ class DepthwiseWindow {
     std::vector<LineTerm> terms;
   };
 
-  // As many channels as leave room in a core's cache for the lines of x that a few of y meet.
-  void choose_block() {
-    constexpr std::int64_t kCached = (1 << 18) / sizeof(float), kLines = 8;
-    const std::int64_t lines =
-        std::min(maps_.h.x, kLines + std::min((maps_.h.kernel - 1) * maps_.h.dilation, maps_.h.x));
-    const std::int64_t most = std::max<std::int64_t>(
-                           1, kCached / (planes_ * lines * line_voxels_ * kLanes<float>)),
-                       units = padded_ / kLanes<float>, parts = (units + most - 1) / most;
-    block_ = (units + parts - 1) / parts * kLanes<float>;
-  }
-
   // [tap][channel] of the weight (channels, 1, kernel), the taps in the order in which they meet x.
   void pack(const float* weight, bool is_turned) {
     const std::int64_t taps = p_.taps();
@@ -179,27 +145,16 @@ class DepthwiseWindow {
                        is_turned ? -padded_ : padded_, taps, taps, channels_);
   }
 
-  // Line `line` of all planes of x, of the channels from `first` on, with zeros around its voxels.
-  void pack_line(std::int64_t first, std::int64_t line, float* to) const {
-    const std::int64_t lanes = register_lanes<float>(), channels = std::min(block_, channels_ - first),
-                       register_step = line_voxels_ * lanes;
-    run_for_registers<PackVoxels>(x_ + line * maps_.w.x * channels_ + first, channels, channels_, maps_.w.x,
-                                  to + margin_ * lanes, register_step);
-    for (std::int64_t c = 0; c < channels; c += lanes, to += register_step) {
-      std::fill_n(to, margin_ * lanes, 0.0F);
-      std::fill(to + (margin_ + maps_.w.x) * lanes, to + register_step, 0.0F);
-    }
-  }
-
   // Some lines of plane d of a sample of a block of channels.
   void produce(std::int64_t sample, std::int64_t d, Range lines, PlaneWindow<float>& window,
                Scratch& scratch) const {
-    const std::int64_t first = sample / p_.batch * block_, n = sample % p_.batch,
+    const std::int64_t first = sample / p_.batch * lines_.block, n = sample % p_.batch,
                        plane = (n * maps_.d.y + d) * maps_.h.y;
     window.set_lines(PlaneWindow<float>::sources_of(heights_, lines, scratch.heights));
     depths_.list(d, scratch.depths);
     window.load(sample, scratch.depths, [&](std::int64_t source, std::int64_t line, float* to) {
-      pack_line(first, source % (p_.batch * maps_.d.x) * maps_.h.x + line, to);
+      const std::int64_t at = source % (p_.batch * maps_.d.x) * maps_.h.x + line;  // of all lines of x
+      lines_.pack(x_ + at * maps_.w.x * channels_, first, to);
     });
     for (std::int64_t h = lines.begin; h < lines.end; ++h) {
       find_terms(sample, h, window, scratch);
@@ -207,12 +162,12 @@ class DepthwiseWindow {
                                 .weights = weights_.data() + first,
                                 .terms = scratch.terms,
                                 .weight_step = padded_,
-                                .register_step = line_voxels_ * register_lanes<float>(),
+                                .register_step = lines_.register_step(),
                                 .start = start_.data() + first,
                                 .out = y_ + (plane + h) * maps_.w.y * channels_ + first,
                                 .voxels = maps_.w.y,
                                 .voxel_step = channels_,
-                                .channels = std::min(block_, channels_ - first)});
+                                .channels = lines_.channels_from(first)});
     }
   }
 
@@ -224,7 +179,7 @@ class DepthwiseWindow {
     for (const Tap& kd : scratch.depths)
       for (const Tap& kh : scratch.heights) {
         const std::int64_t line = window.offset(sample, kd.source, kh.source);
-        scratch.terms.push_back({line + (margin_ + maps_.w.shift(0)) * register_lanes<float>(),
+        scratch.terms.push_back({line + (lines_.margin + maps_.w.shift(0)) * register_lanes<float>(),
                                  maps_.tap(kd.tap, kh.tap, 0) * padded_});
       }
   }
@@ -232,10 +187,8 @@ class DepthwiseWindow {
   const ConvProblem& p_;
   Maps maps_;
   AxisTaps depths_, heights_;  // of y's positions
+  DepthwiseLines lines_;
   std::int64_t channels_, padded_;
-  std::int64_t planes_;                        // of x in a window
-  std::int64_t margin_ = 0, line_voxels_ = 0;  // of a line: zeros in front, and all
-  std::int64_t block_ = 0;                     // channels of one task
   std::vector<float> weights_, start_;
   const float* x_;
   float* y_;
