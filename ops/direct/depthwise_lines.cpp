@@ -8,6 +8,8 @@
 namespace lucid::direct {
 namespace {
 
+constexpr std::int64_t kAhead = 24;  // voxels, that are fetched from memory meanwhile; of the next line too
+
 // `count` voxels of so many channels, that lie `step` apart.
 struct PackVoxels {
   template <int Bytes>
@@ -17,6 +19,7 @@ struct PackVoxels {
     const std::int64_t whole = channels / lanes * lanes;
     for (std::int64_t i = 0; i < count; ++i, from += step, to += lanes) {
       float* at = to;
+      for (std::int64_t c = 0; c < channels; c += kLanes<float>) __builtin_prefetch(from + kAhead * step + c);
       for (std::int64_t c = 0; c < whole; c += lanes, at += register_step) std::memcpy(at, from + c, Bytes);
       if (whole < channels) {
         std::copy(from + whole, from + channels, at);

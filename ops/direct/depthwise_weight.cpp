@@ -9,6 +9,7 @@
 
 #include "ops/direct/conv_maps.hpp"
 #include "ops/direct/depthwise.hpp"
+#include "ops/direct/depthwise_window.hpp"
 #include "ops/direct/rows.hpp"
 
 namespace lucid::direct {
@@ -215,6 +216,7 @@ void run(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Te
 }  // namespace
 
 void depthwise_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
+  if (out.dtype() == f32 && has_depthwise_window(p)) return depthwise_window_weight_grad(p, x, y, out);
   out.dtype() == f64 ? run<double>(p, x, y, out) : run<float>(p, x, y, out);
 }
 

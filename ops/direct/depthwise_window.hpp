@@ -16,4 +16,8 @@ bool has_depthwise_window(const ops::ConvProblem& problem);
 void depthwise_window(const ops::ConvProblem& problem, ops::ConvPass pass, const Tensor& from,
                       const Tensor& weight, const Tensor& bias, const Tensor& to);
 
+/// Pass w: the gradient of a weight, strided as it likes.
+void depthwise_window_weight_grad(const ops::ConvProblem& problem, const Tensor& x, const Tensor& y,
+                                  const Tensor& weight);
+
 }  // namespace lucid::direct
