@@ -27,9 +27,9 @@ bool fills_vectors(const ConvProblem& p) {
   return direct::has_patches(p) && p.x_channels * p.geometry.kernel[2] >= least;
 }
 
-// Half or one vector of a result's channels, of operands' channels that fill no halves, without AVX-512: oneDNN
-// pads them, where the direct kernel takes a line's taps and channels as they come. To x only with a stride, of
-// which a line of the result meets half the taps at most.
+// Half or one vector of a result's channels, of operands' channels that fill no halves, without AVX-512:
+// oneDNN pads them, where the direct kernel takes a line's taps and channels as they come. To x only with a
+// stride, of which a line of the result meets half the taps at most.
 bool direct_beats_padding(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kHalf = kVector / 2, kFewToX = 12, kLeastOfLine = 5;
   const bool strides = p.geometry.stride[2] > 1;

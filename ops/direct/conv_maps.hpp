@@ -94,8 +94,8 @@ struct Maps {
   }
 };
 
-/// The convolution from y to x that a stride of 1 makes of pass x, by a kernel that is turned round. Its padding
-/// may be negative.
+/// The convolution from y to x that a stride of 1 makes of pass x, by a kernel that is turned round. Its
+/// padding may be negative.
 inline ops::ConvProblem turned_round(ops::ConvProblem p) {
   std::swap(p.x_channels, p.y_channels);
   std::swap(p.geometry.x, p.geometry.y);

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <numeric>
 #include <memory>
+#include <numeric>
 
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
@@ -241,7 +241,8 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
 
 bool is_voxelwise(const ConvProblem& p) {
   constexpr std::int64_t kFewChannels = 8;
-  return meets_every_voxel(p) && p.geometry.groups == 1 && p.y_channels <= kFewChannels && p.x_channels % kLanes<float> == 0;
+  return meets_every_voxel(p) && p.geometry.groups == 1 && p.y_channels <= kFewChannels &&
+         p.x_channels % kLanes<float> == 0;
 }
 
 bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {

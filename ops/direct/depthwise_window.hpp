@@ -1,7 +1,7 @@
 #pragma once
-// Depthwise convolutions with a stride of 1 in float32: lines of the source are rearranged by registers of channels, with
-// zeros around them, once for all lines of the result that meet them. A register of sources is then loaded once
-// for all taps of a line.
+// Depthwise convolutions with a stride of 1 in float32: lines of the source are rearranged by registers of
+// channels, with zeros around them, once for all lines of the result that meet them. A register of sources is
+// then loaded once for all taps of a line.
 
 #include "lucid/tensor.hpp"
 #include "ops/conv_problem.hpp"

@@ -64,7 +64,8 @@ template <int kOutputs>
     const auto* const values = reinterpret_cast<const float*>(&out);
     if (p.c_row == kOutputs && first + kRows <= p.rows) {
       std::memcpy(c, values, sizeof(out));
-    } else if (p.c_row == p.columns && first + kRows < p.rows) {  // columns that are not there are written over
+    } else if (p.c_row == p.columns &&
+               first + kRows < p.rows) {  // columns that are not there are written over
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; ++r)
         std::memcpy(c + r * p.c_row, values + r * kOutputs, kOutputs * sizeof(float));

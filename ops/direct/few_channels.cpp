@@ -99,9 +99,8 @@ class FewChannels {
   void produce(std::int64_t n, std::int64_t d, Range lines, PlaneWindow<T>& window, Scratch& scratch) const {
     window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
     depths_.list(d, scratch.depths);
-    window.load(n, scratch.depths, [&](std::int64_t plane, std::int64_t line, T* to) {
-      transpose_line(plane, line, to);
-    });
+    window.load(n, scratch.depths,
+                [&](std::int64_t plane, std::int64_t line, T* to) { transpose_line(plane, line, to); });
     for (std::int64_t h = lines.begin; h < lines.end; ++h) {
       heights_.list(h, scratch.heights);
       scratch.terms.clear();

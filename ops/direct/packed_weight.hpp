@@ -9,12 +9,13 @@
 namespace lucid::direct {
 
 /// [group][panel of produced channels][tap][contracted channel][produced channels of the panel], zeros behind
-/// the last channel: the operand b of RowsProduct, for one tap or for neighbours. Or, of few channels, [tap] as
-/// store_dots() reads it.
+/// the last channel: the operand b of RowsProduct, for one tap or for neighbours. Or, of few channels, [tap]
+/// as store_dots() reads it.
 template <class T>
 class PackedWeight {
  public:
-  /// `transposed`: x's channels are produced, else y's. A panel has kPanel channels. For dots if `is_for_dots`.
+  /// `transposed`: x's channels are produced, else y's. A panel has kPanel channels. For dots if
+  /// `is_for_dots`.
   PackedWeight(const ops::ConvProblem& p, const Tensor& weight, bool transposed,
                const ops::PackedWeights& kept, bool is_for_dots = false);
 

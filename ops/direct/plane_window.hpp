@@ -51,8 +51,8 @@ class PlaneWindow {
   /// meet.
   static std::int64_t planes_at_once(const AxisMap& depth, bool transposed) {
     const std::int64_t reach = (depth.kernel - 1) * depth.dilation;
-    return std::min({(transposed ? reach / depth.stride : reach) + 1, 2 * depth.kernel,
-                     transposed ? depth.y : depth.x});
+    return std::min(
+        {(transposed ? reach / depth.stride : reach) + 1, 2 * depth.kernel, transposed ? depth.y : depth.x});
   }
   /// How many of the `lines` of a plane of the result one thread makes at a time: those whose window stays in
   /// a core's cache, and few enough for all threads to have work; parts of equal size. `step`: lines of the
@@ -63,8 +63,8 @@ class PlaneWindow {
     constexpr std::int64_t kCached = (1 << 18) / sizeof(T), kLeast = 8;
     const std::int64_t most = std::max(kLeast, kCached / std::max<std::int64_t>(1, line) * step);
     const std::int64_t fair = (4 * num_threads() + planes - 1) / planes;  // parts of a plane
-    const std::int64_t parts = std::clamp<std::int64_t>(std::max(fair, (lines + most - 1) / most), 1,
-                                                        (lines + kLeast - 1) / kLeast);
+    const std::int64_t parts =
+        std::clamp<std::int64_t>(std::max(fair, (lines + most - 1) / most), 1, (lines + kLeast - 1) / kLeast);
     return (lines + parts - 1) / parts;
   }
   /// The lines of the source that meet `lines` of the result.

@@ -56,21 +56,20 @@ class YRowsShare final : public WeightShare<T> {
       // Position j meets y position j at the first tap, j - 1 at the next.
       const Range met = positions(maps_.w.y + taps - 1, maps_.w.stride, shift, maps_.w.x);
       if (met.empty()) continue;
-      add_product(
-          RowsProduct<T>{.a = padded_.data() + first_line * padded_line_ +
-                              (margin_ + met.begin - (taps - 1)) * p_.y_channels,
-                         .a_row = 1,
-                         .a_step = p_.y_channels,
-                         .b = x + (met.begin * maps_.w.stride + shift) * p_.x_step(),
-                         .b_row = step_of(maps_.w.stride, p_.x_step()),
-                         .c = sums_.data() + row(tap_line, first),
-                         .c_row = p_.x_channels,
-                         .rows = taps * p_.y_channels,
-                         .depth = met.size(),
-                         .columns = p_.x_channels,
-                         .outer = lines,
-                         .a_outer = padded_line_,
-                         .b_outer = this->x_line_step()});
+      add_product(RowsProduct<T>{.a = padded_.data() + first_line * padded_line_ +
+                                      (margin_ + met.begin - (taps - 1)) * p_.y_channels,
+                                 .a_row = 1,
+                                 .a_step = p_.y_channels,
+                                 .b = x + (met.begin * maps_.w.stride + shift) * p_.x_step(),
+                                 .b_row = step_of(maps_.w.stride, p_.x_step()),
+                                 .c = sums_.data() + row(tap_line, first),
+                                 .c_row = p_.x_channels,
+                                 .rows = taps * p_.y_channels,
+                                 .depth = met.size(),
+                                 .columns = p_.x_channels,
+                                 .outer = lines,
+                                 .a_outer = padded_line_,
+                                 .b_outer = this->x_line_step()});
     }
   }
 

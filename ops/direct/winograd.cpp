@@ -176,9 +176,9 @@ class Walk {
       if (depth < 0 || depth >= unit_.depth->x_count) continue;
       const float* a = transformed(depth) + point * point_step();
       const float* const b =
-          weight_ + (((group_ * kTilePoints + point) * p_.y_channels + first_output) * g_.kernel[0] +
-                     kd * block) *
-                        p_.x_channels;
+          weight_ +
+          (((group_ * kTilePoints + point) * p_.y_channels + first_output) * g_.kernel[0] + kd * block) *
+              p_.x_channels;
       for (const Chunk& chunk : chunks_) {
         terms_.push_back({a, b + chunk.input * block, chunk.channels});
         a += chunk_step();
@@ -241,7 +241,8 @@ bool Winograd::serves(const ConvProblem& p, std::span<const std::int64_t> parts)
 
 Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,
                    const Tensor& bias, const ops::ConvEpilogue& epilogue)
-    : Winograd(problem, parts, epilogue, transformed_weight(problem, Taps(weight, problem.y_channels)), bias) {}
+    : Winograd(problem, parts, epilogue, transformed_weight(problem, Taps(weight, problem.y_channels)),
+               bias) {}
 
 Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts,
                    const ops::ConvEpilogue& epilogue, Tensor transformed, const Tensor& bias)
@@ -279,8 +280,8 @@ void conv_winograd(const ConvProblem& p, ConvPass pass, std::span<const Tensor> 
   const bool is_forward = pass == ConvPass::y;
   const ConvProblem problem = is_forward ? p : turned_round(p);
   const Tensor transformed = kept.find_or_pack(weight, [&] {
-    return transformed_weight(problem, is_forward ? Taps(weight, p.y_channels)
-                                                  : Taps(weight, p.y_channels, p.geometry.kernel));
+    return transformed_weight(
+        problem, is_forward ? Taps(weight, p.y_channels) : Taps(weight, p.y_channels, p.geometry.kernel));
   });
   std::vector<std::int64_t> channels;
   for (const Tensor& part : from) channels.push_back(part.shape()[1]);

@@ -17,8 +17,8 @@ namespace lucid::direct {
 class Winograd {
  public:
   /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride 1, multiples of 8 channels
-  /// of each group in x and y and in each of `parts`, which has one element where there are groups. Height and
-  /// width of y are at least twice the dilation.
+  /// of each group in x and y and in each of `parts`, which has one element where there are groups. Height
+  /// and width of y are at least twice the dilation.
   static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
 
   /// The input's channels come in `parts`. weight: rank 5, float32, strided as it likes; bias: rank 1 or

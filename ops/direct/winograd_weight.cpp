@@ -20,7 +20,8 @@ constexpr std::int64_t kSummedTiles = 128;     // whose products are summed in r
 constexpr std::int64_t kSummedInFloat = 4096;  // tiles, before the sums are added in double
 constexpr std::int64_t kWidth = kPanel<float>;
 
-// One thread's sums of a group over some of the units (sample, band, run): [point][depth tap][x channel][y channel].
+// One thread's sums of a group over some of the units (sample, band, run): [point][depth tap][x channel][y
+// channel].
 class Share {
  public:
   Share(const ConvProblem& p, const TileBands& bands, const float* x, const float* y)
@@ -91,10 +92,10 @@ class Share {
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          transform_lines(tile_lines(p_, x_ + chunk * kTileChannels, p_.x_row(), plane, *row.residue,
-                                     row.first, width),
-                          chunk_channels(p_.x_channels, chunk), ceil_div(width.count, 2),
-                          to + (i * bands_.wide + tile) * kTileChannels, x_point());
+          transform_lines(
+              tile_lines(p_, x_ + chunk * kTileChannels, p_.x_row(), plane, *row.residue, row.first, width),
+              chunk_channels(p_.x_channels, chunk), ceil_div(width.count, 2),
+              to + (i * bands_.wide + tile) * kTileChannels, x_point());
         });
       }
   }

@@ -209,9 +209,7 @@ TEST_CASE("convolutions of every rank, joined, added to, rectified") {
       },
       {{24, 16, 3, 3, 3}, {24}}, {1, 16, 3, 11, 14});
   with(
-      [](const Tensor& x, const auto& w) {
-        return relu(conv3d(x, w[0], w[1], {.padding = 1, .groups = 2}));
-      },
+      [](const Tensor& x, const auto& w) { return relu(conv3d(x, w[0], w[1], {.padding = 1, .groups = 2})); },
       {{48, 16, 3, 3, 3}, {48}}, {1, 32, 3, 11, 14});
   with([](const Tensor& x, const auto& w) { return relu(conv2d(x, w[0], {}, {.padding = "same"})); },
        {{16, 16, 3, 3}}, {2, 16, 130, 5});

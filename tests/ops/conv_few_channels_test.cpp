@@ -73,7 +73,7 @@ TEST_CASE("weight gradients of few y channels are exact on integers, from a slic
   Generator generator(32);
   std::vector<Form> forms = forms_of({16, 32}, {1, 2, 3, 5, 7}, generator);
   forms.push_back({1, 16, 2, 1, {1, 1, 5}, {0, 0, 1}, 1, {2, 2, 23}, {2, 2, 3}, {1, 1, 5}});  // unmet voxels
-  forms.push_back({2, 16, 1, 1, {1, 1, 3}, {1, 1, 6}, 1, {3, 4, 2}, {3, 3, 7}, {3, 4, 3}});   // mostly outside
+  forms.push_back({2, 16, 1, 1, {1, 1, 3}, {1, 1, 6}, 1, {3, 4, 2}, {3, 3, 7}, {3, 4, 3}});  // mostly outside
   for (const Form& p : forms) {
     INFO(text(p, false));
     ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
