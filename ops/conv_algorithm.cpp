@@ -109,10 +109,9 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
 
 // oneDNN computes some passes by unfolding an operand for a general product: without AVX-512 most weight
 // gradients and transposed convolutions. What is read or summed must stay in a core's cache.
-bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kCachedSums = 1 << 18, kCachedWeight = 1 << 20;
-  return p.geometry.groups * p.taps() * p.x_channels * p.y_channels <=
-         (pass == ConvPass::w ? kCachedSums : kCachedWeight);
+bool direct_beats_unfolding(const ConvProblem& p) {
+  constexpr std::int64_t kMostElements = 1 << 20;
+  return p.geometry.groups * p.taps() * p.x_channels * p.y_channels <= kMostElements;
 }
 
 // Few voxels and a weight beyond the caches: other kernels read it several times, and copy it to their layout
@@ -170,20 +169,24 @@ std::string name_of(ConvAlgorithm algorithm) {
 }  // namespace
 
 bool winograd_fits(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kMostTilesInRow = 512, kMostDepth = 7, kSums = 1 << 19;
+  constexpr std::int64_t kMostTilesInRow = 512, kMostDepth = 7;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
   return direct::has_winograd(p, pass) && p.geometry.kernel[0] <= kMostDepth &&
-         size[2] <= 2 * kMostTilesInRow &&
-         (pass != ConvPass::w || p.taps() * p.x_channels * p.y_channels <= kSums);
+         size[2] <= 2 * kMostTilesInRow;
 }
 
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 32, kLeastSummedTiles = 512, kLeastOfResidue = 4;
+  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 32, kLeastSummedTiles = 512, kLeastOfResidue = 4,
+                         kLargeWeight = 1 << 19, kLeastSummedVoxels = 400;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
   const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;  // of all residues, at least
   if (!winograd_fits(p, pass) || high < (kLeastTiles + wide - 1) / wide) return false;
   for (std::size_t i = 1; i < 3; ++i)  // of short residues the padding takes more than is saved
     if (p.geometry.dilation[i] > 1 && size[i] / kLeastOfResidue < p.geometry.dilation[i]) return false;
+  // The transform of a large weight's gradient is too much for few voxels.
+  if (pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels > kLargeWeight &&
+      direct::patches_of(p) < kLeastSummedVoxels)
+    return false;
   if (p.geometry.kernel[0] > 1) return true;
   // One tap along depth (2D too) shares no transforms.
   return pass == ConvPass::w ? p.batch * size[0] * high * wide >= kLeastSummedTiles
@@ -206,7 +209,7 @@ ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const
   if (dtype != f32 || wants_own) return;
   primitive = onednn::Convolution::make(problem, pass, dtype, weight_strides, has_bias);
   if (!primitive) return;
-  if (!given && primitive->unfolds() && direct_beats_unfolding(problem, pass)) {
+  if (!given && primitive->unfolds() && direct_beats_unfolding(problem)) {
     primitive.reset();
     return;
   }

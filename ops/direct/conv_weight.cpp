@@ -89,7 +89,7 @@ T* weight_at(T* weight, const Strides& s, const Dims3& kernel, std::int64_t y, s
 }
 
 // Sums that are to be kept in a core's cache.
-constexpr std::int64_t kShareElements = 1 << 18;
+constexpr std::int64_t kShareElements = 1 << 20;
 
 std::int64_t sums_of(const ConvProblem& p) {
   return p.geometry.groups * p.taps() * p.x_channels * p.y_channels;

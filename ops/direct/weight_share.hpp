@@ -27,14 +27,16 @@ class WeightShare {
   void add(std::int64_t begin, std::int64_t end) {
     const std::int64_t step = sums_.size() * sizeof(T) <= kCachedBytes ? tap_lines_.size() : 1;
     const std::int64_t of_plane = pieces_of_plane(p_);
-    for (std::int64_t line = tap_lines_.begin; line < tap_lines_.end; line += step)
+    for (std::int64_t line = tap_lines_.begin; line < tap_lines_.end; line += step) {
+      voxels_ = 0;  // since what these lines summed last
       for (std::int64_t piece = begin; piece < end; ++piece) {
         const std::int64_t plane = piece / of_plane, h = piece % of_plane * lines_at_once_;
         const Range lines{h, std::min(h + lines_at_once_, maps_.h.y)};
         add_lines(plane / maps_.d.y, plane % maps_.d.y, lines, {line, line + step});
         voxels_ += lines.size() * maps_.w.y;
-        if (voxels_ > kSummedInT) flush();
+        if (voxels_ > kSummedInT) flush({line, line + step});
       }
+    }
   }
 
   /// sums[j] += the gradients of y channels first + j, j < count, if the share has this tap.
@@ -94,11 +96,19 @@ class WeightShare {
     return (p.geometry.y[1] + lines_at_once(p) - 1) / lines_at_once(p);
   }
 
-  void flush() {
+  // Adds the sums of some lines of taps in double.
+  void flush(Range tap_lines) {
     total_.resize(sums_.size());
-    for (std::size_t i = 0; i < total_.size(); ++i) {
-      total_[i] += static_cast<double>(sums_[i]);
-      sums_[i] = T(0);
+    const std::int64_t lines = tap_lines_.size(),
+                       size = std::ssize(sums_) / (p_.geometry.groups * std::max<std::int64_t>(1, lines));
+    for (std::int64_t group = 0; group < p_.geometry.groups; ++group) {
+      const std::int64_t first = (group * lines + tap_lines.begin - tap_lines_.begin) * size;
+      T* from = sums_.data() + first;
+      double* to = total_.data() + first;
+      for (std::int64_t i = 0; i < tap_lines.size() * size; ++i) {
+        to[i] += static_cast<double>(from[i]);
+        from[i] = T(0);
+      }
     }
     voxels_ = 0;
   }

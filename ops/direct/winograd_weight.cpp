@@ -18,6 +18,7 @@ using ops::ConvProblem;
 
 constexpr std::int64_t kSummedTiles = 128;     // whose products are summed in registers
 constexpr std::int64_t kSummedInFloat = 4096;  // tiles, before the sums are added in double
+constexpr std::int64_t kMostSums = 1 << 18;    // elements of a weight that one thread sums at a time
 constexpr std::int64_t kWidth = kPanel<float>;
 
 // One thread's sums of a group over some of the units (sample, band, run): [point][depth tap][x channel][y
@@ -93,7 +94,7 @@ class Share {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
           transform_lines(
-              tile_lines(p_, x_ + chunk * kTileChannels, p_.x_row(), plane, *row.residue, row.first, width),
+              tile_lines(p_, x_ + chunk * kTileChannels, p_.x_step(), plane, *row.residue, row.first, width),
               chunk_channels(p_.x_channels, chunk), ceil_div(width.count, 2),
               to + (i * bands_.wide + tile) * kTileChannels, x_point());
         });
@@ -180,7 +181,7 @@ void write_taps(const ConvProblem& p, const std::vector<std::optional<Share>>& s
   }
 }
 
-// One group, whose first channels x, y and the weight w begin with.
+// One group, or some x channels of it, whose first channels x, y and the weight w begin with.
 void group_weight_grad(const ConvProblem& p, const TileBands& bands, const float* x, const float* y, float* w,
                        const Strides& strides) {
   const std::int64_t units = bands.units();
@@ -205,13 +206,23 @@ void group_weight_grad(const ConvProblem& p, const TileBands& bands, const float
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
   const TileBands bands(p, kSummedTiles);
   const Strides& strides = weight.strides();
+  // Slabs of x channels whose sums stay moderate, of equal size: transforming y again for each costs little.
+  const std::int64_t chunks = ceil_div(p.x_channels, kTileChannels),
+                     most = std::max<std::int64_t>(1, kMostSums / (p.taps() * p.y_channels * kTileChannels)),
+                     slab = ceil_div(chunks, ceil_div(chunks, most)) * kTileChannels;
   // Groups at once if there are enough for all threads, else all threads on one group.
   const std::int64_t groups = p.geometry.groups, grain = groups >= 4 * num_threads() ? 1 : groups;
   parallel_for(groups, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t group = begin; group < end; ++group)
-      group_weight_grad(p, bands, x.data<float>() + group * p.x_channels,
-                        y.data<float>() + group * p.y_channels,
-                        weight.mutable_data<float>() + group * p.y_channels * strides[0], strides);
+      for (std::int64_t first = 0; first < p.x_channels; first += slab) {
+        ConvProblem part = p;
+        part.x_channels = std::min(slab, p.x_channels - first);
+        part.x_gap = p.x_step() - part.x_row();
+        group_weight_grad(
+            part, bands, x.data<float>() + group * p.x_channels + first,
+            y.data<float>() + group * p.y_channels,
+            weight.mutable_data<float>() + group * p.y_channels * strides[0] + first * strides[1], strides);
+      }
   });
 }
 

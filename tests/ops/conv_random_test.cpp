@@ -175,7 +175,8 @@ TEST_CASE("Winograd serves all passes of 3x3 taps, and is exact where its operan
                           {1, 16, 8, 1, 1, {0, 1, 4}, {2, 1, 4}, {9, 6, 33}, 3, {5, 6, 33}},
                           {2, 48, 16, 2, 1, 1, 1, {3, 9, 14}, 3, {3, 9, 14}},  // groups
                           {1, 24, 120, 3, 1, {1, 0, 2}, {1, 1, 2}, {4, 9, 12}, 3, {4, 7, 12}},
-                          {1, 128, 128, 16, 1, 1, 1, {2, 6, 8}, 3, {2, 6, 8}}};
+                          {1, 128, 128, 16, 1, 1, 1, {2, 6, 8}, 3, {2, 6, 8}},
+                          {1, 72, 160, 1, 1, 1, 1, {3, 8, 8}, 3, {3, 8, 8}}};  // two slabs of a large weight
   // chunks and blocks of 8, of 16 and of 32 channels, and what follows them
   for (const auto& [x_channels, y_channels] :
        {std::pair{32, 16}, {8, 8}, {16, 8}, {8, 56}, {24, 40}, {40, 24}, {72, 48}})
