@@ -74,7 +74,7 @@ void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, co
              const Tensor& weight, const Tensor& y, const Tensor& bias) {
   ConvProblem p = problem;
   Tensor input = x;
-  if (plan.algorithm == ConvAlgorithm::direct && direct::takes_gaps(p, pass))
+  if (plan.algorithm == ConvAlgorithm::direct && direct::takes_gaps(pass))
     p.x_gap = voxel_gap(x).value();
   else if (pass != ConvPass::x)
     input = in_channels_last(x);

@@ -10,7 +10,7 @@ namespace lucid::direct {
 using ops::ConvProblem;
 
 /// Whether that pass takes an x that is read and has gaps (ConvProblem::x_gap). The others take none.
-bool takes_gaps(const ConvProblem& problem, ops::ConvPass pass);
+bool takes_gaps(ops::ConvPass pass);
 
 /// Whether the weight's gradient is that of a kernel of one voxel to few channels, as a segmentation head
 /// has, for which conv_weight_grad() has a way of its own.

@@ -4,7 +4,6 @@
 
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
-#include "ops/direct/patches.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/direct/weight_share_x_rows.hpp"
 #include "ops/direct/weight_share_y_rows.hpp"
@@ -12,83 +11,10 @@
 namespace lucid::direct {
 namespace {
 
-// The gradient of a block of x channels of one group's weight at one tap, summed over all positions. Within
-// one plane sums stay in T; planes are added in double.
-template <class T>
-class WeightBlock {
- public:
-  static constexpr std::int64_t kChannels = 16;
-
-  WeightBlock(const ConvProblem& p, const T* x, const T* y)
-      : p_(p),
-        maps_(p.geometry),
-        x_(x),
-        y_(y),
-        columns_(padded_to_lanes(p.y_channels, kLanes<T>)),
-        padded_row_(columns_ != p.y_channels),
-        plane_(kChannels * columns_),
-        total_(kChannels * columns_) {
-    if (padded_row_) row_.resize(static_cast<std::size_t>(maps_.w.y * columns_));
-  }
-
-  /// total()[c * columns() + f] for x channels [first, first + count).
-  void run(std::int64_t group, std::int64_t tap, std::int64_t first, std::int64_t count) {
-    std::fill(total_.begin(), total_.end(), 0.0);
-    const std::int64_t kw = tap % maps_.w.kernel, kh = tap / maps_.w.kernel % maps_.h.kernel,
-                       kd = tap / maps_.w.kernel / maps_.h.kernel;
-    const Range depth = maps_.d.y_range(kd), height = maps_.h.y_range(kh), width = maps_.w.y_range(kw);
-    if (depth.empty() || height.empty() || width.empty()) return;
-    for (std::int64_t n = 0; n < p_.batch; ++n)
-      for (std::int64_t d = depth.begin; d < depth.end; ++d) {
-        std::fill(plane_.begin(), plane_.end(), T(0));
-        for (std::int64_t h = height.begin; h < height.end; ++h)
-          add_row(((n * maps_.d.x + maps_.d.x_of(d, kd)) * maps_.h.x + maps_.h.x_of(h, kh)) * maps_.w.x,
-                  ((n * maps_.d.y + d) * maps_.h.y + h) * maps_.w.y, kw, width, group, first, count);
-        for (std::size_t i = 0; i < total_.size(); ++i) total_[i] += plane_[i];
-      }
-  }
-  const std::vector<double>& total() const { return total_; }
-  std::int64_t columns() const { return columns_; }
-
- private:
-  void add_row(std::int64_t x_voxel, std::int64_t y_voxel, std::int64_t kw, Range width, std::int64_t group,
-               std::int64_t first, std::int64_t count) {
-    const std::int64_t voxels = width.end - width.begin;
-    const T* y = y_ + (y_voxel + width.begin) * p_.y_row() + group * p_.y_channels;
-    std::int64_t y_row = p_.y_row();
-    if (padded_row_) {
-      for (std::int64_t i = 0; i < voxels; ++i)
-        std::copy(y + i * y_row, y + i * y_row + p_.y_channels, row_.begin() + i * columns_);
-      y = row_.data();
-      y_row = columns_;
-    }
-    const std::int64_t at = x_voxel + width.begin * maps_.w.stride + maps_.w.shift(kw);
-    add_product(RowsProduct<T>{x_ + at * p_.x_row() + group * p_.x_channels + first, 1,
-                               step_of(maps_.w.stride, p_.x_row()), y, y_row, plane_.data(), columns_, count,
-                               voxels, columns_});
-  }
-
-  const ConvProblem& p_;
-  Maps maps_;
-  const T* x_;
-  const T* y_;
-  std::int64_t columns_;
-  bool padded_row_;
-  std::vector<T> row_, plane_;
-  std::vector<double> total_;
-};
-
 std::int64_t tap_offset(const Strides& s, const Dims3& kernel, std::int64_t tap) {
   return tap / kernel[2] / kernel[1] * s[2] + tap / kernel[2] % kernel[1] * s[3] + tap % kernel[2] * s[4];
 }
-// Pointer to element (y channel of the whole weight, x channel, tap) of a strided weight.
-template <class T>
-T* weight_at(T* weight, const Strides& s, const Dims3& kernel, std::int64_t y, std::int64_t x,
-             std::int64_t tap) {
-  return weight + y * s[0] + x * s[1] + tap_offset(s, kernel, tap);
-}
-
-// Sums that are to be kept in a core's cache.
+// Sums of one thread at a time.
 constexpr std::int64_t kShareElements = 1 << 20;
 
 std::int64_t sums_of(const ConvProblem& p) {
@@ -166,25 +92,6 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, co
       });
 }
 
-template <class T>
-void weight_grad_by_taps(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
-  constexpr std::int64_t most = WeightBlock<T>::kChannels;
-  const std::int64_t blocks = (p.x_channels + most - 1) / most;
-  const std::int64_t tasks = p.geometry.groups * p.taps() * blocks;
-  parallel_for(tasks, grain_of(p.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
-    WeightBlock<T> block(p, x, y);
-    for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t group = task / blocks / p.taps(), tap = task / blocks % p.taps();
-      const std::int64_t first = task % blocks * most, count = std::min(most, p.x_channels - first);
-      block.run(group, tap, first, count);
-      for (std::int64_t c = 0; c < count; ++c)
-        for (std::int64_t f = 0; f < p.y_channels; ++f)
-          *weight_at(w, s, p.geometry.kernel, group * p.y_channels + f, first + c, tap) =
-              static_cast<T>(block.total()[static_cast<std::size_t>(c * block.columns() + f)]);
-    }
-  });
-}
-
 // Sums of (y channels, x channels) to which voxel after voxel adds, x as it lies.
 template <class T>
 void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
@@ -222,19 +129,29 @@ void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, c
   }
 }
 
-bool is_summed_by_lines(const ConvProblem& p) { return sums_of(p) <= kShareElements; }
+// Slabs of x channels of a large weight, of equal size.
+std::int64_t slab_of(const ConvProblem& p) {
+  constexpr std::int64_t kLeast = 16;
+  if (p.geometry.groups > 1) return p.x_channels;
+  const std::int64_t most = std::max<std::int64_t>(1, kShareElements / (p.taps() * p.y_channels * kLeast)) *
+                            kLeast,
+                     slabs = (p.x_channels + most - 1) / most;
+  return padded_to_lanes((p.x_channels + slabs - 1) / slabs, kLeast);
+}
 
 template <class T>
 void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Tensor& out) {
   const T* x = input.data<T>();
   const T* y = grad.data<T>();
   T* w = out.mutable_data<T>();
-  if (is_voxelwise(p))
-    weight_grad_by_voxels(p, x, y, w, out.strides());
-  else if (is_summed_by_lines(p))
-    weight_grad_by_lines(p, x, y, w, out.strides());
-  else
-    weight_grad_by_taps(p, x, y, w, out.strides());
+  if (is_voxelwise(p)) return weight_grad_by_voxels(p, x, y, w, out.strides());
+  const std::int64_t slab = slab_of(p);
+  for (std::int64_t first = 0; first < p.x_channels; first += slab) {
+    ConvProblem part = p;
+    part.x_channels = std::min(slab, p.x_channels - first);
+    part.x_gap = p.x_step() - part.x_row();
+    weight_grad_by_lines(part, x + first, y, w + first * out.strides()[1], out.strides());
+  }
 }
 
 }  // namespace
@@ -245,9 +162,7 @@ bool is_voxelwise(const ConvProblem& p) {
          p.x_channels % kLanes<float> == 0;
 }
 
-bool takes_gaps(const ConvProblem& p, ops::ConvPass pass) {
-  return pass == ops::ConvPass::w ? is_summed_by_lines(p) || is_voxelwise(p) : pass == ops::ConvPass::y;
-}
+bool takes_gaps(ops::ConvPass pass) { return pass != ops::ConvPass::x; }
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);

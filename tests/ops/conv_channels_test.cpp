@@ -1,4 +1,5 @@
-// Convolutions of few channels, whose vectors lie along other channels or sums, against their definition.
+// Convolutions of few channels, whose vectors lie along other channels or sums, and gradients of many,
+// against their definition.
 
 #include <doctest/doctest.h>
 
@@ -86,6 +87,19 @@ TEST_CASE("weight gradients of few y channels are exact on integers, from a slic
     direct::conv_weight_grad(problem, within_wider(x), y, made);
     CHECK(distance(made, expected) == 0);
   }
+}
+
+TEST_CASE("the gradient of a large weight is summed in slabs, exactly on integers") {
+  Generator generator(34);
+  const Form p{1, 90, 560, 1, 1, {1, 0, 2}, 1, {2, 4, 5}, {3, 2, 4}, {2, 3, 6}};
+  ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+  const Tensor x = integers(p.x_shape(), generator), y = integers(p.y_shape(), generator).channels_last(),
+               made = full(p.weight_shape(), 7, f32), expected = w_of(p, x, y);
+  direct::conv_weight_grad(problem, x.channels_last(), y, made);
+  CHECK(distance(made, expected) == 0);
+  problem.x_gap = 11;
+  direct::conv_weight_grad(problem, within_wider(x), y, made);
+  CHECK(distance(made, expected) == 0);
 }
 
 TEST_CASE("strided convolutions to few channels are sums along channels") {
