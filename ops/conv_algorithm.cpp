@@ -108,10 +108,10 @@ bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
 }
 
 // oneDNN computes some passes by unfolding an operand for a general product: without AVX-512 most weight
-// gradients and transposed convolutions. What is read or summed must stay in a core's cache.
-bool direct_beats_unfolding(const ConvProblem& p) {
-  constexpr std::int64_t kMostElements = 1 << 20;
-  return p.geometry.groups * p.taps() * p.x_channels * p.y_channels <= kMostElements;
+// gradients and transposed convolutions. A weight that is read must stay in a core's cache.
+bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kCachedWeight = 1 << 20;
+  return pass == ConvPass::w || p.geometry.groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
 }
 
 // Few voxels and a weight beyond the caches: other kernels read it several times, and copy it to their layout
@@ -209,7 +209,7 @@ ConvPlan::ConvPlan(const ConvProblem& problem, ConvPass pass, DType dtype, const
   if (dtype != f32 || wants_own) return;
   primitive = onednn::Convolution::make(problem, pass, dtype, weight_strides, has_bias);
   if (!primitive) return;
-  if (!given && primitive->unfolds() && direct_beats_unfolding(problem)) {
+  if (!given && primitive->unfolds() && direct_beats_unfolding(problem, pass)) {
     primitive.reset();
     return;
   }
