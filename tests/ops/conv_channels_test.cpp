@@ -42,6 +42,16 @@ Tensor within_wider(const Tensor& x) {
   return slice;
 }
 
+void check_weight_gradient(const Form& p, ops::ConvProblem problem, Generator& generator) {
+  const Tensor x = integers(p.x_shape(), generator), y = integers(p.y_shape(), generator).channels_last(),
+               made = full(p.weight_shape(), 7, f32), expected = w_of(p, x, y);
+  direct::conv_weight_grad(problem, x.channels_last(), y, made);
+  CHECK(distance(made, expected) == 0);
+  problem.x_gap = 11;
+  direct::conv_weight_grad(problem, within_wider(x), y, made);
+  CHECK(distance(made, expected) == 0);
+}
+
 }  // namespace
 
 TEST_CASE("dot products along channels are exact on integers both ways, from a slice of channels too") {
@@ -77,29 +87,16 @@ TEST_CASE("weight gradients of few y channels are exact on integers, from a slic
   forms.push_back({2, 16, 1, 1, {1, 1, 3}, {1, 1, 6}, 1, {3, 4, 2}, {3, 3, 7}, {3, 4, 3}});  // mostly outside
   for (const Form& p : forms) {
     INFO(text(p, false));
-    ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+    const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
     CHECK(direct::YRowsShare<float>::fits(problem) == (p.dilation[2] == 1 || p.kernel[2] == 1));
-    const Tensor x = integers(p.x_shape(), generator), y = integers(p.y_shape(), generator).channels_last(),
-                 made = full(p.weight_shape(), 7, f32), expected = w_of(p, x, y);
-    direct::conv_weight_grad(problem, x.channels_last(), y, made);
-    CHECK(distance(made, expected) == 0);
-    problem.x_gap = 11;
-    direct::conv_weight_grad(problem, within_wider(x), y, made);
-    CHECK(distance(made, expected) == 0);
+    check_weight_gradient(p, problem, generator);
   }
 }
 
 TEST_CASE("the gradient of a large weight is summed in slabs, exactly on integers") {
   Generator generator(34);
   const Form p{1, 90, 560, 1, 1, {1, 0, 2}, 1, {2, 4, 5}, {3, 2, 4}, {2, 3, 6}};
-  ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
-  const Tensor x = integers(p.x_shape(), generator), y = integers(p.y_shape(), generator).channels_last(),
-               made = full(p.weight_shape(), 7, f32), expected = w_of(p, x, y);
-  direct::conv_weight_grad(problem, x.channels_last(), y, made);
-  CHECK(distance(made, expected) == 0);
-  problem.x_gap = 11;
-  direct::conv_weight_grad(problem, within_wider(x), y, made);
-  CHECK(distance(made, expected) == 0);
+  check_weight_gradient(p, {geometry_of(p, false), p.batch, p.x_channels, p.y_channels}, generator);
 }
 
 TEST_CASE("strided convolutions to few channels are sums along channels") {
