@@ -184,7 +184,7 @@ void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const 
 
 bool run_conv_of_parts(const ConvProblem& problem, std::span<const Tensor> parts, const Tensor& weight,
                        const Tensor& y, const Tensor& bias) {
-  if (!direct::takes_parts(parts) || autotune()) return false;
+  if (problem.geometry.groups > 1 || !direct::takes_parts(parts) || autotune()) return false;
   const Plan plan = plan_for(problem, ConvPass::y, weight.dtype(), weight, bias, [&](const PlanKey&) {
     return std::make_shared<const ConvPlan>(problem, ConvPass::y, weight.dtype(), weight.strides(),
                                             bias.defined());

@@ -133,7 +133,9 @@ void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, c
 std::int64_t slab_of(const ConvProblem& p) {
   constexpr std::int64_t kLeast = 16;
   if (p.geometry.groups > 1) return p.x_channels;
-  const std::int64_t most = std::max<std::int64_t>(1, kShareElements / (p.taps() * p.y_channels * kLeast)) *
+  const std::int64_t most = std::max<std::int64_t>(
+                                1, kShareElements /
+                                       (p.taps() * padded_to_lanes(p.y_channels, kLeast) * kLeast)) *
                             kLeast,
                      slabs = (p.x_channels + most - 1) / most;
   return padded_to_lanes((p.x_channels + slabs - 1) / slabs, kLeast);

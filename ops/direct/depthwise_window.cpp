@@ -198,9 +198,16 @@ class DepthwiseWindow {
 
 bool has_depthwise_window(const ConvProblem& p) {
   constexpr std::int64_t kLeastOfAll = 9;  // taps that make up for the rearrangement
+  constexpr std::int64_t kLeastVoxels = 4, kMostOfWindow = 1 << 18;
   const ops::ConvGeometry& g = p.geometry;
-  return g.stride == Dims3(1) && g.dilation[2] == 1 && g.kernel[2] >= kLeastTaps &&
-         g.kernel[2] <= kMostTaps && p.taps() >= kLeastOfAll;
+  if (g.stride != Dims3(1) || g.dilation != Dims3(1) || g.kernel[2] < kLeastTaps || g.kernel[2] > kMostTaps ||
+      g.padding[2] > g.kernel[2] || p.taps() < kLeastOfAll)
+    return false;
+  const std::int64_t line = std::max(g.x[2], g.y[2]) + 2 * g.kernel[2] + kVoxels;
+  return std::min(g.x[2], g.y[2]) >= kLeastVoxels && static_cast<double>(g.kernel[0]) *
+                                                             static_cast<double>(g.kernel[1] + kVoxels) *
+                                                             static_cast<double>(line * kLanes<float>) <=
+                                                         kMostOfWindow;
 }
 
 void depthwise_window(const ConvProblem& p, ConvPass pass, const Tensor& from, const Tensor& weight,

@@ -8,7 +8,8 @@
 
 namespace lucid::direct {
 
-/// Whether all strides are 1, a line has 3 to 7 taps, neighbours, and all taps make up for the rearrangement.
+/// Whether all strides and dilations are 1, a line has 3 to 7 taps, all taps make up for the rearrangement,
+/// and the lines that a few of the result meet stay in a core's cache.
 bool has_depthwise_window(const ops::ConvProblem& problem);
 
 /// Pass y (from: x) or x (from: y) of a depthwise problem, with a weight strided as it likes; activations

@@ -29,9 +29,7 @@ class YRowsShare final : public WeightShare<T> {
   using Base::lines_at_once_, Base::maps_, Base::p_, Base::sums_;
 
   // Of taps first, first + stride, ... : those that one voxel of x meets.
-  std::int64_t taps_of(std::int64_t first) const {
-    return (maps_.w.kernel - first + maps_.w.stride - 1) / maps_.w.stride;
-  }
+  std::int64_t taps_of(std::int64_t first) const { return (maps_.w.kernel - first - 1) / maps_.w.stride + 1; }
   // Sums are [line of taps][first tap][its taps, the last one first][y channel][x channel].
   std::int64_t row(std::int64_t tap_line, std::int64_t first) const {
     std::int64_t taps = 0;

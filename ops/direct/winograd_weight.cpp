@@ -183,9 +183,9 @@ void write_taps(const ConvProblem& p, const std::vector<std::optional<Share>>& s
 
 // One group, or some x channels of it, whose first channels x, y and the weight w begin with.
 void group_weight_grad(const ConvProblem& p, const TileBands& bands, const float* x, const float* y, float* w,
-                       const Strides& strides) {
+                       const Strides& strides, std::int64_t threads) {
   const std::int64_t units = bands.units();
-  const std::int64_t threads = std::min<std::int64_t>(num_threads(), units);
+  threads = std::min(threads, units);
   std::vector<std::optional<Share>> shares(static_cast<std::size_t>(threads));
   parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
@@ -211,8 +211,9 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
                      most = std::max<std::int64_t>(1, kMostSums / (p.taps() * p.y_channels * kTileChannels)),
                      slab = ceil_div(chunks, ceil_div(chunks, most)) * kTileChannels;
   // Groups at once if there are enough for all threads, else all threads on one group.
-  const std::int64_t groups = p.geometry.groups, grain = groups >= 4 * num_threads() ? 1 : groups;
-  parallel_for(groups, grain, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t groups = p.geometry.groups;
+  const bool at_once = groups >= 4 * num_threads();
+  parallel_for(groups, at_once ? 1 : groups, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t group = begin; group < end; ++group)
       for (std::int64_t first = 0; first < p.x_channels; first += slab) {
         ConvProblem part = p;
@@ -221,7 +222,8 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
         group_weight_grad(
             part, bands, x.data<float>() + group * p.x_channels + first,
             y.data<float>() + group * p.y_channels,
-            weight.mutable_data<float>() + group * p.y_channels * strides[0] + first * strides[1], strides);
+            weight.mutable_data<float>() + group * p.y_channels * strides[0] + first * strides[1], strides,
+            at_once ? 1 : num_threads());
       }
   });
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <vector>
 
 #include "conv_naive.hpp"
@@ -106,4 +107,12 @@ TEST_CASE("strided convolutions to few channels are sums along channels") {
   const Tensor y = conv3d(x, w, {}, {.stride = 2, .padding = 1});
   CHECK(plan_stats().last_implementation == "lucid:direct");
   CHECK(distance(y, conv3d(x.to(f64), w.to(f64), {}, {.stride = 2, .padding = 1})) < 4e-6);
+}
+
+TEST_CASE("a stride beyond all sizes gives gradients of few y channels") {
+  const Tensor x = ones({1, 16, 5, 5, 5}).channels_last(), w = ones({2, 16, 3, 3, 3});
+  const std::int64_t far = std::numeric_limits<std::int64_t>::max();
+  w.requires_grad_(true);
+  conv3d(x, w, {}, {.stride = {1, 1, far}}).sum().backward();
+  CHECK(distance(w.grad(), full(w.shape(), 9, f32)) == 0);
 }

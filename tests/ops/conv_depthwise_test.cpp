@@ -21,19 +21,26 @@ TEST_CASE("depthwise convolutions are exact on small integers, whatever their wi
     for (std::size_t i = 0; i < 3; ++i) p.y[i] = x[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1);
     return p;
   };
-  std::vector<Form> forms{
-      form(1, 50, 1, 1, {5, 21, 17}, 3),                         // channels beyond whole vectors
-      form(3, 7, {3, 0, 2}, 1, {4, 6, 9}, {4, 3, 3}),            // lines of more zeros than taps
-      form(1, 100, 3, 1, {9, 24, 30}, 7),                        // several blocks of channels
-      form(2, 20, {0, 4, 9}, {1, 2, 1}, {3, 11, 3}, {3, 3, 5}),  // padding beyond the kernel
-      form(1, 33, {2, 3, 0}, {2, 3, 1}, {6, 8, 12}, {3, 3, 4}),
-      form(1, 64, {0, 1, 3}, 1, {1, 9, 8}, {1, 3, 6}),
-      form(2, 3, 0, 1, {3, 3, 3}, 3)};
-  for (const Form& p : forms)
+  struct Case {
+    Form form;
+    bool has_window;
+  };
+  const std::vector<Case> cases{
+      {form(1, 50, 1, 1, {5, 21, 17}, 3), true},               // channels beyond whole vectors
+      {form(3, 7, {3, 0, 2}, 1, {4, 6, 9}, {4, 3, 3}), true},  // padding of a whole kernel
+      {form(1, 100, 3, 1, {9, 24, 30}, 7), true},              // several blocks of channels
+      {form(1, 64, {0, 1, 3}, 1, {1, 9, 8}, {1, 3, 6}), true},
+      {form(2, 20, {0, 4, 5}, 1, {3, 11, 4}, {3, 3, 5}), true},
+      {form(1, 33, {2, 3, 0}, 1, {6, 8, 12}, {3, 3, 4}), true},
+      {form(1, 33, {2, 3, 0}, {2, 3, 1}, {6, 8, 12}, {3, 3, 4}), false},  // dilation
+      {form(2, 20, {0, 4, 9}, 1, {3, 11, 4}, {3, 3, 5}), false},          // lines of zeros
+      {form(1, 2, 1, 1, {3, 3, 700}, 3), false},                          // lines beyond a cache
+      {form(2, 3, 0, 1, {3, 3, 3}, 3), false}};
+  for (const auto& [p, has_window] : cases)
     for (const bool transposed : {false, true}) {
       INFO(text(p, transposed));
       const ops::ConvGeometry g = geometry_of(p, transposed);
-      REQUIRE(direct::has_depthwise_window({g, p.batch, 1, 1}));
+      CHECK(direct::has_depthwise_window({g, p.batch, 1, 1}) == has_window);
       const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
                    bias = integers({p.x_channels}), beside = bias.reshape({1, p.x_channels, 1, 1, 1});
       const Tensor strided = w.transpose(0, 4).clone().transpose(0, 4);
