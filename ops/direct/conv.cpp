@@ -82,11 +82,13 @@ class Direction {
 
   // One tap that meets every voxel: lines of any length.
   void run_voxels() const {
-    constexpr std::int64_t kAtOnce = 256;
+    constexpr std::int64_t kCachedVoxels = 256,
+                           kMany = 1 << 20;  // which are read once for each panel, or once
+    const std::int64_t at_once = weight_.is_for_dots() ? kMany : kCachedVoxels;
     const std::vector<RowsTerm> terms{{0, 0}};
     const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
     parallel_for(voxels, grain_of(p_.work(), voxels), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t first = begin; first < end; first += kAtOnce)
+      for (std::int64_t first = begin; first < end; first += at_once)
         for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
           multiply(RowsProduct<T>{.a = from_ + first * from_step_,
                                   .a_row = from_step_,
@@ -95,7 +97,7 @@ class Direction {
                                   .b_row = kPanel<T>,
                                   .c = to_ + first * to_step_,
                                   .c_row = to_step_,
-                                  .rows = std::min(kAtOnce, end - first),
+                                  .rows = std::min(at_once, end - first),
                                   .depth = weight_.depth(),
                                   .columns = weight_.columns(),
                                   .b_panel = weight_.panel_size()},
