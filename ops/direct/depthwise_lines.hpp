@@ -1,6 +1,7 @@
 #pragma once
 // How depthwise convolutions with a stride of 1 rearrange lines of channels-last voxels.
 
+#include "lucid/cpu.hpp"
 #include "ops/direct/plane_window.hpp"
 #include "ops/direct/rows.hpp"
 
@@ -27,6 +28,21 @@ struct DepthwiseLines {
 /// Lines of x of a stride of 1, of as many channels as leave room in a core's cache for what a few lines of y
 /// meet. A line can be read for padded_voxels() of y at all its taps.
 DepthwiseLines lines_of_x(const ops::ConvProblem& problem);
+
+/// Taps of a line, neighbours, that share the loads of their voxels.
+inline constexpr std::int64_t kLeastLineTaps = 3, kMostLineTaps = 7;
+
+/// Runs Kernel<taps> for the processor's registers.
+template <template <int> class Kernel, class Work>
+void run_for_taps(std::int64_t taps, const Work& work) {
+  switch (taps) {
+    case 3: return run_for_registers<Kernel<3>>(work);
+    case 4: return run_for_registers<Kernel<4>>(work);
+    case 5: return run_for_registers<Kernel<5>>(work);
+    case 6: return run_for_registers<Kernel<6>>(work);
+    default: return run_for_registers<Kernel<7>>(work);
+  }
+}
 
 /// Voxels of y that are summed together.
 inline constexpr std::int64_t kDepthwiseVoxels = 8;

@@ -16,8 +16,7 @@ namespace {
 using ops::ConvPass;
 using ops::ConvProblem;
 
-constexpr std::int64_t kVoxels = kDepthwiseVoxels;     // whose sums are in registers
-constexpr std::int64_t kLeastTaps = 3, kMostTaps = 7;  // of a line, that share the loads of their sources
+constexpr std::int64_t kVoxels = kDepthwiseVoxels;  // whose sums are in registers
 
 // A line of taps: where their first source and their first weight lie.
 struct LineTerm {
@@ -84,16 +83,6 @@ struct SumLine {
   }
 };
 
-void sum_line(std::int64_t taps, const LineSum& s) {
-  switch (taps) {
-    case 3: return run_for_registers<SumLine<3>>(s);
-    case 4: return run_for_registers<SumLine<4>>(s);
-    case 5: return run_for_registers<SumLine<5>>(s);
-    case 6: return run_for_registers<SumLine<6>>(s);
-    default: return run_for_registers<SumLine<7>>(s);
-  }
-}
-
 // Pass y.
 class DepthwiseWindow {
  public:
@@ -158,16 +147,16 @@ class DepthwiseWindow {
     });
     for (std::int64_t h = lines.begin; h < lines.end; ++h) {
       find_terms(sample, h, window, scratch);
-      sum_line(maps_.w.kernel, {.sources = window.data(),
-                                .weights = weights_.data() + first,
-                                .terms = scratch.terms,
-                                .weight_step = padded_,
-                                .register_step = lines_.register_step(),
-                                .start = start_.data() + first,
-                                .out = y_ + (plane + h) * maps_.w.y * channels_ + first,
-                                .voxels = maps_.w.y,
-                                .voxel_step = channels_,
-                                .channels = lines_.channels_from(first)});
+      run_for_taps<SumLine>(maps_.w.kernel, LineSum{.sources = window.data(),
+                                                    .weights = weights_.data() + first,
+                                                    .terms = scratch.terms,
+                                                    .weight_step = padded_,
+                                                    .register_step = lines_.register_step(),
+                                                    .start = start_.data() + first,
+                                                    .out = y_ + (plane + h) * maps_.w.y * channels_ + first,
+                                                    .voxels = maps_.w.y,
+                                                    .voxel_step = channels_,
+                                                    .channels = lines_.channels_from(first)});
     }
   }
 
@@ -200,8 +189,8 @@ bool has_depthwise_window(const ConvProblem& p) {
   constexpr std::int64_t kLeastOfAll = 9;  // taps that make up for the rearrangement
   constexpr std::int64_t kLeastVoxels = 4, kMostOfWindow = 1 << 18;
   const ops::ConvGeometry& g = p.geometry;
-  if (g.stride != Dims3(1) || g.dilation != Dims3(1) || g.kernel[2] < kLeastTaps || g.kernel[2] > kMostTaps ||
-      g.padding[2] > g.kernel[2] || p.taps() < kLeastOfAll)
+  if (g.stride != Dims3(1) || g.dilation != Dims3(1) || g.kernel[2] < kLeastLineTaps ||
+      g.kernel[2] > kMostLineTaps || g.padding[2] > g.kernel[2] || p.taps() < kLeastOfAll)
     return false;
   const std::int64_t line = std::max(g.x[2], g.y[2]) + 2 * g.kernel[2] + kVoxels;
   return std::min(g.x[2], g.y[2]) >= kLeastVoxels && static_cast<double>(g.kernel[0]) *

@@ -65,16 +65,6 @@ struct AddLines {
   }
 };
 
-void add_lines(std::int64_t taps, const LineProducts& p) {
-  switch (taps) {
-    case 3: return run_for_registers<AddLines<3>>(p);
-    case 4: return run_for_registers<AddLines<4>>(p);
-    case 5: return run_for_registers<AddLines<5>>(p);
-    case 6: return run_for_registers<AddLines<6>>(p);
-    default: return run_for_registers<AddLines<7>>(p);
-  }
-}
-
 // One thread's sums [tap][channel], over some lines of some planes of y.
 class Share {
  public:
@@ -124,18 +114,19 @@ class Share {
                        step = std::max<std::int64_t>(1, kSummedInFloat / voxels);
     for (std::int64_t h = met.begin; h < met.end; h += step) {
       const std::int64_t line = window_.offset(sample, kd.source, h + maps_.h.shift(kh));
-      add_lines(maps_.w.kernel,
-                {.x = window_.data() + line + (x_lines_.margin + maps_.w.shift(0)) * register_lanes<float>(),
-                 .y = packed_.data() + (h - lines.begin) * y_lines_.line_size(),
-                 .x_line = x_lines_.line_size(),
-                 .y_line = y_lines_.line_size(),
-                 .lines = std::min(step, met.end - h),
-                 .x_register = x_lines_.register_step(),
-                 .y_register = y_lines_.register_step(),
-                 .voxels = voxels,
-                 .channels = x_lines_.channels_from(first),
-                 .sums = sums_.data() + maps_.tap(kd.tap, kh, 0) * padded_ + first,
-                 .tap_step = padded_});
+      run_for_taps<AddLines>(maps_.w.kernel,
+                             LineProducts{.x = window_.data() + line +
+                                               (x_lines_.margin + maps_.w.shift(0)) * register_lanes<float>(),
+                                          .y = packed_.data() + (h - lines.begin) * y_lines_.line_size(),
+                                          .x_line = x_lines_.line_size(),
+                                          .y_line = y_lines_.line_size(),
+                                          .lines = std::min(step, met.end - h),
+                                          .x_register = x_lines_.register_step(),
+                                          .y_register = y_lines_.register_step(),
+                                          .voxels = voxels,
+                                          .channels = x_lines_.channels_from(first),
+                                          .sums = sums_.data() + maps_.tap(kd.tap, kh, 0) * padded_ + first,
+                                          .tap_step = padded_});
     }
   }
 
