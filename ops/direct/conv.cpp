@@ -82,8 +82,8 @@ class Direction {
 
   // One tap that meets every voxel: lines of any length.
   void run_voxels() const {
-    constexpr std::int64_t kCachedVoxels = 256,
-                           kMany = 1 << 20;  // which are read once for each panel, or once
+    // Each panel of columns reads the voxels again, from a cache; dots read them once.
+    constexpr std::int64_t kCachedVoxels = 256, kMany = 1 << 20;
     const std::int64_t at_once = weight_.is_for_dots() ? kMany : kCachedVoxels;
     const std::vector<RowsTerm> terms{{0, 0}};
     const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];

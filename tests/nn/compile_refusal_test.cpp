@@ -8,23 +8,10 @@
 #include "nn/models/unet3d.hpp"
 #include "ops/activation.hpp"
 #include "ops/arithmetic.hpp"
+#include "refusal.hpp"
 
 using namespace lucid;
 using namespace lucid::compiled;
-
-namespace {
-
-template <class F>
-std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
-}
-
-}  // namespace
 
 TEST_CASE("a plan refuses other shapes and types") {
   const Written net([](const Tensor& x) { return relu(x); });

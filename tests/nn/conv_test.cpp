@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lucid/random.hpp"
+#include "refusal.hpp"
 
 using namespace lucid;
 
@@ -15,16 +16,6 @@ double largest(const Tensor& tensor) {
   double out = 0;
   for (double value : tensor.to_vector<double>()) out = std::max(out, std::abs(value));
   return out;
-}
-
-template <class F>
-std::string refusal(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 bool contains(const std::string& text, const std::string& part) {
