@@ -6,6 +6,7 @@
 
 #include "conv_naive.hpp"
 #include "ops/conv_form.hpp"
+#include "ops/direct/depthwise_lines.hpp"
 #include "ops/direct/depthwise_window.hpp"
 #include "ops/plan_stats.hpp"
 
@@ -51,4 +52,20 @@ TEST_CASE("depthwise convolutions are exact on small integers, whatever their wi
       CHECK(distance(ops::conv_form_x(g, y, strided), x_of(p, y, w)) == 0);
       CHECK(distance(ops::conv_form_w(g, x, y), w_of(p, x, y)) == 0);
     }
+}
+
+TEST_CASE("a packed line of depthwise channels is written whole, zeros included") {
+  const direct::DepthwiseLines lines{2, 9, 4, 21,
+                                     32};  // two voxels of zeros, four of 21 channels, three of zeros
+  std::vector<float> from(4 * 21), to(static_cast<std::size_t>(lines.line_size()), 7);
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<float>(i + 1);
+  lines.pack(from.data(), 0, to.data());
+  const std::int64_t lanes = direct::register_lanes<float>();
+  for (std::int64_t c = 0; c < 21; c += lanes)
+    for (std::int64_t v = 0; v < lines.voxels; ++v)
+      for (std::int64_t i = 0; i < lanes; ++i) {
+        const bool is_there = v >= 2 && v < 6 && c + i < 21;
+        const float expected = is_there ? static_cast<float>((v - 2) * 21 + c + i + 1) : 0;
+        CHECK(to[static_cast<std::size_t>(c * lines.voxels + v * lanes + i)] == expected);
+      }
 }
