@@ -15,29 +15,32 @@
 // missing.
 
 #if defined(LUCID_EMULATE_WIDE)
-#define LUCID_NARROW
 #define LUCID_VECTORIZED
 #define LUCID_WIDE
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(LUCID_NO_AVX2)
-#define LUCID_NARROW __attribute__((flatten, target_clones("arch=x86-64-v3", "default")))
+#define LUCID_NARROW __attribute__((flatten, target("arch=x86-64-v3")))
 #if defined(LUCID_NO_AVX512)
-#define LUCID_VECTORIZED LUCID_NARROW
+#define LUCID_VECTORIZED __attribute__((flatten, target_clones("arch=x86-64-v3", "default")))
 #else
 #define LUCID_VECTORIZED \
   __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define LUCID_WIDE __attribute__((flatten, target("arch=x86-64-v4")))
 #endif
 #else
-#define LUCID_NARROW
 #define LUCID_VECTORIZED
 #endif
 
 namespace lucid {
 
-/// Bytes of a vector register. AVX-512 has 32 of the wide ones, AVX2 16 narrow ones; elsewhere a narrow one
-/// is several.
+/// Bytes of a vector register. AVX-512 has 32 of the wide ones, AVX2 16 narrow ones. The baseline of x86-64
+/// has 16 of 16 bytes; elsewhere (aarch64 has 32 of these) two are taken for one.
 inline constexpr int kWideRegister = 64, kNarrowRegister = 32;
+#if defined(__x86_64__) && !defined(__AVX__)
+inline constexpr int kBasicRegister = 16;
+#else
+inline constexpr int kBasicRegister = kNarrowRegister;
+#endif
 
 namespace detail {
 
@@ -47,10 +50,12 @@ LUCID_WIDE void run_wide(const Args&... args) {
   Kernel::template run<kWideRegister>(args...);
 }
 #endif
+#if defined(LUCID_NARROW)
 template <class Kernel, class... Args>
 LUCID_NARROW void run_narrow(const Args&... args) {
   Kernel::template run<kNarrowRegister>(args...);
 }
+#endif
 
 }  // namespace detail
 
@@ -65,13 +70,25 @@ inline bool has_wide_registers() {
 #endif
 }
 
+/// Bytes of the registers that kernels run for here.
+inline int register_bytes() {
+  if (has_wide_registers()) return kWideRegister;
+#if defined(LUCID_NARROW)
+  if (__builtin_cpu_supports("x86-64-v3")) return kNarrowRegister;
+#endif
+  return kBasicRegister;
+}
+
 /// Calls Kernel::run<Bytes>(args...), a static [[gnu::always_inline]] function with registers of Bytes.
 template <class Kernel, class... Args>
 void run_for_registers(const Args&... args) {
 #if defined(LUCID_WIDE)
   if (has_wide_registers()) return detail::run_wide<Kernel>(args...);
 #endif
-  detail::run_narrow<Kernel>(args...);
+#if defined(LUCID_NARROW)
+  if (__builtin_cpu_supports("x86-64-v3")) return detail::run_narrow<Kernel>(args...);
+#endif
+  Kernel::template run<kBasicRegister>(args...);
 }
 
 }  // namespace lucid

@@ -107,7 +107,7 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    if (is_along && Bytes == kNarrowRegister && is_first && p.rows > R && depth >= kLanes<T>)
+    if (is_along && Bytes != kWideRegister && is_first && p.rows > R && depth >= kLanes<T>)
       for (int r = R; r < 2 * R; ++r)
         for (std::int64_t k = 0; k < depth; k += kLanes<T>) __builtin_prefetch(at + r * p.a_row + k);
     RowFactors<F, T> factors(at, p.a_row, p.a_step);

@@ -26,7 +26,7 @@ inline constexpr T kZeros[4 * kLanes<T>] = {};
 /// Elements of T in a register of this processor.
 template <class T>
 std::int64_t register_lanes() {
-  return (has_wide_registers() ? kWideRegister : kNarrowRegister) / static_cast<std::int64_t>(sizeof(T));
+  return register_bytes() / static_cast<std::int64_t>(sizeof(T));
 }
 
 inline std::int64_t padded_to_lanes(std::int64_t count, std::int64_t lanes) {

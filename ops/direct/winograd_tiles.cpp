@@ -27,7 +27,7 @@ template <int Bytes, class F>
   constexpr std::int64_t lanes = Bytes / 4;
   std::int64_t channel = 0;
   for (; channel + lanes <= channels; channel += lanes) f(channel, Register<Bytes>{});
-  if constexpr (Bytes != kNarrowRegister)
+  if constexpr (Bytes == kWideRegister)
     if (channel < channels) f(channel, Register<kNarrowRegister>{});
 }
 
@@ -90,7 +90,7 @@ struct Multiply {
   [[gnu::always_inline]] static void run(std::span<const TileTerm> terms, std::int64_t first,
                                          std::int64_t tiles, std::int64_t width, float* c) {
     if (width == kHalfChunk)
-      columns<kNarrowRegister, 8, 8, 1>(terms, first, tiles, width, c);
+      columns<std::min(Bytes, kNarrowRegister), 8, 8, 1>(terms, first, tiles, width, c);
     else if constexpr (Bytes == kWideRegister)
       width == kTileChannels ? columns<Bytes, 16, 8, 1>(terms, first, tiles, width, c)
                              : columns<Bytes, 8, 8, 2>(terms, first, tiles, width, c);
