@@ -11,11 +11,14 @@ bool is_exclusive(const Tensor& tensor) {
          !tensor.requires_grad() && tensor.is_dense();
 }
 
-AccumulateGrad::AccumulateGrad(const Tensor& leaf) : leaf_(leaf) { add_result(leaf); }
+AccumulateGrad::AccumulateGrad(const Tensor& leaf) : leaf_(leaf) {
+  add_result(leaf);
+  take_sequence();
+}
 
 void AccumulateGrad::options(nlohmann::json& out) const { out = nlohmann::json::object(); }
 
-Tensors AccumulateGrad::backward(const Tensors& grads, const Mask&) {
+Tensors AccumulateGrad::backward(const std::shared_ptr<Node>&, const Tensors& grads, const Mask&) {
   Meta& meta = meta_of(leaf_);
   Tensor grad = meta.hooks ? meta.hooks->run(grads[0]) : grads[0];
   if (meta.grad.defined()) {

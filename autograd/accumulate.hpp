@@ -12,7 +12,7 @@ class AccumulateGrad final : public Node {
   void options(nlohmann::json& out) const override;
   /// Runs the leaf's hooks, then adds. The gradient is final: every node made after this leaf was first used
   /// has run.
-  Tensors backward(const Tensors& grads, const Mask& wanted) override;
+  Tensors backward(const std::shared_ptr<Node>& self, const Tensors& grads, const Mask& wanted) override;
 
  private:
   Tensor leaf_;

@@ -130,7 +130,7 @@ Tensors Walk::step(Pending& pending) {
   Tensors grads;
   {
     const OpTimer timer(node.name(), true);
-    grads = node.backward(pending.grads, mask_);
+    grads = node.backward(pending.node, pending.grads, mask_);
   }
   if (grads.size() < mask_.size() && !grads.empty())
     throw AutogradError(str(node.name(), ".backward: the rule gave ", grads.size(), " gradients for ",

@@ -74,8 +74,8 @@ class Frame final : public SavePolicy, public std::enable_shared_from_this<Frame
   void collect(const Tensor& tensor, bool is_result);
 
   std::function<Tensors(const Tensors&)> function_;
-  lucid::detail::SmallVector<SavedTensor> inputs_;
-  lucid::detail::SmallVector<Edge> input_edges_;
+  SavedTensors inputs_;
+  Edges input_edges_;
   std::optional<Generator> generator_;  // as it was before the first run
   DType dtype_ = compute_dtype();       // likewise
   std::vector<Shape> outputs_;
@@ -136,12 +136,12 @@ Frame::Frame(const std::function<Tensors(const Tensors&)>& function, const Tenso
   // Inside another checkpoint these too are deferred.
   for (const Tensor& input : inputs) {
     inputs_.emplace_back(input, false, 0);
-    input_edges_.push_back(gradient_edge(input));
+    input_edges_.emplace_back(gradient_edge(input));
   }
 }
 
 // A chain of checkpoints is freed as a chain of nodes is: without deep recursion.
-Frame::~Frame() { drop(std::move(input_edges_), std::move(inputs_)); }
+Frame::~Frame() { drop(input_edges_, inputs_); }
 
 Tensors Frame::first_run(const Tensors& inputs) {
   state_ = State::first;

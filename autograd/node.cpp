@@ -25,20 +25,25 @@ namespace detail {
 constinit thread_local SavePolicy* save_policy = nullptr;
 
 // Frees what a dying node holds. It hands its edges over instead of dropping them, and only the outermost
-// call empties the list: recursion stays a level or two deep however long the chain is. The edges go first,
-// so that a saved tensor is never the last owner of the node that computed it.
-void drop(lucid::detail::SmallVector<Edge>&& edges, lucid::detail::SmallVector<SavedTensor>&& saved) {
-  thread_local lucid::detail::SmallVector<Edge>* doomed = nullptr;  // the outermost call's list
+// call empties the list: recursion stays a level or two deep however long the chain is. The saved tensors go
+// first, so that one is never the last owner of the node that computed it.
+void drop(Edges& edges, SavedTensors& saved) {
+  using List = std::vector<Edge, lucid::detail::SmallAllocator<Edge>>;
+  thread_local List* doomed = nullptr;  // the outermost call's list
   if (doomed) {
     std::move(edges.begin(), edges.end(), std::back_inserter(*doomed));
     saved.clear();
     return;
   }
-  doomed = &edges;
+  List list;
+  doomed = &list;
   saved.clear();
   while (!edges.empty()) {
-    const Edge last = std::move(edges.back());
     edges.pop_back();
+    while (!list.empty()) {
+      const Edge last = std::move(list.back());
+      list.pop_back();
+    }
   }
   doomed = nullptr;
 }
@@ -67,13 +72,13 @@ Tensor SavedTensor::unpack(std::string_view op) const {
   return tensor_;
 }
 
-Tensor SavedTensor::unpack(Node& node) const {
-  const Tensor kept = unpack(node.name());
+Tensor SavedTensor::unpack(const std::shared_ptr<Node>& node) const {
+  const Tensor kept = unpack(node->name());
   if (!is_result_ || !is_recording()) return kept;
   Tensor result = kept.detach();
   result.impl().requires_grad = true;
   Meta& meta = meta_of(result);
-  meta.node = node.shared_from_this();
+  meta.node = node;
   meta.result = result_;
   return result;
 }
@@ -86,21 +91,16 @@ Tensor HookList::run(Tensor grad) const {
   return grad;
 }
 
-Node::Node() : sequence_(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
-
-Node::~Node() { detail::drop(std::move(edges_), std::move(saved_)); }
+Node::~Node() { detail::drop(edges_, saved_); }
 
 std::uint32_t Node::add_result(const Tensor& tensor) {
-  results_.push_back({tensor.shape(), tensor.dtype()});
+  results_.emplace_back(tensor.shape(), tensor.dtype());
   return static_cast<std::uint32_t>(results_.size() - 1);
 }
 
-void Node::add_edge(const Tensor& input) {
-  const Edge& edge = edges_.emplace_back(gradient_edge(input));
-  // A leaf's accumulator may have been made just now; what leads to it must have the larger number.
-  if (edge.node && edge.node->sequence_ > sequence_)
-    sequence_ = next_sequence.fetch_add(1, std::memory_order_relaxed);
-}
+void Node::add_edge(const Tensor& input) { edges_.emplace_back(gradient_edge(input)); }
+
+void Node::take_sequence() { sequence_ = next_sequence.fetch_add(1, std::memory_order_relaxed); }
 
 void Node::reserve(std::size_t edges, std::size_t saved, std::size_t results) {
   edges_.reserve(edges);
@@ -114,14 +114,14 @@ void Node::release() {
   released_ = true;
 }
 
-Tensors Node::unpack_saved() {
-  if (released_)
-    throw AutogradError(str(name(),
+Tensors Node::unpack_saved(const std::shared_ptr<Node>& node) {
+  if (node->released_)
+    throw AutogradError(str(node->name(),
                             ".backward: the graph was freed by an earlier backward pass; pass "
                             "{.retain_graph = true} to that one to walk the graph again"));
   Tensors out;
-  out.reserve(saved_.size());
-  for (const SavedTensor& saved : saved_) out.push_back(saved.unpack(*this));
+  out.reserve(node->saved_.size());
+  for (const SavedTensor& saved : node->saved_) out.push_back(saved.unpack(node));
   return out;
 }
 

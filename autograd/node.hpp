@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "lucid/small_blocks.hpp"
+#include "lucid/short_list.hpp"
 #include "lucid/tensor.hpp"
 
 namespace lucid::autograd {
@@ -45,7 +45,7 @@ class SavedTensor {
  public:
   SavedTensor(const Tensor& tensor, bool is_result, std::uint32_t result);
   /// The tensor as it was saved; while recording, connected to `node` again if it is a result of it.
-  Tensor unpack(Node& node) const;
+  Tensor unpack(const std::shared_ptr<Node>& node) const;
   /// The same for what is not a result; `op` reads it.
   Tensor unpack(std::string_view op) const;
 
@@ -57,6 +57,9 @@ class SavedTensor {
   bool is_result_ = false;
 };
 
+using Edges = lucid::detail::ShortList<Edge, 3>;
+using SavedTensors = lucid::detail::ShortList<SavedTensor, 3>;
+
 struct HookList {
   std::int64_t next_id = 0;
   std::vector<std::pair<std::int64_t, Hook>> hooks;
@@ -67,9 +70,9 @@ struct HookList {
 /// Which inputs' gradients are wanted, by position.
 using Mask = std::vector<bool>;
 
-class Node : public std::enable_shared_from_this<Node> {
+class Node {
  public:
-  Node();
+  Node() = default;
   virtual ~Node();  ///< iterative: a chain of a million nodes is freed without deep recursion
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -79,22 +82,25 @@ class Node : public std::enable_shared_from_this<Node> {
   /// The recorded operation's options, as ops::call takes them.
   virtual void options(nlohmann::json& out) const = 0;
   /// Gradients with respect to the inputs, from `grads` with respect to the results (undefined where none
-  /// arrived).
-  virtual Tensors backward(const Tensors& grads, const Mask& wanted) = 0;
+  /// arrived). `self` is this node's handle, for results that it connects to itself again.
+  virtual Tensors backward(const std::shared_ptr<Node>& self, const Tensors& grads, const Mask& wanted) = 0;
 
   /// Frees what was saved. A later backward() through this node throws AutogradError.
   virtual void release();
 
-  /// Later nodes have larger numbers, so descending order is a topological one.
+  /// Later nodes have larger numbers, so descending order is a topological one. 0 until the node has one.
   std::uint64_t sequence() const { return sequence_; }
+  /// Gives the node its number, once all that it leads to has one.
+  void take_sequence();
   std::span<const Edge> edges() const { return edges_; }
 
   struct Result {
     Shape shape;
     DType dtype;
+    Result(const Shape& of, DType type) : shape(of), dtype(type) {}
   };
   std::span<const Result> results() const { return results_; }
-  /// Room for that many, so that adding them allocates once.
+  /// Room for that many, so that adding them allocates at most once.
   void reserve(std::size_t edges, std::size_t saved, std::size_t results);
   /// Adds a result and returns its number.
   std::uint32_t add_result(const Tensor& tensor);
@@ -102,16 +108,17 @@ class Node : public std::enable_shared_from_this<Node> {
   void save(const Tensor& tensor, bool is_result, std::uint32_t result = 0) {
     saved_.emplace_back(tensor, is_result, result);
   }
-  Tensors unpack_saved();
+  /// What was saved, read by `node`.
+  static Tensors unpack_saved(const std::shared_ptr<Node>& node);
 
   /// Hooks on the gradients of the results: (result number, hooks).
   std::vector<std::pair<std::uint32_t, std::shared_ptr<HookList>>> result_hooks;
 
  private:
-  std::uint64_t sequence_;
-  lucid::detail::SmallVector<Edge> edges_;
-  lucid::detail::SmallVector<SavedTensor> saved_;
-  lucid::detail::SmallVector<Result> results_;
+  std::uint64_t sequence_ = 0;
+  Edges edges_;
+  SavedTensors saved_;
+  lucid::detail::ShortList<Result, 1> results_;
   bool released_ = false;
 };
 
@@ -131,7 +138,7 @@ struct Meta {
 
 namespace detail {
 /// Frees what a dying owner held, without deep recursion.
-void drop(lucid::detail::SmallVector<Edge>&& edges, lucid::detail::SmallVector<SavedTensor>&& saved);
+void drop(Edges& edges, SavedTensors& saved);
 }  // namespace detail
 
 Meta& meta_of(const Tensor& tensor);  ///< made on first use

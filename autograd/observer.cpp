@@ -27,7 +27,7 @@ class ForgottenNode final : public Node {
   explicit ForgottenNode(std::string_view op) : name_(op) {}
   std::string_view name() const override { return name_; }
   void options(nlohmann::json& out) const override { out = nlohmann::json::object(); }
-  Tensors backward(const Tensors&, const Mask&) override {
+  Tensors backward(const std::shared_ptr<Node>&, const Tensors&, const Mask&) override {
     throw AutogradError(
         str(name_, ".backward: the observer of this call did not let the op keep what its gradient needs"));
   }

@@ -30,6 +30,7 @@ void connect(const std::shared_ptr<Node>& node, TensorView inputs, TensorView sa
              std::span<const Tensor> results) {
   node->reserve(inputs.size(), saved.size(), results.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) node->add_edge(inputs[i]);
+  node->take_sequence();
   for (std::size_t i = 0; i < saved.size(); ++i) {
     const Tensor& tensor = saved[i];
     std::uint32_t number = 0;

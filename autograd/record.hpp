@@ -46,8 +46,8 @@ class RuleNode final : public Node {
       : name_(name), options_(std::move(options)), rule_(rule) {}
   std::string_view name() const override { return name_; }
   void options(nlohmann::json& out) const override { to_json(out, options_); }
-  Tensors backward(const Tensors& grads, const Mask& wanted) override {
-    const Tensors saved = unpack_saved();
+  Tensors backward(const std::shared_ptr<Node>& self, const Tensors& grads, const Mask& wanted) override {
+    const Tensors saved = unpack_saved(self);
     return rule_(Backward<Options>{options_, grads, saved, wanted});
   }
 

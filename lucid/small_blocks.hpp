@@ -7,7 +7,6 @@
 #include <memory>
 #include <new>
 #include <utility>
-#include <vector>
 
 namespace lucid::detail {
 
@@ -92,9 +91,6 @@ struct SmallAllocator {
     return true;
   }
 };
-
-template <class T>
-using SmallVector = std::vector<T, SmallAllocator<T>>;
 
 /// std::make_shared over the lists.
 template <class T, class... Arguments>

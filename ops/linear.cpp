@@ -16,7 +16,8 @@ namespace {
 using autograd::Backward;
 using autograd::NoOptions;
 using autograd::record;
-using ops::flipped;
+using ops::as_rows;
+using ops::multiplied;
 
 struct AddmmOptions {
   double beta = 1.0;
@@ -29,8 +30,8 @@ Tensors addmm_backward(const Backward<AddmmOptions>& b) {
   Tensors out(3);
   if (b.wants[0]) out[0] = o.beta == 1.0 ? b.grad() : b.grad() * o.beta;
   const Tensor scaled = o.alpha == 1.0 || !(b.wants[1] || b.wants[2]) ? b.grad() : b.grad() * o.alpha;
-  if (b.wants[1]) out[1] = mm(scaled, flipped(b.saved[1]));
-  if (b.wants[2]) out[2] = mm(flipped(b.saved[0]), scaled);
+  if (b.wants[1]) out[1] = multiplied({scaled}, {b.saved[1], true});
+  if (b.wants[2]) out[2] = multiplied({b.saved[0], true}, {scaled});
   return out;
 }
 
@@ -38,8 +39,8 @@ Tensors addmm_backward(const Backward<AddmmOptions>& b) {
 Tensors linear_backward(const Backward<NoOptions>& b) {
   Tensors out(3);
   const Tensor &input = b.saved[0], &weight = b.saved[1];
-  if (b.wants[0]) out[0] = matmul(b.grad(), weight);
-  if (b.wants[1]) out[1] = flipped(ops::weight_gradient(input, b.grad()));
+  if (b.wants[0]) out[0] = multiplied({b.grad()}, {weight});
+  if (b.wants[1]) out[1] = ops::product_of_rows(b.grad(), input);
   if (b.wants[2]) out[2] = b.grad();
   return out;
 }
@@ -59,7 +60,7 @@ Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, double
   check(broadcast_shapes("addmm", input.shape(), out.shape()) == out.shape(), "addmm", "input of shape ",
         input.shape(), " does not broadcast to ", out.shape());
   if (beta != 0) kernels::copy(out, input);
-  kernels::matmul(out, mat1, mat2, alpha, beta);
+  kernels::matmul(out, {mat1}, {mat2}, alpha, beta);
   return record("addmm", out, {input, mat1, mat2}, {mat1, mat2}, AddmmOptions{beta, alpha}, addmm_backward);
 }
 
@@ -80,9 +81,12 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   shape[shape.size() - 1] = weight.size(0);
   const Tensor out = empty(shape, input.dtype());
   if (bias.defined()) kernels::copy(out, bias);
-  {
+  const double beta = bias.defined() ? 1.0 : 0.0;
+  if (input.dim() == 2) {
+    kernels::matmul(out, {input}, {weight, true}, 1.0, beta);
+  } else {
     const no_grad guard;
-    kernels::matmul(ops::as_rows(out), ops::as_rows(input), flipped(weight), 1.0, bias.defined() ? 1.0 : 0.0);
+    kernels::matmul(as_rows(out), {as_rows(input)}, {weight, true}, 1.0, beta);
   }
   const Tensor none;  // each operand is kept for the other's gradient alone
   return record("linear", out, {input, weight, bias},

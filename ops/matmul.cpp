@@ -23,6 +23,18 @@ void require_inner(std::string_view op, const Tensor& a, const Tensor& b, std::i
         " columns meet ", right, " rows");
 }
 
+Tensor multiplied(const kernels::Factor& a, const kernels::Factor& b) {
+  if (!autograd::is_recording() && a.matrices.dim() == 2 && b.matrices.dim() == 2) {
+    const Tensor out = empty({a.rows(), b.columns()}, a.matrices.dtype());
+    kernels::matmul(out, a, b, 1.0, 0.0);
+    return out;
+  }
+  const auto as_given = [](const kernels::Factor& f) {
+    return f.flipped ? f.matrices.transpose(-2, -1) : f.matrices;
+  };
+  return matmul(as_given(a), as_given(b));
+}
+
 }  // namespace ops
 
 namespace {
@@ -30,7 +42,7 @@ namespace {
 using autograd::Backward;
 using autograd::NoOptions;
 using autograd::record;
-using ops::flipped;
+using ops::multiplied;
 using ops::require_inner;
 using ops::require_matrices;
 
@@ -50,7 +62,7 @@ Tensor with_batch(const Tensor& matrices, const Shape& batch) {
 Tensor product(std::string_view op, const Tensor& a, const Tensor& b) {
   if (a.dim() == 2 && b.dim() == 2) {
     Tensor out = empty({a.size(0), b.size(1)}, a.dtype());
-    kernels::matmul(out, a, b, 1.0, 0.0);
+    kernels::matmul(out, {a}, {b}, 1.0, 0.0);
     return out;
   }
   const no_grad guard;
@@ -60,30 +72,32 @@ Tensor product(std::string_view op, const Tensor& a, const Tensor& b) {
   shape.push_back(b.size(-1));
   const Tensor out = empty(shape, a.dtype());
   if (b.dim() == 2)
-    kernels::matmul(ops::as_rows(out), ops::as_rows(a), b, 1.0, 0.0);
+    kernels::matmul(ops::as_rows(out), {ops::as_rows(a)}, {b}, 1.0, 0.0);
   else
-    kernels::matmul(out, with_batch(a, batch), with_batch(b, batch), 1.0, 0.0);
+    kernels::matmul(out, {with_batch(a, batch)}, {with_batch(b, batch)}, 1.0, 0.0);
   return out;
 }
 
 Tensors matmul_backward(const Backward<NoOptions>& b) {
   const Tensor &input = b.saved[0], &other = b.saved[1];
   const bool row = input.dim() == 1, column = other.dim() == 1;
-  if (input.dim() == 2 && other.dim() == 2)
-    return {b.wants[0] ? matmul(b.grad(), flipped(other)) : Tensor(),
-            b.wants[1] ? matmul(flipped(input), b.grad()) : Tensor()};
+  Tensors out(2);
+  if (input.dim() == 2 && other.dim() == 2) {
+    if (b.wants[0]) out[0] = multiplied({b.grad()}, {other, true});
+    if (b.wants[1]) out[1] = multiplied({input, true}, {b.grad()});
+    return out;
+  }
   Tensor grad = b.grad();
   if (column) grad = grad.unsqueeze(-1);
   if (row) grad = grad.unsqueeze(-2);
   const Tensor left = row ? input.unsqueeze(0) : input, right = column ? other.unsqueeze(1) : other;
-  Tensors out(2);
   if (b.wants[0]) {
-    out[0] = matmul(grad, flipped(right));
+    out[0] = multiplied({grad}, {right, true});
     if (row) out[0] = out[0].squeeze(-2);
   }
   if (b.wants[1]) {
     out[1] =
-        right.dim() == 2 && left.dim() > 2 ? ops::weight_gradient(left, grad) : matmul(flipped(left), grad);
+        right.dim() == 2 && left.dim() > 2 ? ops::product_of_rows(left, grad) : multiplied({left, true}, {grad});
     if (column) out[1] = out[1].squeeze(-1);
   }
   return out;

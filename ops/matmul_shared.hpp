@@ -1,6 +1,7 @@
 #pragma once
-// What matmul, addmm and linear share: checks of their operands and the gradient of a weight.
+// What matmul, addmm and linear share: checks of their operands and products in their gradients.
 
+#include "ops/kernels/matmul.hpp"
 #include "ops/matmul.hpp"
 #include "ops/registry.hpp"
 #include "ops/view.hpp"
@@ -13,16 +14,17 @@ void require_matrices(std::string_view op, const Tensor& a, const Tensor& b);
 void require_inner(std::string_view op, const Tensor& a, const Tensor& b, std::int64_t left,
                    std::int64_t right);
 
-/// The last two axes swapped.
-inline Tensor flipped(const Tensor& matrices) { return matrices.transpose(-2, -1); }
+/// a @ b, recorded as matmul while recording is on; of matrices it makes no views otherwise.
+Tensor multiplied(const kernels::Factor& a, const kernels::Factor& b);
 /// All leading axes in one: (..., n) to (rows, n).
 inline Tensor as_rows(const Tensor& tensor) {
   if (tensor.dim() == 2) return tensor;
   return tensor.dim() == 1 ? tensor.unsqueeze(0) : tensor.flatten(0, -2);
 }
-/// The gradient of the (k, m) matrix that each row of `rows` (..., k) was multiplied with: rows^T @ grad.
-inline Tensor weight_gradient(const Tensor& rows, const Tensor& grad) {
-  return matmul(flipped(as_rows(rows)), as_rows(grad));
+/// a^T @ b of the rows of a (..., k) and b (..., m): the gradient of a (k, m) matrix from what it was
+/// multiplied with and from its product's gradient.
+inline Tensor product_of_rows(const Tensor& a, const Tensor& b) {
+  return multiplied({as_rows(a), true}, {as_rows(b)});
 }
 
 /// Of in[first] @ in[first + 1]: 2 k operations for each element of the result; each tensor touched once.

@@ -40,14 +40,14 @@ Tensor dense_copy(const Tensor& t, DType dtype) {
   return out;
 }
 
-// Copies what gemm cannot read in place. A repeated matrix is copied once.
-Tensor readable(const Tensor& t, DType dtype, Stored& stored) {
+// Copies what gemm cannot read in place to `dense`. A repeated matrix is copied once.
+const Tensor& readable(const Tensor& t, DType dtype, Stored& stored, Tensor& dense) {
   if (t.dtype() == dtype && stored_as(t, stored)) return t;
   const std::size_t batch_rank = t.shape().size() - 2;
   Shape shape = t.shape(), strides = t.strides();
   for (std::size_t i = 0; i < batch_rank; ++i)
     if (strides[i] == 0) shape[i] = std::min<Index>(shape[i], 1);
-  Tensor dense = dense_copy(alias(t, shape, strides, t.offset()), dtype);
+  dense = dense_copy(alias(t, shape, strides, t.offset()), dtype);
   strides = dense.strides();
   for (std::size_t i = 0; i < batch_rank; ++i)
     if (t.strides()[i] == 0) strides[i] = 0;
@@ -67,8 +67,9 @@ Index batch_offset(const Tensor& t, Index i) {
 }
 
 template <class T>
-void multiply(const Tensor& c, const Tensor& a, const Tensor& b, Stored as_a, Stored as_b, T alpha, T beta) {
-  const Index n = rows_of(c), m = cols_of(c), k = cols_of(a);
+void multiply(const Tensor& c, const Tensor& a, const Tensor& b, Index k, Stored as_a, Stored as_b, T alpha,
+              T beta) {
+  const Index n = rows_of(c), m = cols_of(c);
   if (c.numel() == 0) return;
   const Index batches = c.numel() / (n * m);
   T* out = c.mutable_data<T>();
@@ -90,16 +91,22 @@ void multiply(const Tensor& c, const Tensor& a, const Tensor& b, Stored as_a, St
 
 }  // namespace
 
-void matmul(const Tensor& c, const Tensor& a, const Tensor& b, double alpha, double beta) {
+void matmul(const Tensor& c, const Factor& a, const Factor& b, double alpha, double beta) {
   const DType dtype = c.dtype() == bf16 ? f32 : c.dtype();
   Stored as_a, as_b;
-  const Tensor left = readable(a, dtype, as_a), right = readable(b, dtype, as_b);
-  const Tensor out = c.dtype() == dtype ? c : beta == 0 ? empty(c.shape(), dtype) : dense_copy(c, dtype);
+  Tensor dense_a, dense_b, converted;
+  const Tensor& left = readable(a.matrices, dtype, as_a, dense_a);
+  const Tensor& right = readable(b.matrices, dtype, as_b, dense_b);
+  as_a.transposed ^= a.flipped;
+  as_b.transposed ^= b.flipped;
+  if (c.dtype() != dtype) converted = beta == 0 ? empty(c.shape(), dtype) : dense_copy(c, dtype);
+  const Tensor& out = converted.defined() ? converted : c;
+  const Index k = a.columns();
   if (dtype == f64)
-    multiply<double>(out, left, right, as_a, as_b, alpha, beta);
+    multiply<double>(out, left, right, k, as_a, as_b, alpha, beta);
   else
-    multiply<float>(out, left, right, as_a, as_b, static_cast<float>(alpha), static_cast<float>(beta));
-  if (!out.is_same(c)) copy(c, out);
+    multiply<float>(out, left, right, k, as_a, as_b, static_cast<float>(alpha), static_cast<float>(beta));
+  if (converted.defined()) copy(c, converted);
 }
 
 }  // namespace lucid::kernels

@@ -122,11 +122,61 @@ class BlockValues {
   std::unique_ptr<C[]> large_;
 };
 
+// Few values whose classes lie side by side: planning and rearranging blocks takes longer than the arithmetic.
+constexpr std::int64_t kFewValues = 128;
+
+bool are_few_rows(const Tensor& out, std::size_t axis, std::initializer_list<const Tensor*> operands) {
+  if (out.numel() > kFewValues || out.shape().empty() || out.strides()[axis] != 1 || !out.is_dense())
+    return false;
+  for (const Tensor* operand : operands)
+    if (operand->strides() != out.strides()) return false;
+  return true;
+}
+
+template <class C, class T>
+LUCID_VECTORIZED void softmax_few(T* out, const T* in, std::int64_t count, std::int64_t classes,
+                                  bool logarithm) {
+  C v[kFewValues], e[kFewValues];
+  for (std::int64_t at = 0; at < count; at += classes) {
+    C largest = static_cast<C>(in[at]);
+    for (std::int64_t c = at + 1; c < at + classes; ++c) {
+      const C x = static_cast<C>(in[c]);
+      largest = largest < x ? x : largest;
+    }
+    for (std::int64_t c = at; c < at + classes; ++c) v[c] = static_cast<C>(in[c]) - largest;
+  }
+  for (std::int64_t i = 0; i < count; ++i) e[i] = math::exp(v[i]);
+  for (std::int64_t at = 0; at < count; at += classes) {
+    C sum = 0;
+    for (std::int64_t c = at; c < at + classes; ++c) sum += e[c];
+    const C scale = logarithm ? math::log(sum) : C(1) / sum;
+    for (std::int64_t c = at; c < at + classes; ++c)
+      out[c] = static_cast<T>(logarithm ? v[c] - scale : e[c] * scale);
+  }
+}
+
+template <class C, class T>
+LUCID_VECTORIZED void backward_few(T* out, const T* grad, const T* y, std::int64_t count,
+                                   std::int64_t classes, bool logarithm) {
+  C g[kFewValues], result[kFewValues];
+  for (std::int64_t i = 0; i < count; ++i) g[i] = static_cast<C>(grad[i]), result[i] = static_cast<C>(y[i]);
+  for (std::int64_t at = 0; at < count; at += classes) {
+    C sum = 0;
+    for (std::int64_t c = at; c < at + classes; ++c) sum += logarithm ? g[c] : g[c] * result[c];
+    for (std::int64_t c = at; c < at + classes; ++c) {
+      const C factor = logarithm ? math::exp(result[c]) : result[c];
+      out[c] = static_cast<T>(logarithm ? g[c] - factor * sum : factor * (g[c] - sum));
+    }
+  }
+}
+
 template <class T>
 void softmax_of(const Tensor& out, const Tensor& input, std::size_t axis, bool logarithm) {
   using C = Compute<T>;
   T* po = out.mutable_data<T>();
   const T* pi = input.data<T>();
+  if (are_few_rows(out, axis, {&input}))
+    return softmax_few<C>(po, pi, out.numel(), out.shape()[axis], logarithm);
   const auto plan = plan_classes<2>(out.shape(), axis, {out.strides(), input.strides()});
   const bool rows = plan.class_strides[1] == 1 && plan.classes >= kLongRow;
   parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
@@ -154,6 +204,8 @@ void backward_of(const Tensor& out, const Tensor& grad, const Tensor& result, st
   using C = Compute<T>;
   T* po = out.mutable_data<T>();
   const T *pg = grad.data<T>(), *py = result.data<T>();
+  if (are_few_rows(out, axis, {&grad, &result}))
+    return backward_few<C>(po, pg, py, out.numel(), out.shape()[axis], logarithm);
   const auto plan = plan_classes<3>(out.shape(), axis, {out.strides(), grad.strides(), result.strides()});
   const bool rows = plan.class_strides[2] == 1 && plan.classes >= kLongRow;
   parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {

@@ -127,7 +127,7 @@ TEST_CASE("a block that is freed while its thread ends is not kept") {
 }
 
 TEST_CASE("vectors over the lists grow beyond the largest block") {
-  detail::SmallVector<std::int64_t> list;
+  std::vector<std::int64_t, detail::SmallAllocator<std::int64_t>> list;
   for (std::int64_t i = 0; i < 1000; ++i) list.push_back(i);
   bool same = true;
   for (std::int64_t i = 0; i < 1000; ++i) same = same && list[static_cast<std::size_t>(i)] == i;
