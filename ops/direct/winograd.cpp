@@ -15,7 +15,14 @@ using ops::ConvGeometry;
 using ops::ConvPass;
 using ops::ConvProblem;
 
-constexpr std::int64_t kBlockTiles = 32;  // whose products wait for their output transform: 32 or 64 KiB
+constexpr std::int64_t kBlockTiles =
+    32;  // whose products wait for their output transform: 64 or 144 KiB for 32 outputs
+
+TileSize tile_size(const ConvProblem& p) {
+  constexpr std::int64_t kCachedWeight = 1 << 19, kExtraOfCached = 16, kExtra = 100;
+  return tile_size_for(p, kTileRows,
+                       p.taps() * p.x_channels * p.y_channels <= kCachedWeight ? kExtraOfCached : kExtra);
+}
 
 // ---- weight ----
 
@@ -40,18 +47,20 @@ struct Taps {
 };
 
 // Blocks of outputs that are computed together: as many of 32 as there are, then of 16 and 8.
-constexpr std::int64_t kMostOutputs = 2 * kTileChannels;
+constexpr std::int64_t kMostChannels = 2 * kTileChannels;
 std::int64_t block_at(std::int64_t output, std::int64_t outputs) {
-  std::int64_t block = kMostOutputs;
+  std::int64_t block = kMostChannels;
   while (block > outputs - output) block /= 2;
   return block;
 }
 
 // [group][point][block of outputs][depth tap][input][output]
 Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
+  const TileSize size = tile_size(p);
+  const std::int64_t points = size.points();
   const std::int64_t depth = p.geometry.kernel[0], inputs = p.x_channels, rows = depth * inputs;
   const std::int64_t groups = p.geometry.groups;
-  const Tensor out = empty({groups, kTilePoints, p.y_channels, depth, inputs});
+  const Tensor out = empty({groups, points, p.y_channels, depth, inputs});
   float* const to = out.mutable_data<float>();
   const Strides& s = taps.strides;
   std::vector<std::int64_t> firsts;
@@ -62,8 +71,8 @@ Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
       const std::int64_t f = firsts[static_cast<std::size_t>(task / rows % blocks)], row = task % rows,
                          group = task / rows / blocks;
       const std::int64_t c = row % inputs, kd = row / inputs, block = block_at(f, p.y_channels);
-      transform_taps({taps.at + group * taps.step + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]}, block,
-                     to + group * kTilePoints * p.y_channels * rows + f * rows + row * block,
+      transform_taps(size, {taps.at + group * taps.step + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]},
+                     block, to + group * points * p.y_channels * rows + f * rows + row * block,
                      p.y_channels * rows);
     }
   });
@@ -86,9 +95,9 @@ class Walk {
         bias_(bias.data<float>()),
         epilogue_(epilogue),
         out_(out),
-        products_(empty(
-            {kTilePoints,
-             std::min(kBlockTiles, padded(bands.tiles())) * std::min(kMostOutputs, p.y_channels) + kApart})) {
+        products_(empty({bands.size.points(), std::min(kBlockTiles, padded(bands.tiles())) *
+                                                      std::min(kMostChannels, p.y_channels) +
+                                                  kApart})) {
     std::int64_t input = 0;
     for (std::size_t part = 0; part < parts.size(); ++part)
       for (std::int64_t c = 0, count = parts[part] / g_.groups; c < count; c += kTileChannels) {
@@ -96,7 +105,7 @@ class Walk {
         chunks_.push_back({inputs[part].data<float>() + c, parts[part], input, channels});
         input += channels;
       }
-    transformed_ = zeros({slots_, std::ssize(chunks_), kTilePoints, point_step()});
+    transformed_ = zeros({slots_, std::ssize(chunks_), points(), point_step()});
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0]) * chunks_.size());
   }
 
@@ -129,7 +138,8 @@ class Walk {
   float* transformed(std::int64_t depth) {
     return transformed_.mutable_data<float>() + depth % slots_ * std::ssize(chunks_) * chunk_step();
   }
-  std::int64_t chunk_step() const { return kTilePoints * point_step(); }
+  std::int64_t points() const { return bands_.size.points(); }
+  std::int64_t chunk_step() const { return points() * point_step(); }
 
   void transform_depth(std::int64_t depth) {
     const std::int64_t plane = unit_.sample * g_.x[0] + unit_.depth->x_start + depth * unit_.depth->step;
@@ -138,9 +148,10 @@ class Walk {
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          transform_lines(tile_lines(p_, chunk.at + group_ * p_.x_channels, chunk.step, plane, *row.residue,
-                                     row.first, width),
-                          chunk.channels, ceil_div(width.count, 2),
+          transform_lines(bands_.size,
+                          tile_lines(bands_.size, p_, chunk.at + group_ * p_.x_channels, chunk.step, plane,
+                                     *row.residue, row.first, width),
+                          chunk.channels, bands_.size.count(width.count),
                           to + (i * bands_.wide + tile) * kTileChannels, point_step());
         });
       }
@@ -157,12 +168,12 @@ class Walk {
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
         const std::int64_t count = std::min(kBlockTiles, padded(tiles) - first),
                            step = count * block + kApart;
-        for (std::int64_t point = 0; point < kTilePoints; ++point) {
+        for (std::int64_t point = 0; point < points(); ++point) {
           gather_terms(d, f, block, point);
           multiply_tiles(terms_, first, count, block, products + point * step);
         }
         for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
-          transform_output(products + (t - first) * block, step, block, output(d, t, f),
+          transform_output(bands_.size, products + (t - first) * block, step, block, output(d, t, f),
                            bias_ + group_ * p_.y_channels + f, epilogue_);
       }
     }
@@ -177,7 +188,7 @@ class Walk {
       const float* a = transformed(depth) + point * point_step();
       const float* const b =
           weight_ +
-          (((group_ * kTilePoints + point) * p_.y_channels + first_output) * g_.kernel[0] + kd * block) *
+          (((group_ * points() + point) * p_.y_channels + first_output) * g_.kernel[0] + kd * block) *
               p_.x_channels;
       for (const Chunk& chunk : chunks_) {
         terms_.push_back({a, b + chunk.input * block, chunk.channels});
@@ -197,9 +208,9 @@ class Walk {
       const TileResidue& height = *row.residue;
       float* const at = plane + (height.start + row.first * height.step) * line;
       bands_.for_widths([&](const TileResidue& width, std::int64_t) {
-        for (std::int64_t w = 0; w < width.count; w += 2)
-          outputs_.push_back({at + (width.start + w * width.step) * p_.y_row(), height.step * line,
-                              width.step * p_.y_row(), row.first + 1 < height.count, w + 1 < width.count});
+        for (std::int64_t w = 0; w < width.count; w += bands_.size.outputs)
+          outputs_.push_back({at + (width.start + w * width.step) * p_.y_row(), height.count - row.first,
+                              width.count - w, height.step * line, width.step * p_.y_row()});
       });
     }
   }
@@ -255,7 +266,7 @@ Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> par
 }
 
 void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
-  const TileBands bands(problem_, 1);
+  const TileBands bands(problem_, tile_size(problem_), 1);
   float* y = out.mutable_data<float>();
   const std::int64_t groups = problem_.geometry.groups;
   parallel_for(bands.units() * groups, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -269,6 +280,11 @@ bool has_winograd(const ConvProblem& p, ConvPass pass) {
   for (const std::int64_t padding : problem.geometry.padding)
     if (padding < 0) return false;
   return Winograd::serves(problem, std::array{problem.x_row()});
+}
+
+std::int64_t winograd_tile(const ConvProblem& p, ConvPass pass) {
+  if (pass == ConvPass::w) return summed_tile_size(p).outputs;
+  return tile_size(pass == ConvPass::x ? turned_round(p) : p).outputs;
 }
 
 bool takes_parts(std::span<const Tensor> parts) {

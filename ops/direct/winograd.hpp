@@ -1,9 +1,11 @@
 #pragma once
 // Convolutions with kernel 3 along height and width by Winograd's minimal filtering, whose weight is
-// transformed beforehand: for each 2x2 of the result 16 products of channels instead of 36. S. Winograd,
-// "Arithmetic Complexity of Computations", 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural
-// Networks", CVPR 2016: F(2x2, 3x3). Along depth the taps are summed as they are. With dilation the positions
-// of each residue are a convolution without it.
+// transformed beforehand: for each 4x4 of the result 36 products of channels instead of 144, or for each 2x2
+// 16 instead of 36, whichever leaves less to do at the sizes at hand. S. Winograd, "Arithmetic Complexity of
+// Computations", 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
+// Along depth the taps are summed as they are. With dilation the positions of each residue are a convolution
+// without it. Errors beside those of plain sums in float32: tiles of 2x2 about half, those of 4x4 two to
+// three times as large (a millionth of the result's mean square, measured from 16 to 64 channels).
 
 #include <span>
 #include <vector>
@@ -44,6 +46,9 @@ class Winograd {
   Tensor weight_;  // transformed
   Tensor bias_;    // zeros where there is none
 };
+
+/// Positions of the result along height and width that a tile of a pass covers: 2 or 4.
+std::int64_t winograd_tile(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// Whether a pass is served: y; x, which with a stride of 1 is a convolution too; or w.
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);

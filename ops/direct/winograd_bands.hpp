@@ -14,7 +14,7 @@ namespace lucid::direct {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// Elements between the points of transformed tiles, lest all 16 fall into one set of the first-level cache.
+/// Elements between the points of transformed tiles, lest all fall into one set of the first-level cache.
 inline constexpr std::int64_t kApart = kTileChannels;
 
 /// What one thread does at a time: some tile rows of a sample, and a run of depths of one residue.
@@ -29,7 +29,7 @@ struct TileBands {
   static constexpr std::int64_t kTiles = 64;  ///< of a band: they share the reading of a weight
   static constexpr std::int64_t kUnitsPerThread = 4;
 
-  /// Two positions of one residue along height, which a row of tiles begins at.
+  /// The first of the positions of one residue along height that a row of tiles covers.
   struct Row {
     const TileResidue* residue;
     std::int64_t first;
@@ -40,12 +40,14 @@ struct TileBands {
   };
 
   /// Enough depths in a step for `step_tiles` tiles, but no more than leave a step for each thread.
-  TileBands(const ops::ConvProblem& p, std::int64_t step_tiles)
-      : samples(p.batch),
+  TileBands(const ops::ConvProblem& p, TileSize tile, std::int64_t step_tiles)
+      : size(tile),
+        samples(p.batch),
         residues{residues_of(p.geometry, 0), residues_of(p.geometry, 1), residues_of(p.geometry, 2)} {
     for (const TileResidue& height : residues[1])
-      for (std::int64_t first = 0; first < height.count; first += 2) tile_rows.push_back({&height, first});
-    for (const TileResidue& width : residues[2]) wide += ceil_div(width.count, 2);
+      for (std::int64_t first = 0; first < height.count; first += size.outputs)
+        tile_rows.push_back({&height, first});
+    for (const TileResidue& width : residues[2]) wide += size.count(width.count);
     const std::int64_t high = std::ssize(tile_rows), most_depths = residues[0].front().count,
                        parts = std::ssize(residues[0]);
     rows = std::clamp<std::int64_t>(kTiles / wide, 1, high);
@@ -78,10 +80,11 @@ struct TileBands {
     std::int64_t tile = 0;
     for (const TileResidue& width : residues[2]) {
       f(width, tile);
-      tile += ceil_div(width.count, 2);
+      tile += size.count(width.count);
     }
   }
 
+  TileSize size;
   std::int64_t samples;
   std::array<std::vector<TileResidue>, 3> residues;  ///< of depth, height and width
   std::vector<Row> tile_rows;

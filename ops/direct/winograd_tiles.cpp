@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ops/direct/rows.hpp"
+#include "ops/direct/winograd_filter.hpp"
 #include "ops/kernels/lanes.hpp"
 
 namespace lucid::direct {
@@ -33,6 +34,7 @@ template <int Bytes, class F>
 
 // ---- input: B^T d B for each tile ----
 
+template <int M>
 struct TransformLines {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const TileLines& lines, std::int64_t channels, std::int64_t tiles,
@@ -44,42 +46,42 @@ struct TransformLines {
   }
 
  private:
+  static constexpr int kSide = M + 2;
+
   template <class V>
   [[gnu::always_inline]] static void transform(const TileLines& lines, std::int64_t channel,
                                                std::int64_t tiles, float* to, std::int64_t point_step) {
-    V a[4], b[4], c[4], d[4];
-    load_column(lines, channel, lines.first, a);
-    load_column(lines, channel, lines.first + 1, b);
+    V columns[kSide][kSide];  // transformed; tiles share two
+    load_column(lines, channel, lines.first, columns[0]);
+    load_column(lines, channel, lines.first + 1, columns[1]);
     for (std::int64_t t = 0; t < tiles; ++t, to += kTileChannels) {
-      load_column(lines, channel, lines.first + 2 * t + 2, c);
-      load_column(lines, channel, lines.first + 2 * t + 3, d);
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) {
-        float* at = to + 4 * i * point_step;
-        store(a[i] - c[i], at);
-        store(b[i] + c[i], at + point_step);
-        store(c[i] - b[i], at + 2 * point_step);
-        store(b[i] - d[i], at + 3 * point_step);
-        a[i] = c[i];
-        b[i] = d[i];
+      for (int j = 2; j < kSide; ++j) load_column(lines, channel, lines.first + M * t + j, columns[j]);
+#pragma GCC unroll 6
+      for (int i = 0; i < kSide; ++i) {
+        V row[kSide], points[kSide];
+#pragma GCC unroll 6
+        for (int j = 0; j < kSide; ++j) row[j] = columns[j][i];
+        Filter<M>::input(row, points);
+#pragma GCC unroll 6
+        for (int j = 0; j < kSide; ++j) store(points[j], to + (kSide * i + j) * point_step);
+        columns[0][i] = row[M];
+        columns[1][i] = row[M + 1];
       }
     }
   }
   template <class V>
   [[gnu::always_inline]] static void load_column(const TileLines& lines, std::int64_t channel,
-                                                 std::int64_t column, V (&out)[4]) {
+                                                 std::int64_t column, V (&out)[kSide]) {
     if (column < 0 || column >= lines.columns) {
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) out[i] = V{};
+#pragma GCC unroll 6
+      for (int i = 0; i < kSide; ++i) out[i] = V{};
       return;
     }
-    V row[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) load(lines.at[i] + column * lines.step[i] + channel, row[i]);
-    out[0] = row[0] - row[2];
-    out[1] = row[1] + row[2];
-    out[2] = row[2] - row[1];
-    out[3] = row[1] - row[3];
+    V row[kSide];
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) load(lines.at[i] + column * lines.step[i] + channel, row[i]);
+    Filter<M>::input(row, out);
   }
 };
 
@@ -149,6 +151,7 @@ struct Multiply {
 
 // ---- output: A^T m A for each tile, and what follows ----
 
+template <int M>
 struct TransformOutput {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const float* m, std::int64_t point_step, std::int64_t width,
@@ -161,29 +164,33 @@ struct TransformOutput {
   }
 
  private:
+  static constexpr int kSide = M + 2;
+
   template <class V>
   [[gnu::always_inline]] static void transform(const float* m, std::int64_t point_step, const TileOutput& out,
                                                std::int64_t channel, const float* bias,
                                                const ops::ConvEpilogue& epilogue) {
-    V upper[4], lower[4], shift;
+    V rows[M][kSide], shift;
     load(bias + channel, shift);
+#pragma GCC unroll 6
+    for (int j = 0; j < kSide; ++j) {
+      V column[kSide], half[M];
+#pragma GCC unroll 6
+      for (int i = 0; i < kSide; ++i) load(m + (kSide * i + j) * point_step, column[i]);
+      Filter<M>::output(column, half);
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      V a, b, c, d;
-      load(m + j * point_step, a);
-      load(m + (4 + j) * point_step, b);
-      load(m + (8 + j) * point_step, c);
-      load(m + (12 + j) * point_step, d);
-      upper[j] = a + b + c;
-      lower[j] = b - c - d;
+      for (int i = 0; i < M; ++i) rows[i][j] = half[i];
     }
-    float* to = out.at + channel;
-    finish(V(upper[0] + upper[1] + upper[2]), shift, epilogue, to);
-    if (out.two_columns) finish(V(upper[1] - upper[2] - upper[3]), shift, epilogue, to + out.column);
-    if (!out.two_rows) return;
-    finish(V(lower[0] + lower[1] + lower[2]), shift, epilogue, to + out.row);
-    if (out.two_columns)
-      finish(V(lower[1] - lower[2] - lower[3]), shift, epilogue, to + out.row + out.column);
+#pragma GCC unroll 4
+    for (int i = 0; i < M; ++i) {
+      if (i >= out.rows) return;
+      V sums[M];
+      Filter<M>::output(rows[i], sums);
+#pragma GCC unroll 4
+      for (int j = 0; j < M; ++j)
+        if (j < out.columns)
+          finish(sums[j], shift, epilogue, out.at + channel + i * out.row + j * out.column);
+    }
   }
   template <class V>
   [[gnu::always_inline]] static void finish(const V& sum, const V& bias, const ops::ConvEpilogue& epilogue,
@@ -204,34 +211,33 @@ struct TransformOutput {
 
 // ---- weight: G g G^T, in double ----
 
-// G g of three numbers a step apart.
-[[gnu::always_inline]] inline void widen(const double* g, std::int64_t step, double* out,
-                                         std::int64_t out_step) {
-  const double ends = g[0] + g[2 * step], middle = g[step];
-  out[0] = g[0];
-  out[out_step] = (ends + middle) / 2;
-  out[2 * out_step] = (ends - middle) / 2;
-  out[3 * out_step] = g[2 * step];
-}
-
 // Of kHalfChunk outputs.
+template <int M>
 LUCID_VECTORIZED void transform_some_taps(const TileTaps& taps, float* to, std::int64_t point_step) {
   constexpr std::int64_t n = kHalfChunk;
-  double g[9 * n], half[12 * n], out[16 * n];
+  constexpr int kSide = M + 2;
+  double g[3][3][n], half[kSide][3][n];
   for (std::int64_t f = 0; f < n; ++f)
     for (std::int64_t i = 0; i < 3; ++i)
       for (std::int64_t j = 0; j < 3; ++j)
-        g[(3 * i + j) * n + f] = taps.at[f * taps.output + i * taps.row + j * taps.column];
-  for (std::int64_t i = 0; i < 3; ++i)
-    for (std::int64_t f = 0; f < n; ++f) widen(g + 3 * i * n + f, n, half + 4 * i * n + f, n);
-  for (std::int64_t j = 0; j < 4; ++j)
-    for (std::int64_t f = 0; f < n; ++f) widen(half + j * n + f, 4 * n, out + j * n + f, 4 * n);
-  for (std::int64_t point = 0; point < kTilePoints; ++point)
-    for (std::int64_t f = 0; f < n; ++f) to[point * point_step + f] = static_cast<float>(out[point * n + f]);
+        g[i][j][f] = taps.at[f * taps.output + i * taps.row + j * taps.column];
+  for (int j = 0; j < 3; ++j)
+    for (std::int64_t f = 0; f < n; ++f) {
+      double points[kSide];
+      Filter<M>::taps({g[0][j][f], g[1][j][f], g[2][j][f]}, points);
+      for (int i = 0; i < kSide; ++i) half[i][j][f] = points[i];
+    }
+  for (int i = 0; i < kSide; ++i)
+    for (std::int64_t f = 0; f < n; ++f) {
+      double points[kSide];
+      Filter<M>::taps({half[i][0][f], half[i][1][f], half[i][2][f]}, points);
+      for (int j = 0; j < kSide; ++j) to[(kSide * i + j) * point_step + f] = static_cast<float>(points[j]);
+    }
 }
 
 // ---- the weight's gradient: A g A^T, and G^T m G ----
 
+template <int M>
 struct TransformGrads {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const TileGrads& grads, std::int64_t channels, std::int64_t tiles,
@@ -239,64 +245,65 @@ struct TransformGrads {
     for_registers<Bytes>(
         channels, [&]<class V>(std::int64_t channel, const V&) __attribute__((always_inline)) {
           for (std::int64_t t = 0; t < tiles; ++t)
-            transform<V>(grads, channel, 2 * t, to + t * width + channel, point_step);
+            transform<V>(grads, channel, M * t, to + t * width + channel, point_step);
         });
   }
 
  private:
+  static constexpr int kSide = M + 2;
+
   template <class V>
   [[gnu::always_inline]] static void transform(const TileGrads& grads, std::int64_t channel,
-                                               std::int64_t column, float* to, std::int64_t point_step) {
-    V left[4], right[4];
-    load_column<V>(grads, channel, column, left);
-    load_column<V>(grads, channel, column + 1, right);
+                                               std::int64_t first, float* to, std::int64_t point_step) {
+    V columns[M][kSide];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      float* at = to + 4 * i * point_step;
-      store(left[i], at);
-      store(V(left[i] + right[i]), at + point_step);
-      store(V(left[i] - right[i]), at + 2 * point_step);
-      store(V(-right[i]), at + 3 * point_step);
+    for (int j = 0; j < M; ++j) load_column<V>(grads, channel, first + j, columns[j]);
+#pragma GCC unroll 6
+    for (int i = 0; i < kSide; ++i) {
+      V row[M], points[kSide];
+#pragma GCC unroll 4
+      for (int j = 0; j < M; ++j) row[j] = columns[j][i];
+      Filter<M>::grads(row, points);
+#pragma GCC unroll 6
+      for (int j = 0; j < kSide; ++j) store(points[j], to + (kSide * i + j) * point_step);
     }
   }
   template <class V>
   [[gnu::always_inline]] static void load_column(const TileGrads& grads, std::int64_t channel,
-                                                 std::int64_t column, V (&out)[4]) {
-    V row[2] = {};
-    if (column < grads.columns)
-      for (int i = 0; i < 2; ++i)
-        if (grads.at[i]) load(grads.at[i] + column * grads.step + channel, row[i]);
-    out[0] = row[0];
-    out[1] = row[0] + row[1];
-    out[2] = row[0] - row[1];
-    out[3] = -row[1];
+                                                 std::int64_t column, V (&out)[kSide]) {
+    V row[M];
+#pragma GCC unroll 4
+    for (int i = 0; i < M; ++i)
+      if (column < grads.columns && grads.at[i])
+        load(grads.at[i] + column * grads.step + channel, row[i]);
+      else
+        row[i] = V{};
+    Filter<M>::grads(row, out);
   }
 };
 
-// G^T m of four numbers a step apart.
-[[gnu::always_inline]] inline void narrow(const double* m, std::int64_t step, double* out,
-                                          std::int64_t out_step) {
-  const double both = (m[step] + m[2 * step]) / 2;
-  out[0] = m[0] + both;
-  out[out_step] = (m[step] - m[2 * step]) / 2;
-  out[2 * out_step] = both + m[3 * step];
+template <int M>
+LUCID_VECTORIZED void transform_sums_of(const double* m, double* to) {
+  constexpr std::int64_t n = kTileChannels;
+  constexpr int kSide = M + 2;
+  double half[3][kSide][n];
+  for (int j = 0; j < kSide; ++j)
+    for (std::int64_t f = 0; f < n; ++f) {
+      double column[kSide], taps[3];
+      for (int i = 0; i < kSide; ++i) column[i] = m[(kSide * i + j) * n + f];
+      Filter<M>::sums(column, taps);
+      for (int i = 0; i < 3; ++i) half[i][j][f] = taps[i];
+    }
+  for (int i = 0; i < 3; ++i)
+    for (std::int64_t f = 0; f < n; ++f) {
+      double row[kSide], taps[3];
+      for (int j = 0; j < kSide; ++j) row[j] = half[i][j][f];
+      Filter<M>::sums(row, taps);
+      for (int j = 0; j < 3; ++j) to[(3 * i + j) * n + f] = taps[j];
+    }
 }
 
 }  // namespace
-
-LUCID_VECTORIZED void transform_sums(const double* m, double* to) {
-  constexpr std::int64_t n = kTileChannels;
-  double half[12 * n];
-  for (std::int64_t j = 0; j < 4; ++j)
-    for (std::int64_t i = 0; i < n; ++i) narrow(m + j * n + i, 4 * n, half + j * n + i, 4 * n);
-  for (std::int64_t k = 0; k < 3; ++k)
-    for (std::int64_t i = 0; i < n; ++i) narrow(half + 4 * k * n + i, n, to + 3 * k * n + i, n);
-}
-
-void transform_grads(const TileGrads& grads, std::int64_t channels, std::int64_t tiles, float* to,
-                     std::int64_t point_step, std::int64_t width) {
-  run_for_registers<TransformGrads>(grads, channels, tiles, to, point_step, width);
-}
 
 std::vector<TileResidue> residues_of(const ops::ConvGeometry& g, std::size_t axis) {
   const std::int64_t step = g.kernel[axis] > 1 ? g.dilation[axis] : 1;
@@ -310,12 +317,26 @@ std::vector<TileResidue> residues_of(const ops::ConvGeometry& g, std::size_t axi
   return out;
 }
 
-TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t step, std::int64_t plane,
-                     const TileResidue& height, std::int64_t first, const TileResidue& width) {
+TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t multiple, std::int64_t extra) {
+  const auto products = [&](TileSize size) {
+    std::int64_t along[2] = {};
+    for (std::size_t axis = 1; axis < 3; ++axis)
+      for (const TileResidue& residue : residues_of(p.geometry, axis))
+        along[axis - 1] += size.count(residue.count);
+    const std::int64_t tiles = (along[0] * along[1] + multiple - 1) / multiple * multiple;
+    return size.points() * (p.batch * p.geometry.y[0] * tiles + extra);
+  };
+  const TileSize small{2}, large{kMostOutputs};
+  return products(large) < products(small) ? large : small;
+}
+
+TileLines tile_lines(TileSize tile, const ops::ConvProblem& p, const float* x, std::int64_t step,
+                     std::int64_t plane, const TileResidue& height, std::int64_t first,
+                     const TileResidue& width) {
   static constexpr float kZeros[kTileChannels] = {};
   const Dims3& size = p.geometry.x;
   TileLines out{{}, {}, width.x_count, -width.before};
-  for (std::int64_t i = 0; i < 4; ++i) {
+  for (std::int64_t i = 0; i < tile.side(); ++i) {
     const std::int64_t line = first - height.before + i;
     const bool inside = line >= 0 && line < height.x_count;
     out.at[i] =
@@ -327,14 +348,19 @@ TileLines tile_lines(const ops::ConvProblem& p, const float* x, std::int64_t ste
   return out;
 }
 
-void transform_taps(const TileTaps& taps, std::int64_t outputs, float* to, std::int64_t point_step) {
+void transform_taps(TileSize size, const TileTaps& taps, std::int64_t outputs, float* to,
+                    std::int64_t point_step) {
+  const auto transform = size.outputs == 4 ? transform_some_taps<4> : transform_some_taps<2>;
   for (std::int64_t f = 0; f < outputs; f += kHalfChunk)
-    transform_some_taps({taps.at + f * taps.output, taps.output, taps.row, taps.column}, to + f, point_step);
+    transform({taps.at + f * taps.output, taps.output, taps.row, taps.column}, to + f, point_step);
 }
 
-void transform_lines(const TileLines& lines, std::int64_t channels, std::int64_t tiles, float* to,
-                     std::int64_t point_step) {
-  run_for_registers<TransformLines>(lines, channels, tiles, to, point_step);
+void transform_lines(TileSize size, const TileLines& lines, std::int64_t channels, std::int64_t tiles,
+                     float* to, std::int64_t point_step) {
+  if (size.outputs == 4)
+    run_for_registers<TransformLines<4>>(lines, channels, tiles, to, point_step);
+  else
+    run_for_registers<TransformLines<2>>(lines, channels, tiles, to, point_step);
 }
 
 void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::int64_t tiles,
@@ -342,9 +368,24 @@ void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::in
   run_for_registers<Multiply>(terms, first, tiles, width, c);
 }
 
-void transform_output(const float* m, std::int64_t point_step, std::int64_t width, const TileOutput& out,
-                      const float* bias, const ops::ConvEpilogue& epilogue) {
-  run_for_registers<TransformOutput>(m, point_step, width, out, bias, epilogue);
+void transform_output(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
+                      const TileOutput& out, const float* bias, const ops::ConvEpilogue& epilogue) {
+  if (size.outputs == 4)
+    run_for_registers<TransformOutput<4>>(m, point_step, width, out, bias, epilogue);
+  else
+    run_for_registers<TransformOutput<2>>(m, point_step, width, out, bias, epilogue);
+}
+
+void transform_grads(TileSize size, const TileGrads& grads, std::int64_t channels, std::int64_t tiles,
+                     float* to, std::int64_t point_step, std::int64_t width) {
+  if (size.outputs == 4)
+    run_for_registers<TransformGrads<4>>(grads, channels, tiles, to, point_step, width);
+  else
+    run_for_registers<TransformGrads<2>>(grads, channels, tiles, to, point_step, width);
+}
+
+void transform_sums(TileSize size, const double* m, double* to) {
+  size.outputs == 4 ? transform_sums_of<4>(m, to) : transform_sums_of<2>(m, to);
 }
 
 }  // namespace lucid::direct

@@ -1,5 +1,5 @@
 // The weight's gradient by the transforms of the forward pass turned round: with tiles x of the input and g
-// of the result's gradient it is G^T [sum of (B^T x B) * (A g A^T)] G, 16 products a tile instead of 36.
+// of the result's gradient it is G^T [sum of (B^T x B) * (A g A^T)] G.
 
 #include <algorithm>
 #include <optional>
@@ -20,6 +20,7 @@ constexpr std::int64_t kSummedTiles = 128;     // whose products are summed in r
 constexpr std::int64_t kSummedInFloat = 4096;  // tiles, before the sums are added in double
 constexpr std::int64_t kMostSums = 1 << 18;    // elements of a weight that one thread sums at a time
 constexpr std::int64_t kWidth = kPanel<float>;
+constexpr std::int64_t kMostPoints = TileSize{kMostOutputs}.points();
 
 // One thread's sums of a group over some of the units (sample, band, run): [point][depth tap][x channel][y
 // channel].
@@ -34,9 +35,9 @@ class Share {
         x_chunks_(ceil_div(p.x_channels, kTileChannels)),
         y_panels_(ceil_div(p.y_channels, kWidth)),
         slots_(std::min(bands.step + g_.kernel[0] - 1, g_.x[0])),
-        x_tiles_(empty({slots_, x_chunks_, kTilePoints, x_point()})),
-        y_tiles_(empty({bands.step, y_panels_, kTilePoints, y_point()})),
-        sums_(zeros({kTilePoints, g_.kernel[0], p.x_channels, p.y_channels})) {}
+        x_tiles_(empty({slots_, x_chunks_, points(), x_point()})),
+        y_tiles_(empty({bands.step, y_panels_, points(), y_point()})),
+        sums_(zeros({points(), g_.kernel[0], p.x_channels, p.y_channels})) {}
 
   void add(const TileUnit& unit) {
     unit_ = unit;
@@ -48,7 +49,7 @@ class Share {
       const std::int64_t last = std::min(depths.end - 1 - before + g_.kernel[0], unit.depth->x_count);
       for (; ready < last; ++ready) transform_x(ready);
       for (std::int64_t at = depths.begin; at < depths.end; ++at) transform_y(at, at - d);
-      for (std::int64_t point = 0; point < kTilePoints; ++point)
+      for (std::int64_t point = 0; point < points(); ++point)
         for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) add_products(depths, point, kd);
       summed_ += depths.size() * unit.rows * bands_.wide;
       if (summed_ > kSummedInFloat) flush();
@@ -58,7 +59,7 @@ class Share {
   // to[point][kTileChannels] += the sums of one depth tap and x channel, for `count` y channels.
   void add_to(double* to, std::int64_t kd, std::int64_t x, std::int64_t y, std::int64_t count) const {
     const float* const sums = sums_.data<float>();
-    for (std::int64_t point = 0; point < kTilePoints; ++point, to += kTileChannels) {
+    for (std::int64_t point = 0; point < points(); ++point, to += kTileChannels) {
       const std::int64_t at = ((point * g_.kernel[0] + kd) * p_.x_channels + x) * p_.y_channels + y;
       for (std::int64_t i = 0; i < count; ++i) to[i] += static_cast<double>(sums[at + i]);
       if (!total_.empty())
@@ -67,14 +68,15 @@ class Share {
   }
 
  private:
+  std::int64_t points() const { return bands_.size.points(); }
   static std::int64_t chunk_channels(std::int64_t channels, std::int64_t chunk) {
     return std::min(kTileChannels, channels - chunk * kTileChannels);
   }
   static std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
   std::int64_t x_point() const { return bands_.tiles() * kTileChannels + kApart; }
   std::int64_t y_point() const { return bands_.tiles() * kWidth + kApart; }
-  std::int64_t x_slot() const { return x_chunks_ * kTilePoints * x_point(); }
-  std::int64_t y_slot() const { return y_panels_ * kTilePoints * y_point(); }
+  std::int64_t x_slot() const { return x_chunks_ * points() * x_point(); }
+  std::int64_t y_slot() const { return y_panels_ * points() * y_point(); }
 
   void flush() {
     float* sums = sums_.mutable_data<float>();
@@ -89,14 +91,15 @@ class Share {
   void transform_x(std::int64_t depth) {
     const std::int64_t plane = unit_.sample * g_.x[0] + unit_.depth->x_start + depth * unit_.depth->step;
     float* to = x_tiles_.mutable_data<float>() + depth % slots_ * x_slot();
-    for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk, to += kTilePoints * x_point())
+    for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk, to += points() * x_point())
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          transform_lines(
-              tile_lines(p_, x_ + chunk * kTileChannels, p_.x_step(), plane, *row.residue, row.first, width),
-              chunk_channels(p_.x_channels, chunk), ceil_div(width.count, 2),
-              to + (i * bands_.wide + tile) * kTileChannels, x_point());
+          transform_lines(bands_.size,
+                          tile_lines(bands_.size, p_, x_ + chunk * kTileChannels, p_.x_step(), plane,
+                                     *row.residue, row.first, width),
+                          chunk_channels(p_.x_channels, chunk), bands_.size.count(width.count),
+                          to + (i * bands_.wide + tile) * kTileChannels, x_point());
         });
       }
   }
@@ -112,12 +115,13 @@ class Share {
         const float* first = y_ + (plane * g_.y[1] + h) * line + c;
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
           const float* const at = first + width.start * p_.y_row();
+          TileGrads grads{{}, p_.y_row() * width.step, width.count};
+          for (std::int64_t r = 0; r < bands_.size.outputs; ++r)
+            grads.at[r] = row.first + r < height.count ? at + r * height.step * line : nullptr;
           transform_grads(
-              {{at, h + height.step < g_.y[1] ? at + height.step * line : nullptr},
-               p_.y_row() * width.step,
-               width.count},
-              chunk_channels(p_.y_channels, c / kTileChannels), ceil_div(width.count, 2),
-              to + c / kWidth * kTilePoints * y_point() + c % kWidth + (i * bands_.wide + tile) * kWidth,
+              bands_.size, grads, chunk_channels(p_.y_channels, c / kTileChannels),
+              bands_.size.count(width.count),
+              to + c / kWidth * points() * y_point() + c % kWidth + (i * bands_.wide + tile) * kWidth,
               y_point(), kWidth);
         });
       }
@@ -134,7 +138,7 @@ class Share {
       const float* b = y_tiles_.data<float>() + (d - depths.begin) * y_slot() + point * y_point();
       float* c = sums_.mutable_data<float>() + (point * g_.kernel[0] + kd) * p_.x_channels * p_.y_channels;
       for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk)
-        add_product(RowsProduct<float>{.a = a + chunk * kTilePoints * x_point(),
+        add_product(RowsProduct<float>{.a = a + chunk * points() * x_point(),
                                        .a_row = 1,
                                        .a_step = kTileChannels,
                                        .b = b,
@@ -144,7 +148,7 @@ class Share {
                                        .rows = chunk_channels(p_.x_channels, chunk),
                                        .depth = unit_.rows * bands_.wide,
                                        .columns = p_.y_channels,
-                                       .b_panel = kTilePoints * y_point(),
+                                       .b_panel = points() * y_point(),
                                        .outer = count,
                                        .a_outer = x_slot(),
                                        .b_outer = y_slot()});
@@ -166,13 +170,13 @@ class Share {
 };
 
 // The taps of one x channel and as many as kTileChannels y channels.
-void write_taps(const ConvProblem& p, const std::vector<std::optional<Share>>& shares, std::int64_t x,
-                std::int64_t y, float* w, const Strides& s) {
+void write_taps(const ConvProblem& p, TileSize size, const std::vector<std::optional<Share>>& shares,
+                std::int64_t x, std::int64_t y, float* w, const Strides& s) {
   const std::int64_t count = std::min(kTileChannels, p.y_channels - y);
   for (std::int64_t kd = 0; kd < p.geometry.kernel[0]; ++kd) {
-    double sums[kTilePoints * kTileChannels] = {}, taps[9 * kTileChannels];
+    double sums[kMostPoints * kTileChannels] = {}, taps[9 * kTileChannels];
     for (const std::optional<Share>& share : shares) share->add_to(sums, kd, x, y, count);
-    transform_sums(sums, taps);
+    transform_sums(size, sums, taps);
     for (std::int64_t i = 0; i < count; ++i) {
       float* const to = w + (y + i) * s[0] + x * s[1] + kd * s[2];
       for (std::int64_t tap = 0; tap < 9; ++tap)
@@ -197,14 +201,19 @@ void group_weight_grad(const ConvProblem& p, const TileBands& bands, const float
   const std::int64_t blocks = ceil_div(p.y_channels, kTileChannels), tasks = p.x_channels * blocks;
   parallel_for(tasks, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task)
-      write_taps(p, shares, task / blocks, task % blocks * kTileChannels, w, strides);
+      write_taps(p, bands.size, shares, task / blocks, task % blocks * kTileChannels, w, strides);
   });
 }
 
 }  // namespace
 
+TileSize summed_tile_size(const ConvProblem& p) {
+  constexpr std::int64_t kFewSums = 1 << 18, kExtraOfFew = 128, kExtra = 300;
+  return tile_size_for(p, 1, p.taps() * p.x_channels * p.y_channels <= kFewSums ? kExtraOfFew : kExtra);
+}
+
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
-  const TileBands bands(p, kSummedTiles);
+  const TileBands bands(p, summed_tile_size(p), kSummedTiles);
   const Strides& strides = weight.strides();
   // Slabs of x channels whose sums stay moderate, of equal size: transforming y again for each costs little.
   const std::int64_t chunks = ceil_div(p.x_channels, kTileChannels),

@@ -1,0 +1,107 @@
+#pragma once
+// The one-dimensional transforms of Winograd's minimal filtering F(M, 3): M results of a filter of 3 taps
+// from M + 2 products, A^T [(G g) * (B^T d)]. Those of a tile apply them to its columns and then to its rows.
+// F(2, 3): A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. F(4, 3) by the
+// construction of Toom and Cook at the points 0, 1, -1, 1/2, -2 and infinity, whose errors are smaller than
+// at -2, -1, 0, 1, 2: B. Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution
+// for Deep Neural Networks", TOMS 2020.
+
+namespace lucid::direct {
+
+/// V: a number or a vector of them. All arrays are distinct.
+template <int M>
+struct Filter;
+
+template <>
+struct Filter<2> {
+  /// B^T d
+  template <class V>
+  [[gnu::always_inline]] static void input(const V (&d)[4], V (&out)[4]) {
+    out[0] = d[0] - d[2];
+    out[1] = d[1] + d[2];
+    out[2] = d[2] - d[1];
+    out[3] = d[1] - d[3];
+  }
+  /// A^T m
+  template <class V>
+  [[gnu::always_inline]] static void output(const V (&m)[4], V (&out)[2]) {
+    out[0] = m[0] + m[1] + m[2];
+    out[1] = m[1] - m[2] - m[3];
+  }
+  /// G g
+  template <class V>
+  [[gnu::always_inline]] static void taps(const V (&g)[3], V (&out)[4]) {
+    const V ends = g[0] + g[2];
+    out[0] = g[0];
+    out[1] = (ends + g[1]) / 2;
+    out[2] = (ends - g[1]) / 2;
+    out[3] = g[2];
+  }
+  /// A g
+  template <class V>
+  [[gnu::always_inline]] static void grads(const V (&g)[2], V (&out)[4]) {
+    out[0] = g[0];
+    out[1] = g[0] + g[1];
+    out[2] = g[0] - g[1];
+    out[3] = -g[1];
+  }
+  /// G^T m
+  template <class V>
+  [[gnu::always_inline]] static void sums(const V (&m)[4], V (&out)[3]) {
+    const V both = (m[1] + m[2]) / 2;
+    out[0] = m[0] + both;
+    out[1] = (m[1] - m[2]) / 2;
+    out[2] = both + m[3];
+  }
+};
+
+template <>
+struct Filter<4> {
+  template <class V>
+  [[gnu::always_inline]] static void input(const V (&d)[6], V (&out)[6]) {
+    const V odd = d[3] - d[1], even = d[4] - d[2];
+    out[0] = d[0] - d[2] + odd * 1.5f + even;
+    out[1] = even + odd + (d[2] + d[3]) * 1.5f;
+    out[2] = even - odd + (d[3] - d[2]) * 1.5f;
+    out[3] = even + odd * 2.0f;
+    out[4] = even - odd * 0.5f;
+    out[5] = d[5] - d[3] + even * 1.5f - odd;
+  }
+  template <class V>
+  [[gnu::always_inline]] static void output(const V (&m)[6], V (&out)[4]) {
+    const V both = m[1] + m[2], apart = m[1] - m[2];
+    out[0] = m[0] + both + (m[3] + m[4]);
+    out[1] = apart + m[3] * 0.5f - m[4] * 2.0f;
+    out[2] = both + m[3] * 0.25f + m[4] * 4.0f;
+    out[3] = apart + m[3] * 0.125f - m[4] * 8.0f + m[5];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void taps(const V (&g)[3], V (&out)[6]) {
+    const V ends = g[0] + g[2];
+    out[0] = g[0];
+    out[1] = (ends + g[1]) / 3;
+    out[2] = (g[1] - ends) / 3;
+    out[3] = (g[0] * 4 + g[1] * 2 + g[2]) * -4 / 15;
+    out[4] = (g[0] - g[1] * 2 + g[2] * 4) / 15;
+    out[5] = g[2];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void grads(const V (&g)[4], V (&out)[6]) {
+    const V even = g[0] + g[2], odd = g[1] + g[3];
+    out[0] = g[0];
+    out[1] = even + odd;
+    out[2] = even - odd;
+    out[3] = g[0] + g[1] * 0.5f + g[2] * 0.25f + g[3] * 0.125f;
+    out[4] = g[0] - g[1] * 2.0f + g[2] * 4.0f - g[3] * 8.0f;
+    out[5] = g[3];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void sums(const V (&m)[6], V (&out)[3]) {
+    const V third = (m[1] - m[2]) / 3;
+    out[0] = m[0] + third + (m[4] - m[3] * 16) / 15;
+    out[1] = (m[1] + m[2]) / 3 - (m[3] * 8 + m[4] * 2) / 15;
+    out[2] = third + (m[4] - m[3]) * 4 / 15 + m[5];
+  }
+};
+
+}  // namespace lucid::direct
