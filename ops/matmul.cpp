@@ -96,8 +96,8 @@ Tensors matmul_backward(const Backward<NoOptions>& b) {
     if (row) out[0] = out[0].squeeze(-2);
   }
   if (b.wants[1]) {
-    out[1] =
-        right.dim() == 2 && left.dim() > 2 ? ops::product_of_rows(left, grad) : multiplied({left, true}, {grad});
+    out[1] = right.dim() == 2 && left.dim() > 2 ? ops::product_of_rows(left, grad)
+                                                : multiplied({left, true}, {grad});
     if (column) out[1] = out[1].squeeze(-1);
   }
   return out;

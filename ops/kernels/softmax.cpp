@@ -122,7 +122,8 @@ class BlockValues {
   std::unique_ptr<C[]> large_;
 };
 
-// Few values whose classes lie side by side: planning and rearranging blocks takes longer than the arithmetic.
+// Few values whose classes lie side by side: planning and rearranging blocks takes longer than the
+// arithmetic.
 constexpr std::int64_t kFewValues = 128;
 
 bool are_few_rows(const Tensor& out, std::size_t axis, std::initializer_list<const Tensor*> operands) {
