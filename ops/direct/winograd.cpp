@@ -266,7 +266,7 @@ Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> par
 }
 
 void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
-  const TileBands bands(problem_, tile_size(problem_), 1);
+  const TileBands bands(problem_, tile_size(problem_), 1, problem_.geometry.groups);
   float* y = out.mutable_data<float>();
   const std::int64_t groups = problem_.geometry.groups;
   parallel_for(bands.units() * groups, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -27,7 +27,6 @@ struct TileUnit {
 /// Bands of tile rows, runs of depths, and steps of depths in a run.
 struct TileBands {
   static constexpr std::int64_t kTiles = 64;  ///< of a band: they share the reading of a weight
-  static constexpr std::int64_t kUnitsPerThread = 4;
 
   /// The first of the positions of one residue along height that a row of tiles covers.
   struct Row {
@@ -39,8 +38,9 @@ struct TileBands {
     ops::Range depths;
   };
 
-  /// Enough depths in a step for `step_tiles` tiles, but no more than leave a step for each thread.
-  TileBands(const ops::ConvProblem& p, TileSize tile, std::int64_t step_tiles)
+  /// Enough depths in a step for `step_tiles` tiles, but no more than leave a step for each thread. `groups`
+  /// are worked on at once.
+  TileBands(const ops::ConvProblem& p, TileSize tile, std::int64_t step_tiles, std::int64_t groups)
       : size(tile),
         samples(p.batch),
         residues{residues_of(p.geometry, 0), residues_of(p.geometry, 1), residues_of(p.geometry, 2)} {
@@ -48,19 +48,20 @@ struct TileBands {
       for (std::int64_t first = 0; first < height.count; first += size.outputs)
         tile_rows.push_back({&height, first});
     for (const TileResidue& width : residues[2]) wide += size.count(width.count);
-    const std::int64_t high = std::ssize(tile_rows), most_depths = residues[0].front().count,
-                       parts = std::ssize(residues[0]);
-    rows = std::clamp<std::int64_t>(kTiles / wide, 1, high);
+    const std::int64_t high = std::ssize(tile_rows), most_depths = residues[0].front().count;
+    bands = ceil_div(high, std::clamp<std::int64_t>(kTiles / wide, 1, high));
+    rows = ceil_div(high, bands);
     bands = ceil_div(high, rows);
     const std::int64_t share = ceil_div(samples * bands * p.geometry.y[0], num_threads());
     step = std::clamp<std::int64_t>(step_tiles / tiles(), 1,
                                     std::max<std::int64_t>(1, std::min(most_depths, share)));
-    const std::int64_t wanted =
-        ceil_div(kUnitsPerThread * num_threads(), bands * std::max<std::int64_t>(samples, 1) * parts);
-    const std::int64_t depths = std::min(most_depths, ceil_div(ceil_div(most_depths, wanted), step) * step);
-    for (const TileResidue& depth : residues[0])
-      for (std::int64_t begin = 0; begin < depth.count; begin += depths)
-        runs.push_back({&depth, {begin, std::min(begin + depths, depth.count)}});
+    for (const TileResidue& depth : residues[0]) {
+      const std::int64_t steps = ceil_div(depth.count, step),
+                         parts = runs_for(steps, groups * samples * bands * std::ssize(residues[0]));
+      for (std::int64_t i = 0; i < parts; ++i)
+        runs.push_back({&depth, {steps * i / parts * step,
+                                 std::min(steps * (i + 1) / parts * step, depth.count)}});
+    }
   }
   TileBands(const TileBands&) = delete;
 
@@ -85,6 +86,23 @@ struct TileBands {
   }
 
   TileSize size;
+  // The fewest runs of so many steps that leave threads equal work: each transforms the depths before it again.
+  // `others` is what else is split.
+  static std::int64_t runs_for(std::int64_t steps, std::int64_t others) {
+    const std::int64_t threads = num_threads();
+    std::int64_t best = 1;
+    double least = 1e18;  // units of work that the busiest thread has, in shares
+    for (std::int64_t runs = 1; runs <= steps && runs <= 2 * threads; ++runs) {
+      const double longest = static_cast<double>(ceil_div(steps, runs)) * static_cast<double>(runs) /
+                             static_cast<double>(steps);
+      const double busiest = longest * static_cast<double>(ceil_div(runs * others, threads)) /
+                             static_cast<double>(runs);
+      constexpr double kWorthIt = 0.97;
+      if (busiest < kWorthIt * least) best = runs, least = busiest;
+    }
+    return best;
+  }
+
   std::int64_t samples;
   std::array<std::vector<TileResidue>, 3> residues;  ///< of depth, height and width
   std::vector<Row> tile_rows;

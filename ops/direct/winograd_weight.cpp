@@ -213,7 +213,6 @@ TileSize summed_tile_size(const ConvProblem& p) {
 }
 
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
-  const TileBands bands(p, summed_tile_size(p), kSummedTiles);
   const Strides& strides = weight.strides();
   // Slabs of x channels whose sums stay moderate, of equal size: transforming y again for each costs little.
   const std::int64_t chunks = ceil_div(p.x_channels, kTileChannels),
@@ -222,6 +221,7 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   // Groups at once if there are enough for all threads, else all threads on one group.
   const std::int64_t groups = p.geometry.groups;
   const bool at_once = groups >= 4 * num_threads();
+  const TileBands bands(p, summed_tile_size(p), kSummedTiles, at_once ? groups : 1);
   parallel_for(groups, at_once ? 1 : groups, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t group = begin; group < end; ++group)
       for (std::int64_t first = 0; first < p.x_channels; first += slab) {
