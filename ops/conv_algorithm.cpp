@@ -176,20 +176,27 @@ bool winograd_fits(const ConvProblem& p, ConvPass pass) {
 }
 
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastTiles = 12, kLeastChannels = 32, kLeastSummedTiles = 512, kLeastOfResidue = 4,
-                         kLargeWeight = 1 << 19, kLeastSummedVoxels = 400;
+  constexpr std::int64_t kLeastVoxels = 128, kLeastOfLine = 4, kLeastChannels = 16,
+                         kLeastSummedOfPlanes = 2048, kLargeWeight = 1 << 19, kLeastSummedVoxels = 400;
+  constexpr double kMostProducts = 0.62;  // of those of the taps
+  if (!winograd_fits(p, pass)) return false;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  const std::int64_t wide = (size[2] + 1) / 2, high = (size[1] + 1) / 2;  // of all residues, at least
-  if (!winograd_fits(p, pass) || high < (kLeastTiles + wide - 1) / wide) return false;
-  for (std::size_t i = 1; i < 3; ++i)  // of short residues the padding takes more than is saved
-    if (p.geometry.dilation[i] > 1 && size[i] / kLeastOfResidue < p.geometry.dilation[i]) return false;
+  const std::int64_t voxels = p.batch * size[0] * size[1] * size[2], tile = direct::winograd_tile(p, pass);
+  const std::int64_t tiles = ((size[1] + tile - 1) / tile) * ((size[2] + tile - 1) / tile);  // of a plane
+  if (voxels < kLeastVoxels ||
+      static_cast<double>((tile + 2) * (tile + 2) * tiles) >
+          kMostProducts *
+              static_cast<double>(p.geometry.kernel[1] * p.geometry.kernel[2] * size[1] * size[2]))
+    return false;
+  for (std::size_t i = 1; i < 3; ++i)  // of short lines and residues the padding takes more than is saved
+    if (size[i] / kLeastOfLine < p.geometry.dilation[i]) return false;
   // The transform of a large weight's gradient is too much for few voxels.
   if (pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels > kLargeWeight &&
-      direct::patches_of(p) < kLeastSummedVoxels)
+      voxels < kLeastSummedVoxels)
     return false;
   if (p.geometry.kernel[0] > 1) return true;
   // One tap along depth (2D too) shares no transforms.
-  return pass == ConvPass::w ? p.batch * size[0] * high * wide >= kLeastSummedTiles
+  return pass == ConvPass::w ? voxels >= kLeastSummedOfPlanes
                              : std::min(p.x_channels, p.y_channels) >= kLeastChannels;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "ops/direct/conv_maps.hpp"
@@ -15,13 +16,17 @@ using ops::ConvGeometry;
 using ops::ConvPass;
 using ops::ConvProblem;
 
-constexpr std::int64_t kBlockTiles =
-    32;  // whose products wait for their output transform: 64 or 144 KiB for 32 outputs
+constexpr std::int64_t kStepTiles = 64;   // at most of several depths together
+constexpr std::int64_t kBlockTiles = 32;  // whose products wait for their output transform, in 64 or 144 KiB
+
+bool has_cached_weight(const ConvProblem& p) {
+  constexpr std::int64_t kCachedWeight = 1 << 19;
+  return p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
+}
 
 TileSize tile_size(const ConvProblem& p) {
-  constexpr std::int64_t kCachedWeight = 1 << 19, kExtraOfCached = 16, kExtra = 100;
-  return tile_size_for(p, kTileRows,
-                       p.taps() * p.x_channels * p.y_channels <= kCachedWeight ? kExtraOfCached : kExtra);
+  constexpr std::int64_t kExtraOfCached = 16, kExtra = 100;
+  return tile_size_for(p, has_cached_weight(p) ? kExtraOfCached : kExtra);
 }
 
 // ---- weight ----
@@ -90,12 +95,12 @@ class Walk {
       : p_(p),
         g_(p.geometry),
         bands_(bands),
-        slots_(std::min(g_.kernel[0], g_.x[0])),
+        slots_(bands.step == 1 ? std::min(g_.kernel[0], g_.x[0]) : bands.step + g_.kernel[0] - 1),
         weight_(weight.data<float>()),
         bias_(bias.data<float>()),
         epilogue_(epilogue),
         out_(out),
-        products_(empty({bands.size.points(), std::min(kBlockTiles, padded(bands.tiles())) *
+        products_(empty({bands.size.points(), std::min(kBlockTiles, padded(bands.step * bands.tiles())) *
                                                       std::min(kMostChannels, p.y_channels) +
                                                   kApart})) {
     std::int64_t input = 0;
@@ -105,21 +110,23 @@ class Walk {
         chunks_.push_back({inputs[part].data<float>() + c, parts[part], input, channels});
         input += channels;
       }
-    transformed_ = zeros({slots_, std::ssize(chunks_), points(), point_step()});
+    transformed_ = zeros({std::ssize(chunks_), points(), point_step()});
     terms_.reserve(static_cast<std::size_t>(g_.kernel[0]) * chunks_.size());
   }
 
   void run(const TileUnit& unit, std::int64_t group) {
     unit_ = unit;
     group_ = group;
+    tiles_ = unit.rows * bands_.wide;
     place_tiles();
     const std::int64_t before = unit.depth->before;
-    std::int64_t ready =
-        std::max<std::int64_t>(unit.depths.begin - before, 0);  // depths of x before this are there
-    for (std::int64_t d = unit.depths.begin; d < unit.depths.end; ++d) {
-      const std::int64_t last = std::min(d - before + g_.kernel[0], unit.depth->x_count);
-      for (; ready < last; ++ready) transform_depth(ready);
-      produce(d);
+    std::int64_t ready = unit.depths.begin - before;  // depths of x before this are there
+    for (std::int64_t d = unit.depths.begin; d < unit.depths.end; d += bands_.step) {
+      const ops::Range depths{d, std::min(d + bands_.step, unit.depths.end)};
+      if (bands_.step > 1 && d > unit.depths.begin) keep_overlap();
+      for (; ready < depths.end - 1 - before + g_.kernel[0]; ++ready)
+        transform_depth(ready, slot_of(ready, d));
+      produce(depths);
     }
   }
 
@@ -133,17 +140,38 @@ class Walk {
   };
 
   static std::int64_t padded(std::int64_t tiles) { return ceil_div(tiles, kTileRows) * kTileRows; }
-  std::int64_t point_step() const { return padded(bands_.tiles()) * kTileChannels + kApart; }
-  // The transformed tiles of chunk 0; those of the next are chunk_step() further.
-  float* transformed(std::int64_t depth) {
-    return transformed_.mutable_data<float>() + depth % slots_ * std::ssize(chunks_) * chunk_step();
+  std::int64_t point_step() const { return (slots_ * bands_.tiles() + kTileRows) * kTileChannels + kApart; }
+  bool has_depth(std::int64_t depth) const { return depth >= 0 && depth < unit_.depth->x_count; }
+  // Where a depth of x lies. A step of one depth takes slots in turn; in one of several, from `first` on,
+  // they lie in order, so that a product's tiles follow each other, and depths outside of x are zeros.
+  std::int64_t slot_of(std::int64_t depth, std::int64_t first) const {
+    if (bands_.step > 1) return depth - (first - unit_.depth->before);
+    return has_depth(depth) ? depth % slots_ : 0;
   }
+  std::int64_t slot_step() const { return tiles_ * kTileChannels; }
+  // The transformed tiles of a slot, of chunk 0; those of the next are chunk_step() further.
+  float* transformed(std::int64_t slot) { return transformed_.mutable_data<float>() + slot * slot_step(); }
   std::int64_t points() const { return bands_.size.points(); }
   std::int64_t chunk_step() const { return points() * point_step(); }
 
-  void transform_depth(std::int64_t depth) {
+  // The depths that a step reads with the one before it, to their new slots.
+  void keep_overlap() {
+    const std::int64_t count = (g_.kernel[0] - 1) * slot_step();
+    for (std::int64_t i = 0; i < std::ssize(chunks_) * points(); ++i) {
+      float* const to = transformed(0) + i * point_step();
+      std::memmove(to, to + bands_.step * slot_step(), static_cast<std::size_t>(count) * sizeof(float));
+    }
+  }
+
+  void transform_depth(std::int64_t depth, std::int64_t slot) {
+    float* to = transformed(slot);
+    if (!has_depth(depth)) {
+      if (bands_.step > 1)
+        for (std::int64_t i = 0; i < std::ssize(chunks_) * points(); ++i)
+          std::fill_n(to + i * point_step(), slot_step(), 0.0f);
+      return;
+    }
     const std::int64_t plane = unit_.sample * g_.x[0] + unit_.depth->x_start + depth * unit_.depth->step;
-    float* to = transformed(depth);
     for (const Chunk& chunk : chunks_) {
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
@@ -159,21 +187,22 @@ class Walk {
     }
   }
 
-  // Depth d of the result, of the band.
-  void produce(std::int64_t d) {
-    const std::int64_t tiles = unit_.rows * bands_.wide;
+  // Some depths of the result, of the band.
+  void produce(ops::Range depths) {
+    const std::int64_t tiles = depths.size() * tiles_;
     float* products = products_.mutable_data<float>();
     for (std::int64_t f = 0, block; f < p_.y_channels; f += block) {
       block = block_at(f, p_.y_channels);
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
-        const std::int64_t count = std::min(kBlockTiles, padded(tiles) - first),
+        const std::int64_t count = std::min(kBlockTiles, padded(tiles - first)),
                            step = count * block + kApart;
         for (std::int64_t point = 0; point < points(); ++point) {
-          gather_terms(d, f, block, point);
+          gather_terms(depths.begin, f, block, point);
           multiply_tiles(terms_, first, count, block, products + point * step);
         }
         for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
-          transform_output(bands_.size, products + (t - first) * block, step, block, output(d, t, f),
+          transform_output(bands_.size, products + (t - first) * block, step, block,
+                           output(depths.begin + t / tiles_, t % tiles_, f),
                            bias_ + group_ * p_.y_channels + f, epilogue_);
       }
     }
@@ -184,8 +213,8 @@ class Walk {
     terms_.clear();
     for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) {
       const std::int64_t depth = d - unit_.depth->before + kd;
-      if (depth < 0 || depth >= unit_.depth->x_count) continue;
-      const float* a = transformed(depth) + point * point_step();
+      if (bands_.step == 1 && !has_depth(depth)) continue;
+      const float* a = transformed(slot_of(depth, d)) + point * point_step();
       const float* const b =
           weight_ +
           (((group_ * points() + point) * p_.y_channels + first_output) * g_.kernel[0] + kd * block) *
@@ -223,17 +252,17 @@ class Walk {
   const ConvProblem& p_;
   const ConvGeometry& g_;
   const TileBands& bands_;
-  std::int64_t slots_;
+  std::int64_t slots_;  // depths of x that are kept
   const float *weight_, *bias_;
   const ops::ConvEpilogue& epilogue_;
   float* out_;
-  Tensor transformed_;  // [depth modulo slots][chunk][point][tile][channel]
+  Tensor transformed_;  // [chunk][point][slot][tile][channel]
   Tensor products_;     // [point][tile][output]
   std::vector<Chunk> chunks_;
   std::vector<TileOutput> outputs_;  // of the unit's tiles
   std::vector<TileTerm> terms_;
   TileUnit unit_{};
-  std::int64_t group_ = 0;
+  std::int64_t group_ = 0, tiles_ = 0;  // the unit's group, and its tiles at one depth
 };
 
 }  // namespace
@@ -266,7 +295,9 @@ Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> par
 }
 
 void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
-  const TileBands bands(problem_, tile_size(problem_), 1, problem_.geometry.groups);
+  // Long steps share the reading of a large weight; else short ones keep their tiles in the cache.
+  const TileBands bands(problem_, tile_size(problem_), {kStepTiles, kTileRows, !has_cached_weight(problem_)},
+                        problem_.geometry.groups);
   float* y = out.mutable_data<float>();
   const std::int64_t groups = problem_.geometry.groups;
   parallel_for(bands.units() * groups, 1, [&](std::int64_t begin, std::int64_t end) {

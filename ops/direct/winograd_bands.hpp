@@ -38,9 +38,15 @@ struct TileBands {
     ops::Range depths;
   };
 
-  /// Enough depths in a step for `step_tiles` tiles, but no more than leave a step for each thread. `groups`
-  /// are worked on at once.
-  TileBands(const ops::ConvProblem& p, TileSize tile, std::int64_t step_tiles, std::int64_t groups)
+  /// How many depths make a step: up to `most_tiles`, but no more than leave a step for each thread; of these
+  /// the most, or the fewest that leave few tiles idle where those of a step are rounded up to `multiple`.
+  struct Steps {
+    std::int64_t most_tiles, multiple;
+    bool are_long;
+  };
+
+  /// `groups` are worked on at once.
+  TileBands(const ops::ConvProblem& p, TileSize tile, const Steps& steps, std::int64_t groups)
       : size(tile),
         samples(p.batch),
         residues{residues_of(p.geometry, 0), residues_of(p.geometry, 1), residues_of(p.geometry, 2)} {
@@ -48,19 +54,16 @@ struct TileBands {
       for (std::int64_t first = 0; first < height.count; first += size.outputs)
         tile_rows.push_back({&height, first});
     for (const TileResidue& width : residues[2]) wide += size.count(width.count);
-    const std::int64_t high = std::ssize(tile_rows), most_depths = residues[0].front().count;
+    const std::int64_t high = std::ssize(tile_rows);
     bands = ceil_div(high, std::clamp<std::int64_t>(kTiles / wide, 1, high));
     rows = ceil_div(high, bands);
     bands = ceil_div(high, rows);
-    const std::int64_t share = ceil_div(samples * bands * p.geometry.y[0], num_threads());
-    step = std::clamp<std::int64_t>(step_tiles / tiles(), 1,
-                                    std::max<std::int64_t>(1, std::min(most_depths, share)));
+    step = step_for(steps, groups);
     for (const TileResidue& depth : residues[0]) {
-      const std::int64_t steps = ceil_div(depth.count, step),
-                         parts = runs_for(steps, groups * samples * bands * std::ssize(residues[0]));
+      const std::int64_t count = ceil_div(depth.count, step), parts = split(count, others(groups)).runs;
       for (std::int64_t i = 0; i < parts; ++i)
-        runs.push_back({&depth, {steps * i / parts * step,
-                                 std::min(steps * (i + 1) / parts * step, depth.count)}});
+        runs.push_back(
+            {&depth, {count * i / parts * step, std::min(count * (i + 1) / parts * step, depth.count)}});
     }
   }
   TileBands(const TileBands&) = delete;
@@ -86,19 +89,48 @@ struct TileBands {
   }
 
   TileSize size;
-  // The fewest runs of so many steps that leave threads equal work: each transforms the depths before it again.
-  // `others` is what else is split.
-  static std::int64_t runs_for(std::int64_t steps, std::int64_t others) {
+  // Runs of equal length, and what the busiest thread then does of the whole.
+  struct Split {
+    std::int64_t runs;
+    double busiest;
+  };
+  // The fewest runs of so many steps that leave threads equal work: each transforms the depths before it
+  // again. `others` is what else is split.
+  static Split split(std::int64_t steps, std::int64_t others) {
+    constexpr double kWorthIt = 0.97;
     const std::int64_t threads = num_threads();
+    const auto ratio = [](std::int64_t a, std::int64_t b) {
+      return static_cast<double>(a) / static_cast<double>(b);
+    };
+    Split best{1, 1};
+    for (std::int64_t runs = 1; runs <= std::min(steps, 2 * threads); ++runs) {
+      const double busiest =
+          ratio(ceil_div(steps, runs), steps) * ratio(ceil_div(runs * others, threads), others);
+      if (busiest < kWorthIt * best.busiest) best = {runs, busiest};
+    }
+    return best;
+  }
+  std::int64_t others(std::int64_t groups) const {
+    return std::max<std::int64_t>(1, groups * samples * bands * std::ssize(residues[0]));
+  }
+
+  std::int64_t step_for(const Steps& steps, std::int64_t groups) const {
+    const std::int64_t depths = residues[0].front().count,
+                       share = ceil_div(samples * bands * depths * std::ssize(residues[0]), num_threads());
+    const std::int64_t most = std::clamp<std::int64_t>(steps.most_tiles / tiles(), 1,
+                                                       std::max<std::int64_t>(1, std::min(depths, share)));
+    if (steps.are_long) return most;
+    // A step reads the weight, which takes as long as a group of tiles.
+    const auto groups_of_tiles = [&](std::int64_t count) {
+      return count ? ceil_div(count * tiles(), steps.multiple) + 1 : 0;
+    };
+    constexpr double kWorthIt = 0.96;
     std::int64_t best = 1;
-    double least = 1e18;  // units of work that the busiest thread has, in shares
-    for (std::int64_t runs = 1; runs <= steps && runs <= 2 * threads; ++runs) {
-      const double longest = static_cast<double>(ceil_div(steps, runs)) * static_cast<double>(runs) /
-                             static_cast<double>(steps);
-      const double busiest = longest * static_cast<double>(ceil_div(runs * others, threads)) /
-                             static_cast<double>(runs);
-      constexpr double kWorthIt = 0.97;
-      if (busiest < kWorthIt * least) best = runs, least = busiest;
+    double least = 1e18;
+    for (std::int64_t count = 1; count <= most; ++count) {
+      const std::int64_t all = depths / count * groups_of_tiles(count) + groups_of_tiles(depths % count);
+      const double cost = static_cast<double>(all) * split(ceil_div(depths, count), others(groups)).busiest;
+      if (cost < kWorthIt * least) best = count, least = cost;
     }
     return best;
   }

@@ -317,14 +317,13 @@ std::vector<TileResidue> residues_of(const ops::ConvGeometry& g, std::size_t axi
   return out;
 }
 
-TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t multiple, std::int64_t extra) {
+TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t extra) {
   const auto products = [&](TileSize size) {
     std::int64_t along[2] = {};
     for (std::size_t axis = 1; axis < 3; ++axis)
       for (const TileResidue& residue : residues_of(p.geometry, axis))
         along[axis - 1] += size.count(residue.count);
-    const std::int64_t tiles = (along[0] * along[1] + multiple - 1) / multiple * multiple;
-    return size.points() * (p.batch * p.geometry.y[0] * tiles + extra);
+    return size.points() * (p.batch * p.geometry.y[0] * along[0] * along[1] + extra);
   };
   const TileSize small{2}, large{kMostOutputs};
   return products(large) < products(small) ? large : small;

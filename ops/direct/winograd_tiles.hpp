@@ -32,9 +32,8 @@ struct TileResidue {
 };
 std::vector<TileResidue> residues_of(const ops::ConvGeometry& geometry, std::size_t axis);
 
-/// The size with the fewer products: of the tiles of a plane, rounded up to `multiple`, and of as many more
-/// as take the time of transforming the weight, `extra` in all.
-TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t multiple, std::int64_t extra);
+/// The size with the fewer products, where what is done once for each weight counts as `extra` tiles.
+TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t extra);
 /// That of the weight's gradient (winograd_weight.cpp).
 TileSize summed_tile_size(const ops::ConvProblem& p);
 

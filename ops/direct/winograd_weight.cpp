@@ -16,7 +16,7 @@ namespace {
 using ops::ConvGeometry;
 using ops::ConvProblem;
 
-constexpr std::int64_t kSummedTiles = 128;     // whose products are summed in registers
+constexpr std::int64_t kSummedPoints = 2048;   // of tiles whose products are summed in registers
 constexpr std::int64_t kSummedInFloat = 4096;  // tiles, before the sums are added in double
 constexpr std::int64_t kMostSums = 1 << 18;    // elements of a weight that one thread sums at a time
 constexpr std::int64_t kWidth = kPanel<float>;
@@ -209,7 +209,7 @@ void group_weight_grad(const ConvProblem& p, const TileBands& bands, const float
 
 TileSize summed_tile_size(const ConvProblem& p) {
   constexpr std::int64_t kFewSums = 1 << 18, kExtraOfFew = 128, kExtra = 300;
-  return tile_size_for(p, 1, p.taps() * p.x_channels * p.y_channels <= kFewSums ? kExtraOfFew : kExtra);
+  return tile_size_for(p, p.taps() * p.x_channels * p.y_channels <= kFewSums ? kExtraOfFew : kExtra);
 }
 
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
@@ -221,7 +221,8 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   // Groups at once if there are enough for all threads, else all threads on one group.
   const std::int64_t groups = p.geometry.groups;
   const bool at_once = groups >= 4 * num_threads();
-  const TileBands bands(p, summed_tile_size(p), kSummedTiles, at_once ? groups : 1);
+  const TileSize size = summed_tile_size(p);
+  const TileBands bands(p, size, {kSummedPoints / size.points(), 1, true}, at_once ? groups : 1);
   parallel_for(groups, at_once ? 1 : groups, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t group = begin; group < end; ++group)
       for (std::int64_t first = 0; first < p.x_channels; first += slab) {

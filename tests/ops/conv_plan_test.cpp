@@ -155,7 +155,7 @@ TEST_CASE("the cache of plans is bounded and works when it holds one") {
 }
 
 TEST_CASE("plans tell which implementation ran") {
-  const Tensor x = randn({1, 16, 8, 8, 8}).channels_last(), w = randn({16, 16, 3, 3, 3});
+  const Tensor x = randn({1, 16, 8, 8, 8}).channels_last(), w = randn({16, 16, 2, 2, 2});
   conv3d(x, w);
   const std::string chosen = plan_stats().last_implementation;  // by what the processor has
   CHECK((chosen.starts_with("onednn:") || chosen == "lucid:direct"));
