@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "ops/direct/rows.hpp"
 #include "ops/direct/winograd_filter.hpp"
@@ -151,7 +152,7 @@ struct Multiply {
 
 // ---- output: A^T m A for each tile, and what follows ----
 
-template <int M>
+template <int M, bool HasEpilogue>
 struct TransformOutput {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const float* m, std::int64_t point_step, std::int64_t width,
@@ -197,6 +198,7 @@ struct TransformOutput {
                                             float* to) {
     const kernels::Rectifier& r = epilogue.rectifier;
     V value = sum + bias;
+    if (!HasEpilogue) return store(value, to);
     if (epilogue.accumulate) {
       V before;
       load(to, before);
@@ -315,10 +317,13 @@ void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::in
 
 void transform_output(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
                       const TileOutput& out, const float* bias, const ops::ConvEpilogue& epilogue) {
-  if (size.outputs == 4)
-    run_for_registers<TransformOutput<4>>(m, point_step, width, out, bias, epilogue);
-  else
-    run_for_registers<TransformOutput<2>>(m, point_step, width, out, bias, epilogue);
+  const auto transform = [&]<bool HasEpilogue>(std::bool_constant<HasEpilogue>) {
+    if (size.outputs == 4)
+      run_for_registers<TransformOutput<4, HasEpilogue>>(m, point_step, width, out, bias, epilogue);
+    else
+      run_for_registers<TransformOutput<2, HasEpilogue>>(m, point_step, width, out, bias, epilogue);
+  };
+  epilogue.is_nothing() ? transform(std::false_type{}) : transform(std::true_type{});
 }
 
 void transform_grads(TileSize size, const TileGrads& grads, std::int64_t channels, std::int64_t tiles,
