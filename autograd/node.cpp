@@ -114,14 +114,14 @@ void Node::release() {
   released_ = true;
 }
 
-Tensors Node::unpack_saved(const std::shared_ptr<Node>& node) {
-  if (node->released_)
-    throw AutogradError(str(node->name(),
+Tensors Node::unpack_saved(const std::shared_ptr<Node>& self) const {
+  if (released_)
+    throw AutogradError(str(name(),
                             ".backward: the graph was freed by an earlier backward pass; pass "
                             "{.retain_graph = true} to that one to walk the graph again"));
   Tensors out;
-  out.reserve(node->saved_.size());
-  for (const SavedTensor& saved : node->saved_) out.push_back(saved.unpack(node));
+  out.reserve(saved_.size());
+  for (const SavedTensor& saved : saved_) out.push_back(saved.unpack(self));
   return out;
 }
 

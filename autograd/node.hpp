@@ -108,8 +108,8 @@ class Node {
   void save(const Tensor& tensor, bool is_result, std::uint32_t result = 0) {
     saved_.emplace_back(tensor, is_result, result);
   }
-  /// What was saved, read by `node`.
-  static Tensors unpack_saved(const std::shared_ptr<Node>& node);
+  /// What was saved; `self` is this node's handle.
+  Tensors unpack_saved(const std::shared_ptr<Node>& self) const;
 
   /// Hooks on the gradients of the results: (result number, hooks).
   std::vector<std::pair<std::uint32_t, std::shared_ptr<HookList>>> result_hooks;

@@ -14,6 +14,8 @@ namespace lucid::detail {
 /// Up to N elements without an allocation. Neither copied nor moved.
 template <class T, std::size_t N>
 class ShortList {
+  static_assert(N > 0);
+
  public:
   ShortList() = default;
   ~ShortList() {

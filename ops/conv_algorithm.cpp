@@ -169,25 +169,20 @@ std::string name_of(ConvAlgorithm algorithm) {
 }  // namespace
 
 bool winograd_fits(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kMostTilesInRow = 512, kMostDepth = 7;
+  constexpr std::int64_t kMostOfLine = 1024, kMostDepth = 7, kMostSummed = 1 << 13;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  return direct::has_winograd(p, pass) && p.geometry.kernel[0] <= kMostDepth &&
-         size[2] <= 2 * kMostTilesInRow;
+  return direct::has_winograd(p, pass) && p.geometry.kernel[0] <= kMostDepth && size[2] <= kMostOfLine &&
+         (pass != ConvPass::w || p.geometry.kernel[0] * p.y_channels <= kMostSummed);
 }
 
 bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kLeastVoxels = 128, kLeastOfLine = 4, kLeastChannels = 16,
                          kLeastSummedOfPlanes = 2048, kLargeWeight = 1 << 19, kLeastSummedVoxels = 400;
-  constexpr double kMostProducts = 0.62;  // of those of the taps
+  constexpr double kMostProducts = 0.62;
   if (!winograd_fits(p, pass)) return false;
   const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  const std::int64_t voxels = p.batch * size[0] * size[1] * size[2], tile = direct::winograd_tile(p, pass);
-  const std::int64_t tiles = ((size[1] + tile - 1) / tile) * ((size[2] + tile - 1) / tile);  // of a plane
-  if (voxels < kLeastVoxels ||
-      static_cast<double>((tile + 2) * (tile + 2) * tiles) >
-          kMostProducts *
-              static_cast<double>(p.geometry.kernel[1] * p.geometry.kernel[2] * size[1] * size[2]))
-    return false;
+  const std::int64_t voxels = p.batch * size[0] * size[1] * size[2];
+  if (voxels < kLeastVoxels || direct::winograd_products(p, pass) > kMostProducts) return false;
   for (std::size_t i = 1; i < 3; ++i)  // of short lines and residues the padding takes more than is saved
     if (size[i] / kLeastOfLine < p.geometry.dilation[i]) return false;
   // The transform of a large weight's gradient is too much for few voxels.

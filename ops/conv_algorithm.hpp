@@ -26,10 +26,10 @@ enum class ConvAlgorithm : std::uint8_t {
 };
 
 /// Whether Winograd serves a pass, and what it holds beside the operands stays moderate: rows that are not
-/// too wide, few taps along depth, sums of a weight's gradient of a few megabytes.
+/// too wide, few taps along depth, at most 19 MB of sums a thread for a weight's gradient.
 bool winograd_fits(const ConvProblem& problem, ConvPass pass);
-/// Whether it is the fastest of what serves: with enough tiles to share the reading of the weight, and taps
-/// along depth to share the transforms, or else many channels.
+/// Whether it is the fastest of what serves: with enough voxels to share the reading of the weight, few
+/// enough products, and taps along depth to share the transforms, or else many channels.
 bool winograd_is_faster(const ConvProblem& problem, ConvPass pass);
 
 /// Everything decided for one call at one shape.

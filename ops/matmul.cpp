@@ -154,7 +154,6 @@ double bytes_of(const Tensors& tensors) {
   return total;
 }
 
-// 2 k for each element of the result.
 }  // namespace
 
 Cost product_cost(const Tensors& in, std::size_t first) {

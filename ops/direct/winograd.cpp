@@ -306,16 +306,33 @@ void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
   });
 }
 
+namespace {
+// A pass as the pass y that it is computed as; w's is its own.
+ConvProblem served_problem(const ConvProblem& p, ConvPass pass) {
+  return pass == ConvPass::x ? turned_round(p) : p;
+}
+TileSize served_size(const ConvProblem& served, ConvPass pass) {
+  return pass == ConvPass::w ? summed_tile_size(served) : tile_size(served);
+}
+}  // namespace
+
 bool has_winograd(const ConvProblem& p, ConvPass pass) {
-  const ConvProblem problem = pass == ConvPass::x ? turned_round(p) : p;
+  const ConvProblem problem = served_problem(p, pass);
   for (const std::int64_t padding : problem.geometry.padding)
     if (padding < 0) return false;
   return Winograd::serves(problem, std::array{problem.x_row()});
 }
 
 std::int64_t winograd_tile(const ConvProblem& p, ConvPass pass) {
-  if (pass == ConvPass::w) return summed_tile_size(p).outputs;
-  return tile_size(pass == ConvPass::x ? turned_round(p) : p).outputs;
+  return served_size(served_problem(p, pass), pass).outputs;
+}
+
+double winograd_products(const ConvProblem& p, ConvPass pass) {
+  const ConvProblem served = served_problem(p, pass);
+  const ConvGeometry& g = served.geometry;
+  const TileSize size = served_size(served, pass);
+  return static_cast<double>(size.points() * tiles_of_plane(g, size)) /
+         static_cast<double>(g.kernel[1] * g.kernel[2] * g.y[1] * g.y[2]);
 }
 
 bool takes_parts(std::span<const Tensor> parts) {

@@ -29,7 +29,7 @@ class Winograd {
            const Tensor& bias, const ops::ConvEpilogue& epilogue);
 
   /// out = conv(cat(inputs, 1)), as the epilogue says. float32, rank 5, channels-last. May run on several
-  /// threads at once; the same for any number of threads.
+  /// threads at once; the same for any number of threads, if the weight is finite.
   void run(std::span<const Tensor> inputs, const Tensor& out) const;
   std::int64_t weight_bytes() const { return weight_.nbytes() + bias_.nbytes(); }
 
@@ -47,11 +47,14 @@ class Winograd {
   Tensor bias_;    // zeros where there is none
 };
 
-/// Positions of the result along height and width that a tile of a pass covers: 2 or 4.
-std::int64_t winograd_tile(const ops::ConvProblem& p, ops::ConvPass pass);
-
 /// Whether a pass is served: y; x, which with a stride of 1 is a convolution too; or w.
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
+
+/// Positions of the result along height and width that a tile of a served pass covers: 2 or 4.
+std::int64_t winograd_tile(const ops::ConvProblem& p, ops::ConvPass pass);
+/// Products of a served pass for each of those of the definition, in a plane: 0.25 of whole tiles of 4x4,
+/// 0.44 of 2x2, more where they reach beyond the result.
+double winograd_products(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// Pass y (from: x, to: y) or x (from: y, to: x) in float32, channels-last. The channels of `from` may come
 /// in parts, each a multiple of 8. bias: of `to`, or undefined.

@@ -1,5 +1,6 @@
 #pragma once
-// How Winograd convolutions cut the result of pass y (ops/direct/winograd.hpp) among threads.
+// How Winograd convolutions (ops/direct/winograd.hpp) cut y among threads: the result, or its gradient that a
+// weight's comes from.
 
 #include <algorithm>
 #include <array>
@@ -38,11 +39,12 @@ struct TileBands {
     ops::Range depths;
   };
 
-  /// How many depths make a step: up to `most_tiles`, but no more than leave a step for each thread; of these
-  /// the most, or the fewest that leave few tiles idle where those of a step are rounded up to `multiple`.
+  /// How many depths make a step: those of at most `most_tiles`, but no more than leave a step for each
+  /// thread.
   struct Steps {
-    std::int64_t most_tiles, multiple;
-    bool are_long;
+    std::int64_t most_tiles;
+    std::int64_t multiple;  ///< that a step's tiles are rounded up to
+    bool are_long;          ///< as many as that; else the fewest that leave little idle by the rounding
   };
 
   /// `groups` are worked on at once.
@@ -60,7 +62,7 @@ struct TileBands {
     bands = ceil_div(high, rows);
     step = step_for(steps, groups);
     for (const TileResidue& depth : residues[0]) {
-      const std::int64_t count = ceil_div(depth.count, step), parts = split(count, others(groups)).runs;
+      const std::int64_t count = ceil_div(depth.count, step), parts = split(count, shared_with(groups)).runs;
       for (std::int64_t i = 0; i < parts; ++i)
         runs.push_back(
             {&depth, {count * i / parts * step, std::min(count * (i + 1) / parts * step, depth.count)}});
@@ -89,14 +91,23 @@ struct TileBands {
   }
 
   TileSize size;
+  std::int64_t samples;
+  std::array<std::vector<TileResidue>, 3> residues;  ///< of depth, height and width
+  std::vector<Row> tile_rows;
+  std::vector<Run> runs;
+  std::int64_t wide = 0;     ///< tiles of a row
+  std::int64_t rows, bands;  ///< tile rows in a band
+  std::int64_t step;         ///< depths of a step
+
+ private:
   // Runs of equal length, and what the busiest thread then does of the whole.
   struct Split {
     std::int64_t runs;
     double busiest;
   };
   // The fewest runs of so many steps that leave threads equal work: each transforms the depths before it
-  // again. `others` is what else is split.
-  static Split split(std::int64_t steps, std::int64_t others) {
+  // again. There are steps `times` over.
+  static Split split(std::int64_t steps, std::int64_t times) {
     constexpr double kWorthIt = 0.97;
     const std::int64_t threads = num_threads();
     const auto ratio = [](std::int64_t a, std::int64_t b) {
@@ -105,18 +116,19 @@ struct TileBands {
     Split best{1, 1};
     for (std::int64_t runs = 1; runs <= std::min(steps, 2 * threads); ++runs) {
       const double busiest =
-          ratio(ceil_div(steps, runs), steps) * ratio(ceil_div(runs * others, threads), others);
+          ratio(ceil_div(steps, runs), steps) * ratio(ceil_div(runs * times, threads), times);
       if (busiest < kWorthIt * best.busiest) best = {runs, busiest};
     }
     return best;
   }
-  std::int64_t others(std::int64_t groups) const {
+  // What has the depths of a residue: groups, samples, bands and residues.
+  std::int64_t shared_with(std::int64_t groups) const {
     return std::max<std::int64_t>(1, groups * samples * bands * std::ssize(residues[0]));
   }
 
   std::int64_t step_for(const Steps& steps, std::int64_t groups) const {
     const std::int64_t depths = residues[0].front().count,
-                       share = ceil_div(samples * bands * depths * std::ssize(residues[0]), num_threads());
+                       share = ceil_div(shared_with(groups) * depths, num_threads());
     const std::int64_t most = std::clamp<std::int64_t>(steps.most_tiles / tiles(), 1,
                                                        std::max<std::int64_t>(1, std::min(depths, share)));
     if (steps.are_long) return most;
@@ -129,19 +141,12 @@ struct TileBands {
     double least = 1e18;
     for (std::int64_t count = 1; count <= most; ++count) {
       const std::int64_t all = depths / count * groups_of_tiles(count) + groups_of_tiles(depths % count);
-      const double cost = static_cast<double>(all) * split(ceil_div(depths, count), others(groups)).busiest;
+      const double cost =
+          static_cast<double>(all) * split(ceil_div(depths, count), shared_with(groups)).busiest;
       if (cost < kWorthIt * least) best = count, least = cost;
     }
     return best;
   }
-
-  std::int64_t samples;
-  std::array<std::vector<TileResidue>, 3> residues;  ///< of depth, height and width
-  std::vector<Row> tile_rows;
-  std::vector<Run> runs;
-  std::int64_t wide = 0;     ///< tiles of a row
-  std::int64_t rows, bands;  ///< tile rows in a band
-  std::int64_t step;         ///< depths of a step
 };
 
 }  // namespace lucid::direct

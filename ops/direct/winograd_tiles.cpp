@@ -272,13 +272,17 @@ std::vector<TileResidue> residues_of(const ops::ConvGeometry& g, std::size_t axi
   return out;
 }
 
+std::int64_t tiles_of_plane(const ops::ConvGeometry& geometry, TileSize size) {
+  std::int64_t along[2] = {};
+  for (std::size_t axis = 1; axis < 3; ++axis)
+    for (const TileResidue& residue : residues_of(geometry, axis))
+      along[axis - 1] += size.count(residue.count);
+  return along[0] * along[1];
+}
+
 TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t extra) {
   const auto products = [&](TileSize size) {
-    std::int64_t along[2] = {};
-    for (std::size_t axis = 1; axis < 3; ++axis)
-      for (const TileResidue& residue : residues_of(p.geometry, axis))
-        along[axis - 1] += size.count(residue.count);
-    return size.points() * (p.batch * p.geometry.y[0] * along[0] * along[1] + extra);
+    return size.points() * (p.batch * p.geometry.y[0] * tiles_of_plane(p.geometry, size) + extra);
   };
   const TileSize small{2}, large{kMostOutputs};
   return products(large) < products(small) ? large : small;
@@ -287,7 +291,7 @@ TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t extra) {
 TileLines tile_lines(TileSize tile, const ops::ConvProblem& p, const float* x, std::int64_t step,
                      std::int64_t plane, const TileResidue& height, std::int64_t first,
                      const TileResidue& width) {
-  static constexpr float kZeros[kTileChannels] = {};
+  static constexpr float kOutside[kTileChannels] = {};
   const Dims3& size = p.geometry.x;
   TileLines out{{}, {}, width.x_count, -width.before};
   for (std::int64_t i = 0; i < tile.side(); ++i) {
@@ -296,7 +300,7 @@ TileLines tile_lines(TileSize tile, const ops::ConvProblem& p, const float* x, s
     out.at[i] =
         inside
             ? x + ((plane * size[1] + height.x_start + line * height.step) * size[2] + width.x_start) * step
-            : kZeros;
+            : kOutside;
     out.step[i] = inside ? step * width.step : 0;
   }
   return out;

@@ -32,6 +32,8 @@ struct TileResidue {
 };
 std::vector<TileResidue> residues_of(const ops::ConvGeometry& geometry, std::size_t axis);
 
+/// Tiles that cover a plane (one sample and depth) of y.
+std::int64_t tiles_of_plane(const ops::ConvGeometry& geometry, TileSize size);
 /// The size with the fewer products, where what is done once for each weight counts as `extra` tiles.
 TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t extra);
 /// That of the weight's gradient (winograd_weight.cpp).

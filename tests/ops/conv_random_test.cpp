@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "conv_naive.hpp"
+#include "lucid/parallel.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_form.hpp"
 #include "ops/direct/conv.hpp"
@@ -203,6 +204,7 @@ TEST_CASE(
   for (const auto& [x_channels, y_channels] :
        {std::pair{32, 16}, {8, 8}, {16, 8}, {8, 56}, {24, 40}, {40, 24}, {72, 48}})
     forms.push_back({2, x_channels, y_channels, 1, 1, {1, 0, 2}, 1, {4, 9, 12}, {3, 3, 3}, {4, 7, 14}});
+  const int threads_before = num_threads();
   for (const Form& p : forms) {
     INFO(text(p, false));
     const ops::ConvGeometry g = geometry_of(p, false);
@@ -218,6 +220,14 @@ TEST_CASE(
     const Tensor weight = ops::conv_form_w(g, x, y);
     CHECK(plan_stats().last_implementation == "lucid:winograd");
     CHECK(distance(weight, naive::w_of(p, x, y)) <= tolerance(p, ops::ConvPass::w));
+    // How depths are taken together depends on the number of threads, and the result does not.
+    for (const int threads : {1, 2, 16}) {
+      CAPTURE(threads);
+      set_num_threads(threads);
+      CHECK(distance(ops::conv_form_y(g, x, w), forward) == 0);
+      CHECK(distance(ops::conv_form_x(g, y, w), backward) == 0);
+    }
+    set_num_threads(threads_before);
   }
   for (const int count : large_tiles) {
     CHECK(count >= 5);
