@@ -60,13 +60,15 @@ const std::vector<Task> kTasks = {
     {"compiled inference, batch norm, 128^3", "batch", "compiled", 1, 128, 1},
 };
 
-// Weights by formula and no bias, as fill() of torch_unet.py; the norms' factors stay 1.
-void fill(lucid::nn::Module& net) {
+// Weights by formula and no bias, as fill() of torch_unet.py; the norms' factors stay 1. Those of the two
+// norms differ: of one sample both norms are the same, and packed weights that come again are kept.
+void fill(lucid::nn::Module& net, const std::string& norm) {
+  const double factor = norm == "batch" ? 0.99 : 1;
   const lucid::no_grad guard;
   for (const auto& [name, parameter] : net.named_parameters()) {
     if (parameter.dim() > 1) {
       const double fan = static_cast<double>(parameter.numel() / parameter.size(0));
-      parameter.copy_(pattern(parameter.shape()) * std::sqrt(3 / fan));
+      parameter.copy_(pattern(parameter.shape()) * (factor * std::sqrt(3 / fan)));
     } else if (name.ends_with("bias")) {
       parameter.fill_(0);
     }
@@ -79,7 +81,7 @@ class LucidSide {
       : trains_(task.trains()),
         mixed_(task.what == "mixed"),
         net_({.out_channels = kClasses, .norm = norm_of(task)}) {
-    fill(net_);
+    fill(net_, task.norm);
     const std::int64_t n = task.side;
     image_ = pattern({task.batch, 1, n, n, n});
     classes_ = lucid::empty({task.batch, n, n, n}, lucid::i64);

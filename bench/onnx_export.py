@@ -16,5 +16,5 @@ image = pattern((1, 1, side, side, side))
 image.numpy().tofile(folder / "image.f32")
 for norm in ("batch", "instance"):
     net = UNet3d(norm)
-    fill(net)
+    fill(net, norm)
     torch.onnx.export(net.eval(), image, str(folder / f"{norm}.onnx"), opset_version=13, input_names=["x"], output_names=["y"])

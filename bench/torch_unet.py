@@ -65,13 +65,14 @@ class UNet3d(nn.Module):
         return self.head(x)
 
 
-def fill(net):
+def fill(net, norm):
     """Weights by formula and no bias, as fill() of bench/bench_unet.cpp; the norms' factors stay 1."""
+    factor = 0.99 if norm == "batch" else 1.0
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if parameter.dim() > 1:
                 fan = math.prod(parameter.shape[1:])
-                parameter.copy_(pattern(parameter.shape) * math.sqrt(3 / fan))
+                parameter.copy_(pattern(parameter.shape) * (factor * math.sqrt(3 / fan)))
             elif name.endswith("bias"):
                 parameter.zero_()
 
@@ -91,7 +92,7 @@ class Task:
     def __init__(self, request):
         side, batch = request["side"], request["batch"]
         self.net = UNet3d(request["norm"])
-        fill(self.net)
+        fill(self.net, request["norm"])
         self.image = pattern((batch, 1, side, side, side))
         index = torch.arange(batch * side**3, dtype=torch.int64)
         self.classes = ((index // 5) % CLASSES).reshape(batch, side, side, side)
