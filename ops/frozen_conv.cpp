@@ -128,8 +128,9 @@ FrozenConv::FrozenConv(std::string_view op, const nlohmann::json& options, std::
   const Tensor w = lifted_weight(dense_copy(weight), g.axes), b = dense_copy(bias);
   const std::int64_t batch = whole.size() == g.axes + 2 ? whole[0] : 1;
   ConvProblem problem{g, batch, w.shape()[1], w.shape()[0] / g.groups};
-  if (!g.transposed && winograd_is_faster(problem, ConvPass::y) && direct::Winograd::serves(problem, parts)) {
-    winograd_ = std::make_unique<direct::Winograd>(problem, parts, w, b, epilogue);
+  const ConvPass pass = is_conv_transpose(op) ? ConvPass::x : ConvPass::y;
+  if (winograd_is_faster(problem, pass) && direct::Winograd::serves(problem, pass, parts)) {
+    winograd_ = std::make_unique<direct::Winograd>(problem, pass, parts, w, b, epilogue);
     implementation_ = "lucid:winograd";
     return;
   }
@@ -144,7 +145,7 @@ FrozenConv::FrozenConv(std::string_view op, const nlohmann::json& options, std::
       first += parts[i];
     }
     shares_.push_back(std::make_unique<Share>(
-        problem, is_conv_transpose(op) ? ConvPass::x : ConvPass::y, slice, is_first ? b : Tensor(),
+        problem, pass, slice, is_first ? b : Tensor(),
         ConvEpilogue{.accumulate = epilogue.accumulate || !is_first,
                      .rectifier = is_last ? epilogue.rectifier : kernels::Rectifier{}}));
   }

@@ -16,40 +16,25 @@ using ops::ConvGeometry;
 using ops::ConvPass;
 using ops::ConvProblem;
 
-constexpr std::int64_t kStepTiles = 64;   // at most of several depths together
-constexpr std::int64_t kBlockTiles = 32;  // whose products wait for their output transform, in 64 or 144 KiB
+constexpr std::int64_t kStepTiles = 64;  // at most of several depths together
+// Tiles and outputs whose products wait for their output transform, in at most 288 KiB: the outputs share the
+// reading of the tiles.
+constexpr std::int64_t kBlockTiles = 32, kBlockOutputs = 64;
 
 bool has_cached_weight(const ConvProblem& p) {
   constexpr std::int64_t kCachedWeight = 1 << 19;
   return p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
 }
 
-TileSize tile_size(const ConvProblem& p) {
-  constexpr std::int64_t kExtraOfCached = 16, kExtra = 100;
-  return tile_size_for(p, has_cached_weight(p) ? kExtraOfCached : kExtra);
+TileSize tile_size(const ConvProblem& p, const TileProblems& problems) {
+  constexpr std::int64_t kExtraOfCached = 16, kExtraOfStride = 50, kExtra = 100;
+  if (p.geometry.stride[2] == 1)
+    return tile_size_for(problems, has_cached_weight(p) ? kExtraOfCached : kExtra);
+  // Samples read a weight of many phases each on its own.
+  return tile_size_for(problems, problems.front().phases() > 1 ? kExtraOfStride * p.batch : kExtraOfStride);
 }
 
 // ---- weight ----
-
-// Where the taps of a group's output f, input c lie:
-// at[group * step + f * strides[0] + c * strides[1] + (kd, kh, kw) * strides[2..]].
-struct Taps {
-  const float* at;
-  Strides strides;
-  std::int64_t step;
-
-  // The groups' outputs follow each other, `outputs` of each.
-  Taps(const Tensor& weight, std::int64_t outputs)
-      : at(weight.data<float>()), strides(weight.strides()), step(outputs * strides[0]) {}
-  // Outputs and inputs exchanged, the kernel turned round.
-  Taps(const Tensor& weight, std::int64_t inputs, const Dims3& kernel) : Taps(weight, inputs) {
-    std::swap(strides[0], strides[1]);
-    for (std::size_t i = 0; i < 3; ++i) {
-      at += (kernel[i] - 1) * strides[2 + i];
-      strides[2 + i] = -strides[2 + i];
-    }
-  }
-};
 
 // Blocks of outputs that are computed together: as many of 32 as there are, then of 16 and 8.
 constexpr std::int64_t kMostChannels = 2 * kTileChannels;
@@ -59,28 +44,65 @@ std::int64_t block_at(std::int64_t output, std::int64_t outputs) {
   return block;
 }
 
-// [group][point][block of outputs][depth tap][input][output]
-Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
-  const TileSize size = tile_size(p);
-  const std::int64_t points = size.points();
-  const std::int64_t depth = p.geometry.kernel[0], inputs = p.x_channels, rows = depth * inputs;
-  const std::int64_t groups = p.geometry.groups;
-  const Tensor out = empty({groups, points, p.y_channels, depth, inputs});
-  float* const to = out.mutable_data<float>();
-  const Strides& s = taps.strides;
+// The transformed weight of a problem: [group][phase][point][block of outputs][depth tap][input][output].
+struct WeightShape {
+  std::int64_t groups, phases, points, outputs, depth, inputs;
+  WeightShape(const TileProblem& p, TileSize size)
+      : groups(p.groups),
+        phases(p.phases()),
+        points(size.points()),
+        outputs(p.outputs),
+        depth(p.taps(0)),
+        inputs(p.inputs) {}
+  std::int64_t point_step() const { return outputs * depth * inputs; }
+  std::int64_t phase_step() const { return points * point_step(); }
+  std::int64_t group_step() const { return phases * phase_step(); }
+  std::int64_t numel() const { return groups * group_step(); }
+};
+
+// strides: of the taps (output, input, and the kernel's axes); groups are group_step apart.
+void transform_weight(const TileProblem& p, TileSize size, const float* weight, const Strides& strides,
+                      std::int64_t group_step, float* to) {
+  const WeightShape shape(p, size);
   std::vector<std::int64_t> firsts;
-  for (std::int64_t f = 0; f < p.y_channels; f += block_at(f, p.y_channels)) firsts.push_back(f);
-  const std::int64_t blocks = std::ssize(firsts);
-  parallel_for(groups * blocks * rows, 16, [&](std::int64_t begin, std::int64_t end) {
+  for (std::int64_t f = 0; f < p.outputs; f += block_at(f, p.outputs)) firsts.push_back(f);
+  const std::int64_t blocks = std::ssize(firsts), rows = shape.depth * shape.inputs;
+  parallel_for(p.groups * shape.phases * blocks * rows, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t f = firsts[static_cast<std::size_t>(task / rows % blocks)], row = task % rows,
-                         group = task / rows / blocks;
-      const std::int64_t c = row % inputs, kd = row / inputs, block = block_at(f, p.y_channels);
-      transform_taps(size, {taps.at + group * taps.step + f * s[0] + c * s[1] + kd * s[2], s[0], s[3], s[4]},
-                     block, to + group * points * p.y_channels * rows + f * rows + row * block,
-                     p.y_channels * rows);
+      const std::int64_t row = task % rows, f = firsts[static_cast<std::size_t>(task / rows % blocks)],
+                         phase = task / rows / blocks % shape.phases,
+                         group = task / rows / blocks / shape.phases;
+      const auto [depth, height, width] = p.phases_of(phase);
+      const std::int64_t c = row % shape.inputs, kd = row / shape.inputs, block = block_at(f, p.outputs);
+      if (kd >= depth->taps) continue;
+      const float* const at = weight + group * group_step + f * strides[0] + c * strides[1] +
+                              (depth->first_tap + kd * depth->tap_step) * strides[2] +
+                              height->first_tap * strides[3] + width->first_tap * strides[4];
+      transform_taps(size,
+                     {at, strides[0], height->tap_step * strides[3], width->tap_step * strides[4],
+                      height->taps, width->taps},
+                     block,
+                     to + group * shape.group_step() + phase * shape.phase_step() + f * rows + row * block,
+                     shape.point_step());
     }
   });
+}
+
+// Of the problems one after the other.
+Tensor transformed_weight(const ConvProblem& p, ConvPass pass, const TileProblems& problems,
+                          const Tensor& weight) {
+  const TileSize size = tile_size(p, problems);
+  Strides strides = weight.strides();
+  const std::int64_t group_step = p.y_channels * strides[0];
+  if (pass == ConvPass::x) std::swap(strides[0], strides[1]);
+  std::int64_t numel = 0;
+  for (const TileProblem& problem : problems) numel += WeightShape(problem, size).numel();
+  const Tensor out = empty({numel});
+  float* to = out.mutable_data<float>();
+  for (const TileProblem& problem : problems) {
+    transform_weight(problem, size, weight.data<float>(), strides, group_step, to);
+    to += WeightShape(problem, size).numel();
+  }
   return out;
 }
 
@@ -89,29 +111,41 @@ Tensor transformed_weight(const ConvProblem& p, const Taps& taps) {
 // One thread's walk through bands.
 class Walk {
  public:
-  Walk(const ConvProblem& p, const TileBands& bands, std::span<const std::int64_t> parts,
-       std::span<const Tensor> inputs, const Tensor& weight, const Tensor& bias,
+  Walk(const TileProblem& p, const TileBands& bands, std::span<const std::int64_t> parts,
+       std::span<const Tensor> inputs, const float* weight, const float* bias,
        const ops::ConvEpilogue& epilogue, float* out)
       : p_(p),
-        g_(p.geometry),
         bands_(bands),
-        slots_(bands.step == 1 ? std::min(g_.kernel[0], g_.x[0]) : bands.step + g_.kernel[0] - 1),
-        weight_(weight.data<float>()),
-        bias_(bias.data<float>()),
+        taps_(p.taps(0)),
+        slots_(bands.step + taps_ - 1),
+        shape_(p, bands.size),
+        weight_(weight),
+        bias_(bias),
         epilogue_(epilogue),
         out_(out),
-        products_(empty({bands.size.points(), std::min(kBlockTiles, padded(bands.step * bands.tiles())) *
-                                                      std::min(kMostChannels, p.y_channels) +
-                                                  kApart})) {
-    std::int64_t input = 0;
-    for (std::size_t part = 0; part < parts.size(); ++part)
-      for (std::int64_t c = 0, count = parts[part] / g_.groups; c < count; c += kTileChannels) {
-        const std::int64_t channels = std::min(kTileChannels, count - c);
-        chunks_.push_back({inputs[part].data<float>() + c, parts[part], input, channels});
-        input += channels;
-      }
-    transformed_ = zeros({std::ssize(chunks_), points(), point_step()});
-    terms_.reserve(static_cast<std::size_t>(g_.kernel[0]) * chunks_.size());
+        products_(empty({points(), std::min(kBlockTiles, padded(bands.step * bands.tiles())) *
+                                           std::min(kBlockOutputs, p.outputs) +
+                                       kApart})) {
+    for (std::int64_t phase = 0; phase < p.phases(); ++phase) {
+      const auto [depth, height, width] = p.phases_of(phase);
+      std::int64_t input = 0;
+      for (std::size_t part = 0; part < parts.size(); ++part)
+        for (std::int64_t c = 0, count = parts[part] / p.groups; c < count; c += kTileChannels) {
+          const std::int64_t channels = std::min(kTileChannels, count - c);
+          chunks_.push_back({.at = inputs[part].data<float>() + c,
+                             .step = parts[part],
+                             .channels = channels,
+                             .phases = p.phases_at(phase),
+                             .weight = phase * shape_.phase_step(),
+                             .input = input,
+                             .taps = depth->taps,
+                             .has_last_row = height->taps == bands.size.taps,
+                             .has_last_column = width->taps == bands.size.taps});
+          input += channels;
+        }
+    }
+    transformed_ = zeros({points(), point_step()});
+    terms_.reserve(static_cast<std::size_t>(taps_) * chunks_.size());
   }
 
   void run(const TileUnit& unit, std::int64_t group) {
@@ -119,71 +153,82 @@ class Walk {
     group_ = group;
     tiles_ = unit.rows * bands_.wide;
     place_tiles();
-    const std::int64_t before = unit.depth->before;
-    std::int64_t ready = unit.depths.begin - before;  // depths of x before this are there
+    std::int64_t ready = unit.depths.begin;
     for (std::int64_t d = unit.depths.begin; d < unit.depths.end; d += bands_.step) {
       const ops::Range depths{d, std::min(d + bands_.step, unit.depths.end)};
       if (bands_.step > 1 && d > unit.depths.begin) keep_overlap();
-      for (; ready < depths.end - 1 - before + g_.kernel[0]; ++ready)
-        transform_depth(ready, slot_of(ready, d));
+      for (; ready < depths.end + taps_ - 1; ++ready) transform_depth(ready, slot_of(ready, d));
       produce(depths);
     }
   }
 
  private:
-  // Some channels of one part of the input, in group 0.
+  // Some channels of one part of the input, in group 0 and one phase.
   struct Chunk {
     const float* at;
-    std::int64_t step;   // elements between voxels
-    std::int64_t input;  // the first channel among those of all parts
+    std::int64_t step;  // elements between voxels
     std::int64_t channels;
+    std::array<std::size_t, 3> phases;
+    std::int64_t weight;                 // where the phase's begins
+    std::int64_t input;                  // the first channel among those of all parts
+    std::int64_t taps;                   // along depth
+    bool has_last_row, has_last_column;  // of points: there is nothing there for a phase with fewer taps
   };
 
   static std::int64_t padded(std::int64_t tiles) { return ceil_div(tiles, kTileRows) * kTileRows; }
-  std::int64_t point_step() const { return (slots_ * bands_.tiles() + kTileRows) * kTileChannels + kApart; }
-  bool has_depth(std::int64_t depth) const { return depth >= 0 && depth < unit_.depth->x_count; }
-  // Where a depth of x lies. A step of one depth takes slots in turn; in one of several, from `first` on,
-  // they lie in order, so that a product's tiles follow each other, and depths outside of x are zeros.
+  std::int64_t chunk_step() const { return (slots_ * bands_.tiles() + kTileRows) * kTileChannels; }
+  std::int64_t point_step() const { return std::ssize(chunks_) * chunk_step() + kApart; }
+  const TilePhase& depth_phase(const Chunk& chunk) const { return unit_.depth->phases[chunk.phases[0]]; }
+  // Depth d + t meets tap t of the result's depth d.
+  static bool has_depth(const TilePhase& phase, std::int64_t depth) {
+    return depth >= phase.before && depth - phase.before < phase.count;
+  }
+  // Where a depth lies. A step of one depth takes slots in turn; in one of several, from `first` on, they lie
+  // in order, so that a product's tiles follow each other, and depths outside of the input are zeros.
   std::int64_t slot_of(std::int64_t depth, std::int64_t first) const {
-    if (bands_.step > 1) return depth - (first - unit_.depth->before);
-    return has_depth(depth) ? depth % slots_ : 0;
+    return bands_.step > 1 ? depth - first : depth % slots_;
   }
   std::int64_t slot_step() const { return tiles_ * kTileChannels; }
   // The transformed tiles of a slot, of chunk 0; those of the next are chunk_step() further.
   float* transformed(std::int64_t slot) { return transformed_.mutable_data<float>() + slot * slot_step(); }
   std::int64_t points() const { return bands_.size.points(); }
-  std::int64_t chunk_step() const { return points() * point_step(); }
 
   // The depths that a step reads with the one before it, to their new slots.
   void keep_overlap() {
-    const std::int64_t count = (g_.kernel[0] - 1) * slot_step();
-    for (std::int64_t i = 0; i < std::ssize(chunks_) * points(); ++i) {
-      float* const to = transformed(0) + i * point_step();
-      std::memmove(to, to + bands_.step * slot_step(), static_cast<std::size_t>(count) * sizeof(float));
-    }
+    const std::int64_t count = (taps_ - 1) * slot_step();
+    for (std::int64_t point = 0; point < points(); ++point)
+      for (std::int64_t chunk = 0; chunk < std::ssize(chunks_); ++chunk) {
+        float* const to = transformed(0) + point * point_step() + chunk * chunk_step();
+        std::memmove(to, to + bands_.step * slot_step(), static_cast<std::size_t>(count) * sizeof(float));
+      }
   }
 
   void transform_depth(std::int64_t depth, std::int64_t slot) {
     float* to = transformed(slot);
-    if (!has_depth(depth)) {
-      if (bands_.step > 1)
-        for (std::int64_t i = 0; i < std::ssize(chunks_) * points(); ++i)
-          std::fill_n(to + i * point_step(), slot_step(), 0.0f);
-      return;
-    }
-    const std::int64_t plane = unit_.sample * g_.x[0] + unit_.depth->x_start + depth * unit_.depth->step;
     for (const Chunk& chunk : chunks_) {
-      for (std::int64_t i = 0; i < unit_.rows; ++i) {
-        const TileBands::Row& row = bands_.row(unit_.first_row + i);
-        bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          transform_lines(bands_.size,
-                          tile_lines(bands_.size, p_, chunk.at + group_ * p_.x_channels, chunk.step, plane,
-                                     *row.residue, row.first, width),
-                          chunk.channels, bands_.size.count(width.count),
-                          to + (i * bands_.wide + tile) * kTileChannels, point_step());
-        });
-      }
+      if (has_depth(depth_phase(chunk), depth))
+        transform_plane(chunk, depth, to);
+      else if (bands_.step > 1)
+        for (std::int64_t point = 0; point < points(); ++point)
+          std::fill_n(to + point * point_step(), slot_step(), 0.0f);
       to += chunk_step();
+    }
+  }
+
+  void transform_plane(const Chunk& chunk, std::int64_t depth, float* to) {
+    const TilePhase& phase = depth_phase(chunk);
+    const std::int64_t at = unit_.sample * p_.from[0] + phase.start + (depth - phase.before) * phase.step;
+    const float* const plane = chunk.at + group_ * p_.inputs + at * p_.from[1] * p_.from[2] * chunk.step;
+    for (std::int64_t i = 0; i < unit_.rows; ++i) {
+      const TileBands::Row& row = bands_.row(unit_.first_row + i);
+      bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
+        transform_lines(
+            bands_.size,
+            tile_lines(bands_.size, plane, chunk.step, p_.from, row.residue->phases[chunk.phases[1]],
+                       row.first, width.phases[chunk.phases[2]]),
+            chunk.channels, bands_.size.count(width.count), to + (i * bands_.wide + tile) * kTileChannels,
+            point_step());
+      });
     }
   }
 
@@ -191,36 +236,43 @@ class Walk {
   void produce(ops::Range depths) {
     const std::int64_t tiles = depths.size() * tiles_;
     float* products = products_.mutable_data<float>();
-    for (std::int64_t f = 0, block; f < p_.y_channels; f += block) {
-      block = block_at(f, p_.y_channels);
+    for (std::int64_t some = 0; some < p_.outputs; some += kBlockOutputs) {
+      const std::int64_t end = std::min(some + kBlockOutputs, p_.outputs);
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
         const std::int64_t count = std::min(kBlockTiles, padded(tiles - first)),
-                           step = count * block + kApart;
-        for (std::int64_t point = 0; point < points(); ++point) {
-          gather_terms(depths.begin, f, block, point);
-          multiply_tiles(terms_, first, count, block, products + point * step);
+                           step = count * (end - some) + kApart;
+        for (std::int64_t point = 0; point < points(); ++point)
+          for (std::int64_t f = some, block; f < end; f += block) {
+            block = block_at(f, p_.outputs);
+            gather_terms(depths.begin, f, block, point);
+            multiply_tiles(terms_, first, count, block, products + point * step + count * (f - some));
+          }
+        for (std::int64_t f = some, block; f < end; f += block) {
+          block = block_at(f, p_.outputs);
+          for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
+            transform_output(bands_.size, products + count * (f - some) + (t - first) * block, step, block,
+                             output(depths.begin + t / tiles_, t % tiles_, f),
+                             bias_ + group_ * p_.outputs + f, epilogue_);
         }
-        for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
-          transform_output(bands_.size, products + (t - first) * block, step, block,
-                           output(depths.begin + t / tiles_, t % tiles_, f),
-                           bias_ + group_ * p_.y_channels + f, epilogue_);
       }
     }
   }
 
-  // What is summed over: the depth taps that meet x, and the chunks of channels.
+  // What is summed over: the depth taps that meet the input, and the chunks of channels.
   void gather_terms(std::int64_t d, std::int64_t first_output, std::int64_t block, std::int64_t point) {
+    const std::int64_t last = bands_.size.side() - 1;
+    const bool last_row = point / bands_.size.side() == last,
+               last_column = point % bands_.size.side() == last;
+    const float* const group = weight_ + group_ * shape_.group_step() + point * shape_.point_step() +
+                               first_output * taps_ * p_.inputs;
     terms_.clear();
-    for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) {
-      const std::int64_t depth = d - unit_.depth->before + kd;
-      if (bands_.step == 1 && !has_depth(depth)) continue;
-      const float* a = transformed(slot_of(depth, d)) + point * point_step();
-      const float* const b =
-          weight_ +
-          (((group_ * points() + point) * p_.y_channels + first_output) * g_.kernel[0] + kd * block) *
-              p_.x_channels;
+    for (std::int64_t kd = 0; kd < taps_; ++kd) {
+      const float* a = transformed(slot_of(d + kd, d)) + point * point_step();
       for (const Chunk& chunk : chunks_) {
-        terms_.push_back({a, b + chunk.input * block, chunk.channels});
+        const bool meets = kd < chunk.taps && (bands_.step > 1 || has_depth(depth_phase(chunk), d + kd));
+        if (meets && (!last_row || chunk.has_last_row) && (!last_column || chunk.has_last_column))
+          terms_.push_back(
+              {a, group + chunk.weight + (kd * p_.inputs + chunk.input) * block, chunk.channels});
         a += chunk_step();
       }
     }
@@ -229,8 +281,8 @@ class Walk {
   // Where the tiles of the unit go, in the plane of its residue's first depth.
   void place_tiles() {
     const TileResidue& depth = *unit_.depth;
-    const std::int64_t line = g_.y[2] * p_.y_row();
-    float* const plane = out_ + (unit_.sample * g_.y[0] + depth.start) * g_.y[1] * line;
+    const std::int64_t line = p_.to[2] * p_.out_row();
+    float* const plane = out_ + (unit_.sample * p_.to[0] + depth.start) * p_.to[1] * line;
     outputs_.clear();
     for (std::int64_t i = 0; i < unit_.rows; ++i) {
       const TileBands::Row& row = bands_.row(unit_.first_row + i);
@@ -238,25 +290,25 @@ class Walk {
       float* const at = plane + (height.start + row.first * height.step) * line;
       bands_.for_widths([&](const TileResidue& width, std::int64_t) {
         for (std::int64_t w = 0; w < width.count; w += bands_.size.outputs)
-          outputs_.push_back({at + (width.start + w * width.step) * p_.y_row(), height.count - row.first,
-                              width.count - w, height.step * line, width.step * p_.y_row()});
+          outputs_.push_back({at + (width.start + w * width.step) * p_.out_row(), height.count - row.first,
+                              width.count - w, height.step * line, width.step * p_.out_row()});
       });
     }
   }
   TileOutput output(std::int64_t d, std::int64_t tile, std::int64_t channel) const {
     TileOutput out = outputs_[static_cast<std::size_t>(tile)];
-    out.at += d * unit_.depth->step * g_.y[1] * g_.y[2] * p_.y_row() + group_ * p_.y_channels + channel;
+    out.at += d * unit_.depth->step * p_.to[1] * p_.to[2] * p_.out_row() + group_ * p_.outputs + channel;
     return out;
   }
 
-  const ConvProblem& p_;
-  const ConvGeometry& g_;
+  const TileProblem& p_;
   const TileBands& bands_;
-  std::int64_t slots_;  // depths of x that are kept
+  std::int64_t taps_, slots_;  // along depth, and depths of the input that are kept
+  WeightShape shape_;
   const float *weight_, *bias_;
   const ops::ConvEpilogue& epilogue_;
   float* out_;
-  Tensor transformed_;  // [chunk][point][slot][tile][channel]
+  Tensor transformed_;  // [point][chunk][slot][tile][channel]
   Tensor products_;     // [point][tile][output]
   std::vector<Chunk> chunks_;
   std::vector<TileOutput> outputs_;  // of the unit's tiles
@@ -265,74 +317,80 @@ class Walk {
   std::int64_t group_ = 0, tiles_ = 0;  // the unit's group, and its tiles at one depth
 };
 
-}  // namespace
-
-bool Winograd::serves(const ConvProblem& p, std::span<const std::int64_t> parts) {
-  const ConvGeometry& g = p.geometry;
-  if (g.kernel[1] != 3 || g.kernel[2] != 3 || (g.groups > 1 && parts.size() > 1)) return false;
-  for (std::size_t i = 0; i < 3; ++i) {
-    const std::int64_t least = i == 0 ? 1 : 2;  // positions of a residue
-    if (g.stride[i] != 1 || (g.kernel[i] > 1 && g.dilation[i] > g.y[i] / least)) return false;
-  }
+// The channels of the input come in `parts`.
+bool serves_channels(const ConvProblem& p, ConvPass pass, std::span<const std::int64_t> parts) {
+  const std::int64_t groups = p.geometry.groups;
+  if (groups > 1 && parts.size() > 1) return false;
   for (const std::int64_t channels : parts)
-    if (channels / g.groups % kHalfChunk != 0) return false;
-  return p.y_channels % kHalfChunk == 0;
+    if (channels / groups % kHalfChunk != 0) return false;
+  return (pass == ConvPass::x ? p.x_channels : p.y_channels) % kHalfChunk == 0;
 }
 
-Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,
-                   const Tensor& bias, const ops::ConvEpilogue& epilogue)
-    : Winograd(problem, parts, epilogue, transformed_weight(problem, Taps(weight, problem.y_channels)),
-               bias) {}
+// Tiles of a size that pass w has, or another.
+TileSize served_size(const ConvProblem& p, ConvPass pass, const TileProblems& problems) {
+  return pass == ConvPass::w ? summed_tile_size(p, problems) : tile_size(p, problems);
+}
 
-Winograd::Winograd(const ConvProblem& problem, std::span<const std::int64_t> parts,
+}  // namespace
+
+bool Winograd::serves(const ConvProblem& p, ConvPass pass, std::span<const std::int64_t> parts) {
+  return serves_channels(p, pass, parts) && !tile_problems(p, pass).empty();
+}
+
+Winograd::Winograd(const ConvProblem& problem, ConvPass pass, std::span<const std::int64_t> parts,
+                   const Tensor& weight, const Tensor& bias, const ops::ConvEpilogue& epilogue)
+    : Winograd(problem, pass, parts, epilogue, Tensor(), bias) {
+  weight_ = transformed_weight(problem, pass, problems_, weight);
+}
+
+Winograd::Winograd(const ConvProblem& problem, ConvPass pass, std::span<const std::int64_t> parts,
                    const ops::ConvEpilogue& epilogue, Tensor transformed, const Tensor& bias)
-    : problem_(problem),
+    : problems_(tile_problems(problem, pass)),
+      size_(tile_size(problem, problems_)),
+      has_cached_weight_(has_cached_weight(problem)),
       parts_(parts.begin(), parts.end()),
       epilogue_(epilogue),
       weight_(std::move(transformed)),
-      bias_(zeros({problem.y_row()})) {
+      bias_(zeros({problems_.front().out_row()})) {
   if (bias.defined()) kernels::copy(bias_, bias);
 }
 
 void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
   // Long steps share the reading of a large weight; else short ones keep their tiles in the cache.
-  const TileBands bands(problem_, tile_size(problem_), {kStepTiles, kTileRows, !has_cached_weight(problem_)},
-                        problem_.geometry.groups);
-  float* y = out.mutable_data<float>();
-  const std::int64_t groups = problem_.geometry.groups;
-  parallel_for(bands.units() * groups, 1, [&](std::int64_t begin, std::int64_t end) {
-    Walk walk(problem_, bands, parts_, inputs, weight_, bias_, epilogue_, y);
-    for (std::int64_t unit = begin; unit < end; ++unit) walk.run(bands.unit(unit / groups), unit % groups);
+  const TileBands::Steps steps{kStepTiles, kTileRows, !has_cached_weight_};
+  const std::int64_t groups = problems_.front().groups;
+  // The problems' bands, and where their units and weights begin.
+  std::vector<TileBands> bands;
+  std::vector<std::int64_t> first_unit{0}, first_weight{0};
+  for (const TileProblem& problem : problems_) {
+    bands.emplace_back(problem, size_, steps, groups * std::ssize(problems_));
+    first_unit.push_back(first_unit.back() + bands.back().units() * groups);
+    first_weight.push_back(first_weight.back() + WeightShape(problem, size_).numel());
+  }
+  float* to = out.mutable_data<float>();
+  parallel_for(first_unit.back(), 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::size_t i = 0; i < problems_.size(); ++i) {
+      const std::int64_t first = std::max(begin, first_unit[i]), last = std::min(end, first_unit[i + 1]);
+      if (first >= last) continue;
+      Walk walk(problems_[i], bands[i], parts_, inputs, weight_.data<float>() + first_weight[i],
+                bias_.data<float>(), epilogue_, to);
+      for (std::int64_t unit = first - first_unit[i]; unit < last - first_unit[i]; ++unit)
+        walk.run(bands[i].unit(unit / groups), unit % groups);
+    }
   });
 }
 
-namespace {
-// A pass as the pass y that it is computed as; w's is its own.
-ConvProblem served_problem(const ConvProblem& p, ConvPass pass) {
-  return pass == ConvPass::x ? turned_round(p) : p;
-}
-TileSize served_size(const ConvProblem& served, ConvPass pass) {
-  return pass == ConvPass::w ? summed_tile_size(served) : tile_size(served);
-}
-}  // namespace
-
 bool has_winograd(const ConvProblem& p, ConvPass pass) {
-  const ConvProblem problem = served_problem(p, pass);
-  for (const std::int64_t padding : problem.geometry.padding)
-    if (padding < 0) return false;
-  return Winograd::serves(problem, std::array{problem.x_row()});
+  return Winograd::serves(p, pass, std::array{pass == ConvPass::x ? p.y_row() : p.x_row()});
 }
 
 std::int64_t winograd_tile(const ConvProblem& p, ConvPass pass) {
-  return served_size(served_problem(p, pass), pass).outputs;
+  return served_size(p, pass, tile_problems(p, pass)).outputs;
 }
 
 double winograd_products(const ConvProblem& p, ConvPass pass) {
-  const ConvProblem served = served_problem(p, pass);
-  const ConvGeometry& g = served.geometry;
-  const TileSize size = served_size(served, pass);
-  return static_cast<double>(size.points() * tiles_of_plane(g, size)) /
-         static_cast<double>(g.kernel[1] * g.kernel[2] * g.y[1] * g.y[2]);
+  const TileProblems problems = tile_problems(p, pass);
+  return share_of_products(problems, served_size(p, pass, problems));
 }
 
 bool takes_parts(std::span<const Tensor> parts) {
@@ -341,15 +399,11 @@ bool takes_parts(std::span<const Tensor> parts) {
 
 void conv_winograd(const ConvProblem& p, ConvPass pass, std::span<const Tensor> from, const Tensor& weight,
                    const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept) {
-  const bool is_forward = pass == ConvPass::y;
-  const ConvProblem problem = is_forward ? p : turned_round(p);
-  const Tensor transformed = kept.find_or_pack(weight, [&] {
-    return transformed_weight(
-        problem, is_forward ? Taps(weight, p.y_channels) : Taps(weight, p.y_channels, p.geometry.kernel));
-  });
+  const Tensor transformed =
+      kept.find_or_pack(weight, [&] { return transformed_weight(p, pass, tile_problems(p, pass), weight); });
   std::vector<std::int64_t> channels;
   for (const Tensor& part : from) channels.push_back(part.shape()[1]);
-  Winograd(problem, channels, {}, transformed, bias).run(from, to);
+  Winograd(p, pass, channels, {}, transformed, bias).run(from, to);
 }
 
 }  // namespace lucid::direct

@@ -11,22 +11,23 @@
 #include <vector>
 
 #include "ops/conv_epilogue.hpp"
-#include "ops/conv_problem.hpp"
+#include "ops/direct/winograd_problem.hpp"
 #include "ops/packed_weights.hpp"
 
 namespace lucid::direct {
 
 class Winograd {
  public:
-  /// Whether this serves pass y of `problem`: kernel (any, 3, 3), stride 1, multiples of 8 channels
-  /// of each group in x and y and in each of `parts`, which has one element where there are groups. Height
-  /// and width of y are at least twice the dilation.
-  static bool serves(const ops::ConvProblem& problem, std::span<const std::int64_t> parts);
+  /// Whether this serves pass y or x of `problem` (and w, for y): taps as tile_problems() says, multiples of
+  /// 8 channels of each group in x and y and in each of `parts`, which has one element where there are
+  /// groups.
+  static bool serves(const ops::ConvProblem& problem, ops::ConvPass pass,
+                     std::span<const std::int64_t> parts);
 
   /// The input's channels come in `parts`. weight: rank 5, float32, strided as it likes; bias: rank 1 or
   /// undefined.
-  Winograd(const ops::ConvProblem& problem, std::span<const std::int64_t> parts, const Tensor& weight,
-           const Tensor& bias, const ops::ConvEpilogue& epilogue);
+  Winograd(const ops::ConvProblem& problem, ops::ConvPass pass, std::span<const std::int64_t> parts,
+           const Tensor& weight, const Tensor& bias, const ops::ConvEpilogue& epilogue);
 
   /// out = conv(cat(inputs, 1)), as the epilogue says. float32, rank 5, channels-last. May run on several
   /// threads at once; the same for any number of threads, if the weight is finite.
@@ -37,17 +38,19 @@ class Winograd {
   friend void conv_winograd(const ops::ConvProblem& p, ops::ConvPass pass, std::span<const Tensor> from,
                             const Tensor& weight, const Tensor& bias, const Tensor& to,
                             const ops::PackedWeights& kept);
-  Winograd(const ops::ConvProblem& problem, std::span<const std::int64_t> parts,
+  Winograd(const ops::ConvProblem& problem, ops::ConvPass pass, std::span<const std::int64_t> parts,
            const ops::ConvEpilogue& epilogue, Tensor transformed, const Tensor& bias);
 
-  ops::ConvProblem problem_;
+  TileProblems problems_;
+  TileSize size_;
+  bool has_cached_weight_;
   std::vector<std::int64_t> parts_;
   ops::ConvEpilogue epilogue_;
   Tensor weight_;  // transformed
   Tensor bias_;    // zeros where there is none
 };
 
-/// Whether a pass is served: y; x, which with a stride of 1 is a convolution too; or w.
+/// Whether a pass is served.
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// Positions of the result along height and width that a tile of a served pass covers: 2 or 4.

@@ -7,13 +7,10 @@
 #include <vector>
 
 #include "lucid/parallel.hpp"
-#include "ops/conv_problem.hpp"
 #include "ops/direct/winograd_tiles.hpp"
 #include "ops/range.hpp"
 
 namespace lucid::direct {
-
-inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// Elements between the points of transformed tiles, lest all fall into one set of the first-level cache.
 inline constexpr std::int64_t kApart = kTileChannels;
@@ -47,11 +44,10 @@ struct TileBands {
     bool are_long;          ///< as many as that; else the fewest that leave little idle by the rounding
   };
 
-  /// `groups` are worked on at once.
-  TileBands(const ops::ConvProblem& p, TileSize tile, const Steps& steps, std::int64_t groups)
-      : size(tile),
-        samples(p.batch),
-        residues{residues_of(p.geometry, 0), residues_of(p.geometry, 1), residues_of(p.geometry, 2)} {
+  /// The problem must outlive this. `at_once`: how many such are worked on at the same time, groups and
+  /// problems.
+  TileBands(const TileProblem& problem, TileSize tile, const Steps& steps, std::int64_t at_once)
+      : size(tile), samples(problem.batch), residues(problem.axes) {
     for (const TileResidue& height : residues[1])
       for (std::int64_t first = 0; first < height.count; first += size.outputs)
         tile_rows.push_back({&height, first});
@@ -60,15 +56,14 @@ struct TileBands {
     bands = ceil_div(high, std::clamp<std::int64_t>(kTiles / wide, 1, high));
     rows = ceil_div(high, bands);
     bands = ceil_div(high, rows);
-    step = step_for(steps, groups);
+    step = step_for(steps, at_once);
     for (const TileResidue& depth : residues[0]) {
-      const std::int64_t count = ceil_div(depth.count, step), parts = split(count, shared_with(groups)).runs;
+      const std::int64_t count = ceil_div(depth.count, step), parts = split(count, shared_with(at_once)).runs;
       for (std::int64_t i = 0; i < parts; ++i)
         runs.push_back(
             {&depth, {count * i / parts * step, std::min(count * (i + 1) / parts * step, depth.count)}});
     }
   }
-  TileBands(const TileBands&) = delete;
 
   std::int64_t tiles() const { return rows * wide; }  ///< of a whole band
   std::int64_t units() const { return samples * bands * std::ssize(runs); }
@@ -92,7 +87,7 @@ struct TileBands {
 
   TileSize size;
   std::int64_t samples;
-  std::array<std::vector<TileResidue>, 3> residues;  ///< of depth, height and width
+  const std::array<TileAxis, 3>& residues;  ///< of depth, height and width
   std::vector<Row> tile_rows;
   std::vector<Run> runs;
   std::int64_t wide = 0;     ///< tiles of a row
@@ -121,14 +116,14 @@ struct TileBands {
     }
     return best;
   }
-  // What has the depths of a residue: groups, samples, bands and residues.
-  std::int64_t shared_with(std::int64_t groups) const {
-    return std::max<std::int64_t>(1, groups * samples * bands * std::ssize(residues[0]));
+  // What has the depths of a residue: groups, problems, samples, bands and residues.
+  std::int64_t shared_with(std::int64_t at_once) const {
+    return std::max<std::int64_t>(1, at_once * samples * bands * std::ssize(residues[0]));
   }
 
-  std::int64_t step_for(const Steps& steps, std::int64_t groups) const {
+  std::int64_t step_for(const Steps& steps, std::int64_t at_once) const {
     const std::int64_t depths = residues[0].front().count,
-                       share = ceil_div(shared_with(groups) * depths, num_threads());
+                       share = ceil_div(shared_with(at_once) * depths, num_threads());
     const std::int64_t most = std::clamp<std::int64_t>(steps.most_tiles / tiles(), 1,
                                                        std::max<std::int64_t>(1, std::min(depths, share)));
     if (steps.are_long) return most;
@@ -142,7 +137,7 @@ struct TileBands {
     for (std::int64_t count = 1; count <= most; ++count) {
       const std::int64_t all = depths / count * groups_of_tiles(count) + groups_of_tiles(depths % count);
       const double cost =
-          static_cast<double>(all) * split(ceil_div(depths, count), shared_with(groups)).busiest;
+          static_cast<double>(all) * split(ceil_div(depths, count), shared_with(at_once)).busiest;
       if (cost < kWorthIt * least) best = count, least = cost;
     }
     return best;

@@ -1,19 +1,29 @@
 #pragma once
-// The one-dimensional transforms of Winograd's minimal filtering F(M, 3): M results of a filter of 3 taps
-// from M + 2 products, A^T [(G g) * (B^T d)]. Those of a tile apply them to its columns and then to its rows.
-// F(2, 3): A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. F(4, 3) by the
-// construction of Toom and Cook at the points 0, 1, -1, 1/2, -2 and infinity, whose errors are smaller than
-// at -2, -1, 0, 1, 2: B. Barabasz et al., "Error Analysis and Improving the Accuracy of Winograd Convolution
-// for Deep Neural Networks", TOMS 2020.
+// The one-dimensional transforms of Winograd's minimal filtering F(M, T): M results of a filter of T taps
+// from M + T - 1 products, A^T [(G g) * (B^T d)]. Those of a tile apply them to its columns and then to its
+// rows. F(2, 3): A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The
+// others by the construction of Toom and Cook, F(4, 3) at the points 0, 1, -1, 1/2, -2 and infinity, whose
+// errors are smaller than at -2, -1, 0, 1, 2: B. Barabasz et al., "Error Analysis and Improving the Accuracy
+// of Winograd Convolution for Deep Neural Networks", TOMS 2020. F(2, 2) at 0, 1, infinity, and F(4, 2) at 0,
+// 1, -1, 2, infinity.
+//
+// A last tap of zero leaves nothing to multiply at the last point, infinity.
+
+#include "ops/direct/winograd_problem.hpp"
 
 namespace lucid::direct {
 
 /// V: a number or a vector of them. All arrays are distinct.
-template <int M>
+template <int M, int T>
 struct Filter;
 
+template <int M, int T>
+struct FilterSize {
+  static constexpr int kOutputs = M, kTaps = T, kSide = M + T - 1;
+};
+
 template <>
-struct Filter<2> {
+struct Filter<2, 3> : FilterSize<2, 3> {
   /// B^T d
   template <class V>
   [[gnu::always_inline]] static void input(const V (&d)[4], V (&out)[4]) {
@@ -56,7 +66,7 @@ struct Filter<2> {
 };
 
 template <>
-struct Filter<4> {
+struct Filter<4, 3> : FilterSize<4, 3> {
   template <class V>
   [[gnu::always_inline]] static void input(const V (&d)[6], V (&out)[6]) {
     const V odd = d[3] - d[1], even = d[4] - d[2];
@@ -103,5 +113,89 @@ struct Filter<4> {
     out[2] = third + (m[4] - m[3]) * 4 / 15 + m[5];
   }
 };
+
+template <>
+struct Filter<2, 2> : FilterSize<2, 2> {
+  template <class V>
+  [[gnu::always_inline]] static void input(const V (&d)[3], V (&out)[3]) {
+    out[0] = d[0] - d[1];
+    out[1] = d[1];
+    out[2] = d[2] - d[1];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void output(const V (&m)[3], V (&out)[2]) {
+    out[0] = m[0] + m[1];
+    out[1] = m[1] + m[2];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void taps(const V (&g)[2], V (&out)[3]) {
+    out[0] = g[0];
+    out[1] = g[0] + g[1];
+    out[2] = g[1];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void grads(const V (&g)[2], V (&out)[3]) {
+    out[0] = g[0];
+    out[1] = g[0] + g[1];
+    out[2] = g[1];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void sums(const V (&m)[3], V (&out)[2]) {
+    out[0] = m[0] + m[1];
+    out[1] = m[1] + m[2];
+  }
+};
+
+template <>
+struct Filter<4, 2> : FilterSize<4, 2> {
+  template <class V>
+  [[gnu::always_inline]] static void input(const V (&d)[5], V (&out)[5]) {
+    const V odd = d[3] - d[1];
+    out[0] = (d[0] - d[2]) * 2.0f + odd;
+    out[1] = d[1] + d[2] - odd;
+    out[2] = (d[1] - d[2]) * 3.0f + odd;
+    out[3] = odd;
+    out[4] = d[4] - d[2] - odd * 2.0f;
+  }
+  template <class V>
+  [[gnu::always_inline]] static void output(const V (&m)[5], V (&out)[4]) {
+    const V both = m[1] + m[2], apart = m[1] - m[2];
+    out[0] = m[0] + both + m[3];
+    out[1] = apart + m[3] * 2.0f;
+    out[2] = both + m[3] * 4.0f;
+    out[3] = apart + m[3] * 8.0f + m[4];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void taps(const V (&g)[2], V (&out)[5]) {
+    out[0] = g[0] / 2;
+    out[1] = (g[0] + g[1]) / 2;
+    out[2] = (g[1] - g[0]) / 6;
+    out[3] = (g[0] + g[1] * 2) / 6;
+    out[4] = g[1];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void grads(const V (&g)[4], V (&out)[5]) {
+    const V even = g[0] + g[2], odd = g[1] + g[3];
+    out[0] = g[0];
+    out[1] = even + odd;
+    out[2] = even - odd;
+    out[3] = g[0] + g[1] * 2.0f + g[2] * 4.0f + g[3] * 8.0f;
+    out[4] = g[3];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void sums(const V (&m)[5], V (&out)[2]) {
+    out[0] = (m[0] + m[1]) / 2 + (m[3] - m[2]) / 6;
+    out[1] = m[1] / 2 + m[2] / 6 + m[3] / 3 + m[4];
+  }
+};
+
+/// f(the filter of a size).
+template <class F>
+void with_filter(TileSize size, F&& f) {
+  if (size.taps == 2)
+    size.outputs == 2 ? f(Filter<2, 2>{}) : f(Filter<4, 2>{});
+  else
+    size.outputs == 2 ? f(Filter<2, 3>{}) : f(Filter<4, 3>{});
+}
 
 }  // namespace lucid::direct

@@ -8,48 +8,49 @@ namespace lucid::direct {
 namespace {
 
 // G g G^T of kHalfChunk outputs.
-template <int M>
+template <class F>
 LUCID_VECTORIZED void transform_some_taps(const TileTaps& taps, float* to, std::int64_t point_step) {
   constexpr std::int64_t n = kHalfChunk;
-  constexpr int kSide = M + 2;
-  double g[3][3][n], half[kSide][3][n];
+  double g[F::kTaps][F::kTaps][n] = {}, half[F::kSide][F::kTaps][n];
   for (std::int64_t f = 0; f < n; ++f)
-    for (std::int64_t i = 0; i < 3; ++i)
-      for (std::int64_t j = 0; j < 3; ++j)
+    for (std::int64_t i = 0; i < taps.rows; ++i)
+      for (std::int64_t j = 0; j < taps.columns; ++j)
         g[i][j][f] = taps.at[f * taps.output + i * taps.row + j * taps.column];
-  for (int j = 0; j < 3; ++j)
+  for (int j = 0; j < F::kTaps; ++j)
     for (std::int64_t f = 0; f < n; ++f) {
-      double points[kSide];
-      Filter<M>::taps({g[0][j][f], g[1][j][f], g[2][j][f]}, points);
-      for (int i = 0; i < kSide; ++i) half[i][j][f] = points[i];
+      double column[F::kTaps], points[F::kSide];
+      for (int i = 0; i < F::kTaps; ++i) column[i] = g[i][j][f];
+      F::taps(column, points);
+      for (int i = 0; i < F::kSide; ++i) half[i][j][f] = points[i];
     }
-  for (int i = 0; i < kSide; ++i)
+  for (int i = 0; i < F::kSide; ++i)
     for (std::int64_t f = 0; f < n; ++f) {
-      double points[kSide];
-      Filter<M>::taps({half[i][0][f], half[i][1][f], half[i][2][f]}, points);
-      for (int j = 0; j < kSide; ++j) to[(kSide * i + j) * point_step + f] = static_cast<float>(points[j]);
+      double row[F::kTaps], points[F::kSide];
+      for (int j = 0; j < F::kTaps; ++j) row[j] = half[i][j][f];
+      F::taps(row, points);
+      for (int j = 0; j < F::kSide; ++j)
+        to[(F::kSide * i + j) * point_step + f] = static_cast<float>(points[j]);
     }
 }
 
 // G^T m G of kTileChannels sums.
-template <int M>
+template <class F>
 LUCID_VECTORIZED void transform_sums_of(const double* m, double* to) {
   constexpr std::int64_t n = kTileChannels;
-  constexpr int kSide = M + 2;
-  double half[3][kSide][n];
-  for (int j = 0; j < kSide; ++j)
+  double half[F::kTaps][F::kSide][n];
+  for (int j = 0; j < F::kSide; ++j)
     for (std::int64_t f = 0; f < n; ++f) {
-      double column[kSide], taps[3];
-      for (int i = 0; i < kSide; ++i) column[i] = m[(kSide * i + j) * n + f];
-      Filter<M>::sums(column, taps);
-      for (int i = 0; i < 3; ++i) half[i][j][f] = taps[i];
+      double column[F::kSide], taps[F::kTaps];
+      for (int i = 0; i < F::kSide; ++i) column[i] = m[(F::kSide * i + j) * n + f];
+      F::sums(column, taps);
+      for (int i = 0; i < F::kTaps; ++i) half[i][j][f] = taps[i];
     }
-  for (int i = 0; i < 3; ++i)
+  for (int i = 0; i < F::kTaps; ++i)
     for (std::int64_t f = 0; f < n; ++f) {
-      double row[kSide], taps[3];
-      for (int j = 0; j < kSide; ++j) row[j] = half[i][j][f];
-      Filter<M>::sums(row, taps);
-      for (int j = 0; j < 3; ++j) to[(3 * i + j) * n + f] = taps[j];
+      double row[F::kSide], taps[F::kTaps];
+      for (int j = 0; j < F::kSide; ++j) row[j] = half[i][j][f];
+      F::sums(row, taps);
+      for (int j = 0; j < F::kTaps; ++j) to[(F::kTaps * i + j) * n + f] = taps[j];
     }
 }
 
@@ -57,13 +58,15 @@ LUCID_VECTORIZED void transform_sums_of(const double* m, double* to) {
 
 void transform_taps(TileSize size, const TileTaps& taps, std::int64_t outputs, float* to,
                     std::int64_t point_step) {
-  const auto transform = size.outputs == 4 ? transform_some_taps<4> : transform_some_taps<2>;
-  for (std::int64_t f = 0; f < outputs; f += kHalfChunk)
-    transform({taps.at + f * taps.output, taps.output, taps.row, taps.column}, to + f, point_step);
+  with_filter(size, [&]<class F>(F) {
+    TileTaps some = taps;
+    for (std::int64_t f = 0; f < outputs; f += kHalfChunk, some.at += kHalfChunk * taps.output)
+      transform_some_taps<F>(some, to + f, point_step);
+  });
 }
 
 void transform_sums(TileSize size, const double* m, double* to) {
-  size.outputs == 4 ? transform_sums_of<4>(m, to) : transform_sums_of<2>(m, to);
+  with_filter(size, [&]<class F>(F) { transform_sums_of<F>(m, to); });
 }
 
 }  // namespace lucid::direct

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 
 #include "ops/direct/rows.hpp"
 #include "ops/direct/winograd_filter.hpp"
@@ -35,7 +34,7 @@ template <int Bytes, class F>
 
 // ---- input: B^T d B for each tile ----
 
-template <int M>
+template <class F>
 struct TransformLines {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const TileLines& lines, std::int64_t channels, std::int64_t tiles,
@@ -47,27 +46,28 @@ struct TransformLines {
   }
 
  private:
-  static constexpr int kSide = M + 2;
+  static constexpr int kSide = F::kSide, kShared = F::kTaps - 1;  // columns of two tiles
 
   template <class V>
   [[gnu::always_inline]] static void transform(const TileLines& lines, std::int64_t channel,
                                                std::int64_t tiles, float* to, std::int64_t point_step) {
-    V columns[kSide][kSide];  // transformed; tiles share two
-    load_column(lines, channel, lines.first, columns[0]);
-    load_column(lines, channel, lines.first + 1, columns[1]);
+    V columns[kSide][kSide];  // transformed
+#pragma GCC unroll 2
+    for (int j = 0; j < kShared; ++j) load_column(lines, channel, lines.first + j, columns[j]);
     for (std::int64_t t = 0; t < tiles; ++t, to += kTileChannels) {
 #pragma GCC unroll 4
-      for (int j = 2; j < kSide; ++j) load_column(lines, channel, lines.first + M * t + j, columns[j]);
+      for (int j = kShared; j < kSide; ++j)
+        load_column(lines, channel, lines.first + F::kOutputs * t + j, columns[j]);
 #pragma GCC unroll 6
       for (int i = 0; i < kSide; ++i) {
         V row[kSide], points[kSide];
 #pragma GCC unroll 6
         for (int j = 0; j < kSide; ++j) row[j] = columns[j][i];
-        Filter<M>::input(row, points);
+        F::input(row, points);
 #pragma GCC unroll 6
         for (int j = 0; j < kSide; ++j) store(points[j], to + (kSide * i + j) * point_step);
-        columns[0][i] = row[M];
-        columns[1][i] = row[M + 1];
+#pragma GCC unroll 2
+        for (int j = 0; j < kShared; ++j) columns[j][i] = row[F::kOutputs + j];
       }
     }
   }
@@ -82,7 +82,7 @@ struct TransformLines {
     V row[kSide];
 #pragma GCC unroll 6
     for (int i = 0; i < kSide; ++i) load(lines.at[i] + column * lines.step[i] + channel, row[i]);
-    Filter<M>::input(row, out);
+    F::input(row, out);
   }
 };
 
@@ -152,7 +152,7 @@ struct Multiply {
 
 // ---- output: A^T m A for each tile, and what follows ----
 
-template <int M, bool HasEpilogue>
+template <class F, bool HasEpilogue>
 struct TransformOutput {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const float* m, std::int64_t point_step, std::int64_t width,
@@ -165,7 +165,7 @@ struct TransformOutput {
   }
 
  private:
-  static constexpr int kSide = M + 2;
+  static constexpr int M = F::kOutputs, kSide = F::kSide;
 
   template <class V>
   [[gnu::always_inline]] static void transform(const float* m, std::int64_t point_step, const TileOutput& out,
@@ -178,7 +178,7 @@ struct TransformOutput {
       V column[kSide], half[M];
 #pragma GCC unroll 6
       for (int i = 0; i < kSide; ++i) load(m + (kSide * i + j) * point_step, column[i]);
-      Filter<M>::output(column, half);
+      F::output(column, half);
 #pragma GCC unroll 4
       for (int i = 0; i < M; ++i) rows[i][j] = half[i];
     }
@@ -186,7 +186,7 @@ struct TransformOutput {
     for (int i = 0; i < M; ++i) {
       if (i >= out.rows) return;
       V sums[M];
-      Filter<M>::output(rows[i], sums);
+      F::output(rows[i], sums);
 #pragma GCC unroll 4
       for (int j = 0; j < M; ++j)
         if (j < out.columns)
@@ -213,7 +213,7 @@ struct TransformOutput {
 
 // ---- the weight's gradient: A g A^T ----
 
-template <int M>
+template <class F>
 struct TransformGrads {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const TileGrads& grads, std::int64_t channels, std::int64_t tiles,
@@ -221,12 +221,12 @@ struct TransformGrads {
     for_registers<Bytes>(
         channels, [&]<class V>(std::int64_t channel, const V&) __attribute__((always_inline)) {
           for (std::int64_t t = 0; t < tiles; ++t)
-            transform<V>(grads, channel, M * t, to + t * width + channel, point_step);
+            transform<V>(grads, channel, F::kOutputs * t, to + t * width + channel, point_step);
         });
   }
 
  private:
-  static constexpr int kSide = M + 2;
+  static constexpr int M = F::kOutputs, kSide = F::kSide;
 
   template <class V>
   [[gnu::always_inline]] static void transform(const TileGrads& grads, std::int64_t channel,
@@ -239,7 +239,7 @@ struct TransformGrads {
       V row[M], points[kSide];
 #pragma GCC unroll 4
       for (int j = 0; j < M; ++j) row[j] = columns[j][i];
-      Filter<M>::grads(row, points);
+      F::grads(row, points);
 #pragma GCC unroll 6
       for (int j = 0; j < kSide; ++j) store(points[j], to + (kSide * i + j) * point_step);
     }
@@ -254,53 +254,21 @@ struct TransformGrads {
         load(grads.at[i] + column * grads.step + channel, row[i]);
       else
         row[i] = V{};
-    Filter<M>::grads(row, out);
+    F::grads(row, out);
   }
 };
 
 }  // namespace
 
-std::vector<TileResidue> residues_of(const ops::ConvGeometry& g, std::size_t axis) {
-  const std::int64_t step = g.kernel[axis] > 1 ? g.dilation[axis] : 1;
-  std::vector<TileResidue> out;
-  for (std::int64_t start = 0; start < std::min(step, g.y[axis]); ++start) {
-    const std::int64_t before = (g.padding[axis] - start + step - 1) / step;  // of x, in steps
-    const std::int64_t x_start = start + before * step - g.padding[axis];
-    out.push_back({start, (g.y[axis] - start + step - 1) / step, x_start,
-                   std::max<std::int64_t>(0, (g.x[axis] - x_start + step - 1) / step), before, step});
-  }
-  return out;
-}
-
-std::int64_t tiles_of_plane(const ops::ConvGeometry& geometry, TileSize size) {
-  std::int64_t along[2] = {};
-  for (std::size_t axis = 1; axis < 3; ++axis)
-    for (const TileResidue& residue : residues_of(geometry, axis))
-      along[axis - 1] += size.count(residue.count);
-  return along[0] * along[1];
-}
-
-TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t extra) {
-  const auto products = [&](TileSize size) {
-    return size.points() * (p.batch * p.geometry.y[0] * tiles_of_plane(p.geometry, size) + extra);
-  };
-  const TileSize small{2}, large{kMostOutputs};
-  return products(large) < products(small) ? large : small;
-}
-
-TileLines tile_lines(TileSize tile, const ops::ConvProblem& p, const float* x, std::int64_t step,
-                     std::int64_t plane, const TileResidue& height, std::int64_t first,
-                     const TileResidue& width) {
+TileLines tile_lines(TileSize tile, const float* plane, std::int64_t step, const Dims3& sizes,
+                     const TilePhase& height, std::int64_t first, const TilePhase& width) {
   static constexpr float kOutside[kTileChannels] = {};
-  const Dims3& size = p.geometry.x;
-  TileLines out{{}, {}, width.x_count, -width.before};
+  TileLines out{{}, {}, width.count, -width.before};
   for (std::int64_t i = 0; i < tile.side(); ++i) {
     const std::int64_t line = first - height.before + i;
-    const bool inside = line >= 0 && line < height.x_count;
+    const bool inside = line >= 0 && line < height.count;
     out.at[i] =
-        inside
-            ? x + ((plane * size[1] + height.x_start + line * height.step) * size[2] + width.x_start) * step
-            : kOutside;
+        inside ? plane + ((height.start + line * height.step) * sizes[2] + width.start) * step : kOutside;
     out.step[i] = inside ? step * width.step : 0;
   }
   return out;
@@ -308,10 +276,9 @@ TileLines tile_lines(TileSize tile, const ops::ConvProblem& p, const float* x, s
 
 void transform_lines(TileSize size, const TileLines& lines, std::int64_t channels, std::int64_t tiles,
                      float* to, std::int64_t point_step) {
-  if (size.outputs == 4)
-    run_for_registers<TransformLines<4>>(lines, channels, tiles, to, point_step);
-  else
-    run_for_registers<TransformLines<2>>(lines, channels, tiles, to, point_step);
+  with_filter(size, [&]<class F>(F) {
+    run_for_registers<TransformLines<F>>(lines, channels, tiles, to, point_step);
+  });
 }
 
 void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::int64_t tiles,
@@ -321,21 +288,19 @@ void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::in
 
 void transform_output(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
                       const TileOutput& out, const float* bias, const ops::ConvEpilogue& epilogue) {
-  const auto transform = [&]<bool HasEpilogue>(std::bool_constant<HasEpilogue>) {
-    if (size.outputs == 4)
-      run_for_registers<TransformOutput<4, HasEpilogue>>(m, point_step, width, out, bias, epilogue);
+  with_filter(size, [&]<class F>(F) {
+    if (epilogue.is_nothing())
+      run_for_registers<TransformOutput<F, false>>(m, point_step, width, out, bias, epilogue);
     else
-      run_for_registers<TransformOutput<2, HasEpilogue>>(m, point_step, width, out, bias, epilogue);
-  };
-  epilogue.is_nothing() ? transform(std::false_type{}) : transform(std::true_type{});
+      run_for_registers<TransformOutput<F, true>>(m, point_step, width, out, bias, epilogue);
+  });
 }
 
 void transform_grads(TileSize size, const TileGrads& grads, std::int64_t channels, std::int64_t tiles,
                      float* to, std::int64_t point_step, std::int64_t width) {
-  if (size.outputs == 4)
-    run_for_registers<TransformGrads<4>>(grads, channels, tiles, to, point_step, width);
-  else
-    run_for_registers<TransformGrads<2>>(grads, channels, tiles, to, point_step, width);
+  with_filter(size, [&]<class F>(F) {
+    run_for_registers<TransformGrads<F>>(grads, channels, tiles, to, point_step, width);
+  });
 }
 
 }  // namespace lucid::direct

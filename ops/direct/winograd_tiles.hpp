@@ -4,10 +4,9 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "ops/conv_epilogue.hpp"
-#include "ops/conv_problem.hpp"
+#include "ops/direct/winograd_problem.hpp"
 
 namespace lucid::direct {
 
@@ -15,44 +14,19 @@ inline constexpr std::int64_t kTileChannels = 16;  // of a whole chunk
 inline constexpr std::int64_t kHalfChunk = 8;      // what channels are a multiple of
 inline constexpr std::int64_t kTileRows = 8;       // what the tiles of a product are a multiple of
 
-/// Tiles of outputs x outputs positions of the result, 2 or 4 along each axis, and what they come from.
-struct TileSize {
-  std::int64_t outputs;
-  constexpr std::int64_t side() const { return outputs + 2; }  ///< of the input
-  constexpr std::int64_t points() const { return side() * side(); }
-  std::int64_t count(std::int64_t positions) const { return (positions + outputs - 1) / outputs; }
-};
-inline constexpr std::int64_t kMostOutputs = 4;  // of a tile along an axis
-
-// The positions of one axis whose taps meet each other: those of y are `start` and every `step`-th from
-// there, `count` in all, and those of x likewise from x_start. Tap k of position i meets position i + k -
-// before of x. Without dilation there is one residue, of all positions.
-struct TileResidue {
-  std::int64_t start, count, x_start, x_count, before, step;
-};
-std::vector<TileResidue> residues_of(const ops::ConvGeometry& geometry, std::size_t axis);
-
-/// Tiles that cover a plane (one sample and depth) of y.
-std::int64_t tiles_of_plane(const ops::ConvGeometry& geometry, TileSize size);
-/// The size with the fewer products, where what is done once for each weight counts as `extra` tiles.
-TileSize tile_size_for(const ops::ConvProblem& p, std::int64_t extra);
-/// That of the weight's gradient (winograd_weight.cpp).
-TileSize summed_tile_size(const ops::ConvProblem& p);
-
 // The lines of input that a row of tiles reads, as many as a tile has, of one chunk of channels and one
-// residue of columns. A line outside of the input is zeros with a step of 0.
+// phase of columns. A line outside of the input is zeros with a step of 0.
 struct TileLines {
-  const float* at[kMostOutputs + 2];
-  std::int64_t step[kMostOutputs + 2];  // elements between columns
-  std::int64_t columns;                 // of the residue
-  std::int64_t first;                   // the column that the first tile begins at
+  const float* at[kMostSide];
+  std::int64_t step[kMostSide];  // elements between columns
+  std::int64_t columns;          // of the phase
+  std::int64_t first;            // the column that the first tile begins at
 };
 
-/// The lines for positions `first` and the next of `height`, of the plane (sample and depth) of x, whose
-/// voxels are `step` apart, from x's first channel.
-TileLines tile_lines(TileSize size, const ops::ConvProblem& p, const float* x, std::int64_t step,
-                     std::int64_t plane, const TileResidue& height, std::int64_t first,
-                     const TileResidue& width);
+/// The lines for the tile row that begins at position `first` of the result, of a plane (sample and depth) of
+/// sizes[1] x sizes[2] voxels, which are `step` apart.
+TileLines tile_lines(TileSize size, const float* plane, std::int64_t step, const Dims3& sizes,
+                     const TilePhase& height, std::int64_t first, const TilePhase& width);
 
 /// B^T d B of each tile d of a row of tiles: tile t's point p to to[p * point_step + t * kTileChannels], for
 /// a chunk of `channels`.
@@ -82,10 +56,11 @@ struct TileOutput {
 void transform_output(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
                       const TileOutput& out, const float* bias, const ops::ConvEpilogue& epilogue);
 
-// 3x3 taps of one output and input, and how far the next output, row and column of taps are.
+// rows x columns taps of one output and input, and how far the next output, row and column of taps are.
 struct TileTaps {
   const float* at;
   std::int64_t output, row, column;
+  std::int64_t rows, columns;  // as many as the tile's size has, or fewer: the last are zeros then
 };
 
 /// G g G^T for the taps g of `outputs` outputs, 8, 16 or 32: point p of output f to to[p * point_step + f].
@@ -93,6 +68,9 @@ void transform_taps(TileSize size, const TileTaps& taps, std::int64_t outputs, f
                     std::int64_t point_step);
 
 // For the weight's gradient, the same transforms turned round.
+
+/// The size that its tiles have.
+TileSize summed_tile_size(const ops::ConvProblem& p, const TileProblems& problems);
 
 // The lines of gradients that a row of tiles reads, of one chunk of channels and one residue of columns; null
 // outside.
@@ -106,8 +84,8 @@ struct TileGrads {
 void transform_grads(TileSize size, const TileGrads& grads, std::int64_t channels, std::int64_t tiles,
                      float* to, std::int64_t point_step, std::int64_t width);
 
-/// G^T m G of kTileChannels numbers: point p of number i from m[p * kTileChannels + i], tap k to
-/// to[k * kTileChannels + i].
+/// G^T m G of kTileChannels numbers: point p of number i from m[p * kTileChannels + i], tap (k, l) to
+/// to[(k * size.taps + l) * kTileChannels + i].
 void transform_sums(TileSize size, const double* m, double* to);
 
 }  // namespace lucid::direct

@@ -13,54 +13,55 @@
 namespace lucid::direct {
 namespace {
 
-using ops::ConvGeometry;
+using ops::ConvPass;
 using ops::ConvProblem;
 
 constexpr std::int64_t kSummedPoints = 2048;   // of tiles whose products are summed in registers
 constexpr std::int64_t kSummedInFloat = 4096;  // tiles, before the sums are added in double
 constexpr std::int64_t kMostSums = 1 << 18;    // elements of a weight that one thread sums at a time
 constexpr std::int64_t kWidth = kPanel<float>;
-constexpr std::int64_t kMostPoints = TileSize{kMostOutputs}.points();
+constexpr std::int64_t kMostPoints = kMostSide * kMostSide;
 
-// One thread's sums of a group over some of the units (sample, band, run): [point][depth tap][x channel][y
-// channel].
+// One thread's sums of a group over some of the units (sample, band, run): [point][phase][depth tap][x
+// channel][y channel].
 class Share {
  public:
-  Share(const ConvProblem& p, const TileBands& bands, const float* x, const float* y)
+  // x: of voxels that are x_step apart.
+  Share(const TileProblem& p, const TileBands& bands, const float* x, std::int64_t x_step, const float* y)
       : p_(p),
-        g_(p.geometry),
         bands_(bands),
         x_(x),
+        x_step_(x_step),
         y_(y),
-        x_chunks_(ceil_div(p.x_channels, kTileChannels)),
-        y_panels_(ceil_div(p.y_channels, kWidth)),
-        slots_(std::min(bands.step + g_.kernel[0] - 1, g_.x[0])),
-        x_tiles_(empty({slots_, x_chunks_, points(), x_point()})),
+        taps_(p.taps(0)),
+        x_chunks_(ceil_div(p.inputs, kTileChannels)),
+        y_panels_(ceil_div(p.outputs, kWidth)),
+        slots_(bands.step + taps_ - 1),
+        x_tiles_(empty({slots_, p.phases(), x_chunks_, points(), x_point()})),
         y_tiles_(empty({bands.step, y_panels_, points(), y_point()})),
-        sums_(zeros({points(), g_.kernel[0], p.x_channels, p.y_channels})) {}
+        sums_(zeros({points(), p.phases(), taps_, p.inputs, p.outputs})) {}
 
   void add(const TileUnit& unit) {
     unit_ = unit;
-    const std::int64_t before = unit.depth->before;
-    std::int64_t ready =
-        std::max<std::int64_t>(unit.depths.begin - before, 0);  // depths of x before this are there
+    std::int64_t ready = unit.depths.begin;  // depths of x before this are there
     for (std::int64_t d = unit.depths.begin; d < unit.depths.end; d += bands_.step) {
       const Range depths{d, std::min(d + bands_.step, unit.depths.end)};
-      const std::int64_t last = std::min(depths.end - 1 - before + g_.kernel[0], unit.depth->x_count);
-      for (; ready < last; ++ready) transform_x(ready);
+      for (; ready < depths.end + taps_ - 1; ++ready)
+        for (std::int64_t phase = 0; phase < p_.phases(); ++phase) transform_x(ready, phase);
       for (std::int64_t at = depths.begin; at < depths.end; ++at) transform_y(at, at - d);
       for (std::int64_t point = 0; point < points(); ++point)
-        for (std::int64_t kd = 0; kd < g_.kernel[0]; ++kd) add_products(depths, point, kd);
+        for (std::int64_t phase = 0; phase < p_.phases(); ++phase) add_products(depths, point, phase);
       summed_ += depths.size() * unit.rows * bands_.wide;
       if (summed_ > kSummedInFloat) flush();
     }
   }
 
-  // to[point][kTileChannels] += the sums of one depth tap and x channel, for `count` y channels.
-  void add_to(double* to, std::int64_t kd, std::int64_t x, std::int64_t y, std::int64_t count) const {
+  // to[point][kTileChannels] += the sums of one phase, depth tap and x channel, for `count` y channels.
+  void add_to(double* to, std::int64_t phase, std::int64_t kd, std::int64_t x, std::int64_t y,
+              std::int64_t count) const {
     const float* const sums = sums_.data<float>();
     for (std::int64_t point = 0; point < points(); ++point, to += kTileChannels) {
-      const std::int64_t at = ((point * g_.kernel[0] + kd) * p_.x_channels + x) * p_.y_channels + y;
+      const std::int64_t at = sums_at(point, phase, kd) + x * p_.outputs + y;
       for (std::int64_t i = 0; i < count; ++i) to[i] += static_cast<double>(sums[at + i]);
       if (!total_.empty())
         for (std::int64_t i = 0; i < count; ++i) to[i] += total_[size(at + i)];
@@ -75,8 +76,12 @@ class Share {
   static std::size_t size(std::int64_t count) { return static_cast<std::size_t>(count); }
   std::int64_t x_point() const { return bands_.tiles() * kTileChannels + kApart; }
   std::int64_t y_point() const { return bands_.tiles() * kWidth + kApart; }
-  std::int64_t x_slot() const { return x_chunks_ * points() * x_point(); }
+  std::int64_t x_phase() const { return x_chunks_ * points() * x_point(); }
+  std::int64_t x_slot() const { return p_.phases() * x_phase(); }
   std::int64_t y_slot() const { return y_panels_ * points() * y_point(); }
+  std::int64_t sums_at(std::int64_t point, std::int64_t phase, std::int64_t kd) const {
+    return ((point * p_.phases() + phase) * taps_ + kd) * p_.inputs * p_.outputs;
+  }
 
   void flush() {
     float* sums = sums_.mutable_data<float>();
@@ -88,38 +93,44 @@ class Share {
     summed_ = 0;
   }
 
-  void transform_x(std::int64_t depth) {
-    const std::int64_t plane = unit_.sample * g_.x[0] + unit_.depth->x_start + depth * unit_.depth->step;
-    float* to = x_tiles_.mutable_data<float>() + depth % slots_ * x_slot();
-    for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk, to += points() * x_point())
+  // Depth d + t meets tap t of the result's depth d.
+  void transform_x(std::int64_t depth, std::int64_t phase) {
+    const auto [pd, ph, pw] = p_.phases_at(phase);
+    const TilePhase& from = unit_.depth->phases[pd];
+    const std::int64_t at = depth - from.before;
+    if (at < 0 || at >= from.count) return;
+    const std::int64_t plane = unit_.sample * p_.from[0] + from.start + at * from.step;
+    const float* x = x_ + plane * p_.from[1] * p_.from[2] * x_step_;
+    float* to = x_tiles_.mutable_data<float>() + depth % slots_ * x_slot() + phase * x_phase();
+    for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk, to += points() * x_point(), x += kTileChannels)
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
           transform_lines(bands_.size,
-                          tile_lines(bands_.size, p_, x_ + chunk * kTileChannels, p_.x_step(), plane,
-                                     *row.residue, row.first, width),
-                          chunk_channels(p_.x_channels, chunk), bands_.size.count(width.count),
+                          tile_lines(bands_.size, x, x_step_, p_.from, row.residue->phases[ph], row.first,
+                                     width.phases[pw]),
+                          chunk_channels(p_.inputs, chunk), bands_.size.count(width.count),
                           to + (i * bands_.wide + tile) * kTileChannels, x_point());
         });
       }
   }
 
   void transform_y(std::int64_t depth, std::int64_t slot) {
-    const std::int64_t plane = unit_.sample * g_.y[0] + unit_.depth->start + depth * unit_.depth->step;
+    const std::int64_t plane = unit_.sample * p_.to[0] + unit_.depth->start + depth * unit_.depth->step;
     float* const to = y_tiles_.mutable_data<float>() + slot * y_slot();
-    for (std::int64_t c = 0; c < p_.y_channels; c += kTileChannels)
+    for (std::int64_t c = 0; c < p_.outputs; c += kTileChannels)
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         const TileResidue& height = *row.residue;
-        const std::int64_t h = height.start + row.first * height.step, line = g_.y[2] * p_.y_row();
-        const float* first = y_ + (plane * g_.y[1] + h) * line + c;
+        const std::int64_t h = height.start + row.first * height.step, line = p_.to[2] * p_.out_row();
+        const float* first = y_ + (plane * p_.to[1] + h) * line + c;
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          const float* const at = first + width.start * p_.y_row();
-          TileGrads grads{{}, p_.y_row() * width.step, width.count};
+          const float* const at = first + width.start * p_.out_row();
+          TileGrads grads{{}, p_.out_row() * width.step, width.count};
           for (std::int64_t r = 0; r < bands_.size.outputs; ++r)
             grads.at[r] = row.first + r < height.count ? at + r * height.step * line : nullptr;
           transform_grads(
-              bands_.size, grads, chunk_channels(p_.y_channels, c / kTileChannels),
+              bands_.size, grads, chunk_channels(p_.outputs, c / kTileChannels),
               bands_.size.count(width.count),
               to + c / kWidth * points() * y_point() + c % kWidth + (i * bands_.wide + tile) * kWidth,
               y_point(), kWidth);
@@ -127,27 +138,34 @@ class Share {
       }
   }
 
-  // The products of one point at the depths that meet x at depth tap kd, as far as their slots follow each
-  // other.
-  void add_products(Range depths, std::int64_t point, std::int64_t kd) {
-    const std::int64_t shift = kd - unit_.depth->before;
-    const std::int64_t last = std::min(depths.end, unit_.depth->x_count - shift);
-    for (std::int64_t d = std::max(depths.begin, -shift); d < last;) {
-      const std::int64_t slot = (d + shift) % slots_, count = std::min(last - d, slots_ - slot);
-      const float* a = x_tiles_.data<float>() + slot * x_slot() + point * x_point();
+  // The products of one point and phase. At the last row or column of points a phase with fewer taps needs
+  // none.
+  void add_products(Range depths, std::int64_t point, std::int64_t phase) {
+    const std::int64_t side = bands_.size.side(), last = side - 1, taps = bands_.size.taps;
+    const auto [depth, height, width] = p_.phases_of(phase);
+    if ((point / side == last && height->taps < taps) || (point % side == last && width->taps < taps)) return;
+    for (std::int64_t kd = 0; kd < depth->taps; ++kd) add_products(depths, point, phase, kd);
+  }
+  // Those at the depths that meet x at depth tap kd, as far as their slots follow each other.
+  void add_products(Range depths, std::int64_t point, std::int64_t phase, std::int64_t kd) {
+    const TilePhase& from = unit_.depth->phases[p_.phases_at(phase)[0]];
+    const std::int64_t last = std::min(depths.end, from.count + from.before - kd);
+    for (std::int64_t d = std::max(depths.begin, from.before - kd); d < last;) {
+      const std::int64_t slot = (d + kd) % slots_, count = std::min(last - d, slots_ - slot);
+      const float* a = x_tiles_.data<float>() + slot * x_slot() + phase * x_phase() + point * x_point();
       const float* b = y_tiles_.data<float>() + (d - depths.begin) * y_slot() + point * y_point();
-      float* c = sums_.mutable_data<float>() + (point * g_.kernel[0] + kd) * p_.x_channels * p_.y_channels;
+      float* c = sums_.mutable_data<float>() + sums_at(point, phase, kd);
       for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk)
         add_product(RowsProduct<float>{.a = a + chunk * points() * x_point(),
                                        .a_row = 1,
                                        .a_step = kTileChannels,
                                        .b = b,
                                        .b_row = kWidth,
-                                       .c = c + chunk * kTileChannels * p_.y_channels,
-                                       .c_row = p_.y_channels,
-                                       .rows = chunk_channels(p_.x_channels, chunk),
+                                       .c = c + chunk * kTileChannels * p_.outputs,
+                                       .c_row = p_.outputs,
+                                       .rows = chunk_channels(p_.inputs, chunk),
                                        .depth = unit_.rows * bands_.wide,
-                                       .columns = p_.y_channels,
+                                       .columns = p_.outputs,
                                        .b_panel = points() * y_point(),
                                        .outer = count,
                                        .a_outer = x_slot(),
@@ -156,60 +174,71 @@ class Share {
     }
   }
 
-  const ConvProblem& p_;
-  const ConvGeometry& g_;
+  const TileProblem& p_;
   const TileBands& bands_;
-  const float *x_, *y_;
-  std::int64_t x_chunks_, y_panels_, slots_;
-  Tensor x_tiles_;  // [depth modulo slots][chunk][point][tile][channel]
+  const float* x_;
+  std::int64_t x_step_;
+  const float* y_;
+  std::int64_t taps_, x_chunks_, y_panels_, slots_;
+  Tensor x_tiles_;  // [depth modulo slots][phase][chunk][point][tile][channel]
   Tensor y_tiles_;  // [depth of the step][panel][point][tile][channel]
-  Tensor sums_;     // [point][depth tap][x channel][y channel]
+  Tensor sums_;     // [point][phase][depth tap][x channel][y channel]
   std::vector<double> total_;
   std::int64_t summed_ = 0;  // tiles since the last flush
   TileUnit unit_{};
 };
 
-// The taps of one x channel and as many as kTileChannels y channels.
-void write_taps(const ConvProblem& p, TileSize size, const std::vector<std::optional<Share>>& shares,
-                std::int64_t x, std::int64_t y, float* w, const Strides& s) {
-  const std::int64_t count = std::min(kTileChannels, p.y_channels - y);
-  for (std::int64_t kd = 0; kd < p.geometry.kernel[0]; ++kd) {
-    double sums[kMostPoints * kTileChannels] = {}, taps[9 * kTileChannels];
-    for (const std::optional<Share>& share : shares) share->add_to(sums, kd, x, y, count);
+// The taps of one phase, x channel and as many as kTileChannels y channels.
+void write_taps(const TileProblem& p, TileSize size, const std::vector<std::optional<Share>>& shares,
+                std::int64_t phase, std::int64_t x, std::int64_t y, float* w, const Strides& s) {
+  const std::int64_t count = std::min(kTileChannels, p.outputs - y);
+  const auto [depth, height, width] = p.phases_of(phase);
+  for (std::int64_t kd = 0; kd < depth->taps; ++kd) {
+    double sums[kMostPoints * kTileChannels] = {}, taps[kMostTaps * kMostTaps * kTileChannels];
+    for (const std::optional<Share>& share : shares) share->add_to(sums, phase, kd, x, y, count);
     transform_sums(size, sums, taps);
     for (std::int64_t i = 0; i < count; ++i) {
-      float* const to = w + (y + i) * s[0] + x * s[1] + kd * s[2];
-      for (std::int64_t tap = 0; tap < 9; ++tap)
-        to[tap / 3 * s[3] + tap % 3 * s[4]] = static_cast<float>(taps[tap * kTileChannels + i]);
+      float* const to = w + (y + i) * s[0] + x * s[1] + (depth->first_tap + kd * depth->tap_step) * s[2];
+      for (std::int64_t kh = 0; kh < height->taps; ++kh)
+        for (std::int64_t kw = 0; kw < width->taps; ++kw)
+          to[(height->first_tap + kh * height->tap_step) * s[3] +
+             (width->first_tap + kw * width->tap_step) * s[4]] =
+              static_cast<float>(taps[(kh * size.taps + kw) * kTileChannels + i]);
     }
   }
 }
 
 // One group, or some x channels of it, whose first channels x, y and the weight w begin with.
-void group_weight_grad(const ConvProblem& p, const TileBands& bands, const float* x, const float* y, float* w,
-                       const Strides& strides, std::int64_t threads) {
+void group_weight_grad(const TileProblem& p, const TileBands& bands, const float* x, std::int64_t x_step,
+                       const float* y, float* w, const Strides& strides, std::int64_t threads) {
   const std::int64_t units = bands.units();
   threads = std::min(threads, units);
   std::vector<std::optional<Share>> shares(static_cast<std::size_t>(threads));
   parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x, y);
+      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x, x_step, y);
       for (std::int64_t unit = units * i / threads; unit < units * (i + 1) / threads; ++unit)
         share.add(bands.unit(unit));
     }
   });
-  const std::int64_t blocks = ceil_div(p.y_channels, kTileChannels), tasks = p.x_channels * blocks;
+  const std::int64_t blocks = ceil_div(p.outputs, kTileChannels), tasks = p.phases() * p.inputs * blocks;
   parallel_for(tasks, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task)
-      write_taps(p, bands.size, shares, task / blocks, task % blocks * kTileChannels, w, strides);
+      write_taps(p, bands.size, shares, task / blocks / p.inputs, task / blocks % p.inputs,
+                 task % blocks * kTileChannels, w, strides);
   });
 }
 
 }  // namespace
 
-TileSize summed_tile_size(const ConvProblem& p) {
+TileSize summed_tile_size(const ConvProblem& p, const TileProblems& problems) {
+  const std::int64_t sums = p.taps() * p.x_channels * p.y_channels;
+  if (p.geometry.stride[2] > 1) {
+    constexpr std::int64_t kFewSums = 1 << 16, kExtraOfFew = 128, kExtra = 64;
+    return tile_size_for(problems, sums / (sums <= kFewSums ? kExtraOfFew : kExtra));
+  }
   constexpr std::int64_t kFewSums = 1 << 18, kExtraOfFew = 128, kExtra = 300;
-  return tile_size_for(p, p.taps() * p.x_channels * p.y_channels <= kFewSums ? kExtraOfFew : kExtra);
+  return tile_size_for(problems, sums <= kFewSums ? kExtraOfFew : kExtra);
 }
 
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
@@ -221,16 +250,17 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   // Groups at once if there are enough for all threads, else all threads on one group.
   const std::int64_t groups = p.geometry.groups;
   const bool at_once = groups >= 4 * num_threads();
-  const TileSize size = summed_tile_size(p);
-  const TileBands bands(p, size, {kSummedPoints / size.points(), 1, true}, at_once ? groups : 1);
+  const TileProblems problems = tile_problems(p, ConvPass::w);
+  const TileProblem& problem = problems.front();
+  const TileSize size = summed_tile_size(p, problems);
+  const TileBands bands(problem, size, {kSummedPoints / size.points(), 1, true}, at_once ? groups : 1);
   parallel_for(groups, at_once ? 1 : groups, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t group = begin; group < end; ++group)
       for (std::int64_t first = 0; first < p.x_channels; first += slab) {
-        ConvProblem part = p;
-        part.x_channels = std::min(slab, p.x_channels - first);
-        part.x_gap = p.x_step() - part.x_row();
+        TileProblem part = problem;
+        part.inputs = std::min(slab, p.x_channels - first);
         group_weight_grad(
-            part, bands, x.data<float>() + group * p.x_channels + first,
+            part, bands, x.data<float>() + group * p.x_channels + first, p.x_step(),
             y.data<float>() + group * p.y_channels,
             weight.mutable_data<float>() + group * p.y_channels * strides[0] + first * strides[1], strides,
             at_once ? 1 : num_threads());
