@@ -25,13 +25,6 @@ enum class ConvAlgorithm : std::uint8_t {
   winograd       ///< ops/direct/winograd.hpp
 };
 
-/// Whether Winograd serves a pass, and what it holds beside the operands stays moderate: rows that are not
-/// too wide, few taps along depth, at most 19 MB of sums a thread for a weight's gradient.
-bool winograd_fits(const ConvProblem& problem, ConvPass pass);
-/// Whether it is the fastest of what serves: with enough voxels to share the reading of the weight, few
-/// enough products, and taps along depth to share the transforms, or else many channels.
-bool winograd_is_faster(const ConvProblem& problem, ConvPass pass);
-
 /// Everything decided for one call at one shape.
 struct ConvPlan {
   /// By a cost rule, or `algorithm`, which is one of candidates().

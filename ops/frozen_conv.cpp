@@ -2,6 +2,7 @@
 
 #include "ops/conv_algorithm.hpp"
 #include "ops/conv_plan.hpp"
+#include "ops/conv_rule.hpp"
 #include "ops/conv_slabs.hpp"
 #include "ops/direct/winograd.hpp"
 #include "ops/kernels/elementwise.hpp"
