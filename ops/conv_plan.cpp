@@ -91,40 +91,25 @@ void execute(const ConvPlan& plan, const ConvProblem& problem, ConvPass pass, co
   }
 }
 
+Plan plan_of(ConvAlgorithm algorithm, const ConvProblem& problem, ConvPass pass, const Tensor& weight,
+             const Tensor& bias) {
+  return std::make_shared<const ConvPlan>(problem, pass, weight.dtype(), weight.strides(), bias.defined(),
+                                          algorithm);
+}
+
 // The fastest of the candidates on these operands. What is produced is written several times.
-std::shared_ptr<const ConvPlan> fastest_plan(const PlanKey& key, const ConvProblem& problem, ConvPass pass,
-                                             const Tensor& x, const Tensor& weight, const Tensor& y,
-                                             const Tensor& bias) {
-  const auto plan_for = [&](ConvAlgorithm algorithm) {
-    return std::make_shared<const ConvPlan>(problem, pass, weight.dtype(), weight.strides(), bias.defined(),
-                                            algorithm);
-  };
+Plan fastest_plan(const PlanKey& key, const ConvProblem& problem, ConvPass pass, const Tensor& x,
+                  const Tensor& weight, const Tensor& y, const Tensor& bias) {
   const std::string name = key.str();
   const std::vector<ConvAlgorithm> candidates =
       ConvPlan::candidates(problem, pass, weight.dtype(), weight.strides());
   // A file may say anything.
   if (const auto known = remembered_choice(name); known && std::ranges::count(candidates, *known))
-    if (auto plan = plan_for(*known); plan->algorithm == *known) return plan;
-  constexpr int kRuns = 4;
-  std::shared_ptr<const ConvPlan> best;
-  double best_seconds = 0;
-  for (const ConvAlgorithm candidate : candidates) {
-    const auto plan = plan_for(candidate);
-    if (plan->algorithm != candidate) continue;
-    double seconds = std::numeric_limits<double>::infinity();
-    for (int run = 0; run < kRuns; ++run) {
-      const auto start = std::chrono::steady_clock::now();
-      execute(*plan, problem, pass, x, weight, y, bias);
-      seconds =
-          std::min(seconds, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-      if (best && run > 0 && seconds > 4 * best_seconds) break;  // the first run also prepares
-    }
-    if (logging::enabled(logging::Level::debug))
-      logging::debug(str("autotune: ", plan->implementation, " takes ", seconds * 1e3, " ms"));
-    if (!best || seconds < best_seconds) best = plan, best_seconds = seconds;
-  }
-  remember_choice(name, best->algorithm);
-  return best;
+    if (auto plan = plan_of(*known, problem, pass, weight, bias); plan->algorithm == *known) return plan;
+  const std::vector<MeasuredPlan> measured = measured_plans(problem, pass, x, weight, y, bias);
+  const auto best = std::ranges::min_element(measured, {}, &MeasuredPlan::seconds);
+  remember_choice(name, best->plan->algorithm);
+  return best->plan;
 }
 
 // `measure` chooses when autotuning.
@@ -171,6 +156,31 @@ void counted(const Plan& plan, const ConvProblem& problem, ConvPass pass, std::i
 }
 
 }  // namespace
+
+std::vector<MeasuredPlan> measured_plans(const ConvProblem& problem, ConvPass pass, const Tensor& x,
+                                         const Tensor& weight, const Tensor& y, const Tensor& bias) {
+  constexpr int kRuns = 4;
+  std::vector<MeasuredPlan> out;
+  double best = std::numeric_limits<double>::infinity();
+  for (const ConvAlgorithm candidate :
+       ConvPlan::candidates(problem, pass, weight.dtype(), weight.strides())) {
+    const Plan plan = plan_of(candidate, problem, pass, weight, bias);
+    if (plan->algorithm != candidate) continue;
+    double seconds = std::numeric_limits<double>::infinity();
+    for (int run = 0; run < kRuns; ++run) {
+      const auto start = std::chrono::steady_clock::now();
+      execute(*plan, problem, pass, x, weight, y, bias);
+      seconds =
+          std::min(seconds, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      if (run > 0 && seconds > 4 * best) break;  // the first run also prepares
+    }
+    if (logging::enabled(logging::Level::debug))
+      logging::debug(str("autotune: ", plan->implementation, " takes ", seconds * 1e3, " ms"));
+    best = std::min(best, seconds);
+    out.push_back({plan, seconds});
+  }
+  return out;
+}
 
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias) {

@@ -1,8 +1,10 @@
 #pragma once
 // The bounded cache of convolution plans, and running them.
 
+#include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "ops/conv_problem.hpp"
 
@@ -14,6 +16,15 @@ namespace lucid::ops {
 /// undefined for none) is added to a produced x or y. Plans are made once for each shape and kept.
 void run_conv(const ConvProblem& problem, ConvPass pass, const Tensor& x, const Tensor& weight,
               const Tensor& y, const Tensor& bias = {});
+
+struct ConvPlan;
+struct MeasuredPlan {
+  std::shared_ptr<const ConvPlan> plan;
+  double seconds;  ///< the least of a few runs
+};
+/// Each algorithm that serves run_conv() with these operands. What is produced is written several times.
+std::vector<MeasuredPlan> measured_plans(const ConvProblem& problem, ConvPass pass, const Tensor& x,
+                                         const Tensor& weight, const Tensor& y, const Tensor& bias);
 
 /// run_conv() of pass y, where x's channels come in parts; false, and y not written, where the plan's kernel
 /// does not take them so.
