@@ -9,10 +9,15 @@
 namespace lucid::ops {
 
 bool winograd_fits(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kMostOfLine = 1024, kMostDepth = 7, kMostSummed = 1 << 13;
-  const Dims3& size = pass == ConvPass::x ? p.geometry.x : p.geometry.y;
-  return direct::has_winograd(p, pass) && p.geometry.kernel[0] <= kMostDepth && size[2] <= kMostOfLine &&
-         (pass != ConvPass::w || p.geometry.kernel[0] * p.y_channels <= kMostSummed);
+  constexpr std::int64_t kMostOfLine = 1024, kMostDepth = 7, kMostSummed = 1 << 13, kMostChannels = 1 << 11;
+  const ConvGeometry& g = p.geometry;
+  const Dims3& size = pass == ConvPass::x ? g.x : g.y;
+  if (!direct::has_winograd(p, pass) || g.kernel[0] > kMostDepth) return false;
+  // The phases of x are held, and summed, at once; to x each is a problem of its own.
+  const std::int64_t phases = pass == ConvPass::x ? 1 : g.stride[1] * g.stride[2];
+  return size[2] * phases <= kMostOfLine &&
+         (phases == 1 || g.stride[0] * phases * p.x_channels <= kMostChannels) &&
+         (pass != ConvPass::w || g.kernel[0] * phases * p.y_channels <= kMostSummed);
 }
 
 namespace {

@@ -8,7 +8,7 @@
 namespace lucid::ops {
 
 /// Whether Winograd serves a pass, and what it holds beside the operands stays moderate: rows that are not
-/// too wide, few taps along depth, at most 19 MB of sums a thread for a weight's gradient.
+/// too wide, few taps along depth, some 20 MB of sums a thread at most for a weight's gradient.
 bool winograd_fits(const ConvProblem& problem, ConvPass pass);
 /// Whether it is the fastest of what serves: with enough voxels to share the reading of the weight, few
 /// enough products, and taps along depth to share the transforms, or else many channels.

@@ -321,6 +321,7 @@ class Walk {
 bool serves_channels(const ConvProblem& p, ConvPass pass, std::span<const std::int64_t> parts) {
   const std::int64_t groups = p.geometry.groups;
   if (groups > 1 && parts.size() > 1) return false;
+  if (p.x_channels == 0 || p.y_channels == 0) return false;
   for (const std::int64_t channels : parts)
     if (channels / groups % kHalfChunk != 0) return false;
   return (pass == ConvPass::x ? p.x_channels : p.y_channels) % kHalfChunk == 0;

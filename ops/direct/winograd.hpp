@@ -5,8 +5,9 @@
 // Computations", 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 // Along depth the taps are summed as they are. With dilation the positions of each residue are a convolution
 // without it. A stride leaves phases, each a convolution without it of fewer taps: kernel 4, stride 2 is
-// eight of kernel 2, with 100 products instead of 256 for 8x8 of x (or 36 instead of 64 for 4x4). Errors beside those of plain sums in float32: tiles of 2x2 about half, those of 4x4 two to
-// three times as large (a millionth of the result's mean square, measured from 16 to 64 channels).
+// eight of kernel 2, with 100 products instead of 256 for 8x8 of x (or 36 instead of 64 for 4x4). Errors
+// beside those of plain sums in float32: tiles of 2x2 about half, those of 4x4 two to three times as large (a
+// millionth of the result's mean square, measured from 16 to 64 channels).
 
 #include <span>
 #include <vector>

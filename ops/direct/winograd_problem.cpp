@@ -55,8 +55,9 @@ TileAxis phase_of_result(const ConvGeometry& g, std::size_t axis, std::int64_t p
 }
 
 bool serves(const ConvGeometry& g, bool to_x) {
-  constexpr std::int64_t kMostStride = 4;  // its cube is the number of phases
+  constexpr std::int64_t kMostStride = 4, kMostDilation = 256;  // their cubes are the phases and residues
   for (std::size_t i = 0; i < 3; ++i) {
+    if (g.x[i] == 0 || g.y[i] == 0 || (g.kernel[i] > 1 && g.dilation[i] > kMostDilation)) return false;
     if (g.stride[i] > 1 && (g.stride[i] > kMostStride || g.kernel[i] < g.stride[i] || g.dilation[i] > 1))
       return false;
     const std::int64_t residues = g.kernel[i] == 1 ? 1 : to_x ? g.stride[i] * g.dilation[i] : g.dilation[i];

@@ -68,7 +68,8 @@ using TileProblems = std::vector<TileProblem>;
 /// What a pass is made of. Dilation leaves one problem, in which the positions of each residue are a
 /// convolution without it. A stride s sums over s phases of the input to y (and for the weight's gradient),
 /// and makes a problem of each phase of the result to x. Empty where these have other than 2 or 3 taps along
-/// height and width, where the stride exceeds 4 or the kernel or meets dilation, or where a residue is empty.
+/// height and width, where the stride exceeds 4 or the kernel or meets dilation, the dilation
+/// exceeds 256, or where a residue is empty.
 TileProblems tile_problems(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// The size with the fewer products, where what is done once for each weight counts as `extra` tiles.

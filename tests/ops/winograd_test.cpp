@@ -146,6 +146,8 @@ TEST_CASE("Winograd refuses what it can't serve") {
   CHECK(!serves(p));
   p = served, p.stride = 1000, p.kernel = 2000, p.x = 4000;  // phases without number
   CHECK(!serves(p));
+  p = served, p.stride = 1, p.dilation = {1, 1000, 1}, p.x = {8, 3000, 8}, p.y = {6, 1000, 6};  // residues
+  CHECK(!serves(p));
   p = served, p.x_channels = 12;
   CHECK(!serves(p));
   p = served, p.y = {6, 0, 6};
