@@ -7,6 +7,7 @@
 
 #include "ops/direct/conv_maps.hpp"
 #include "ops/direct/winograd_bands.hpp"
+#include "ops/direct/winograd_packed.hpp"
 #include "ops/kernels/elementwise.hpp"
 
 namespace lucid::direct {
@@ -33,80 +34,6 @@ TileSize tile_size(const ConvProblem& p, const TileProblems& problems) {
   // Samples read a weight of many phases each on its own.
   return tile_size_for(problems, problems.front().phases() > 1 ? kExtraOfStride * p.batch : kExtraOfStride);
 }
-
-// ---- weight ----
-
-// Blocks of outputs that are computed together: as many of 32 as there are, then of 16 and 8.
-constexpr std::int64_t kMostChannels = 2 * kTileChannels;
-std::int64_t block_at(std::int64_t output, std::int64_t outputs) {
-  std::int64_t block = kMostChannels;
-  while (block > outputs - output) block /= 2;
-  return block;
-}
-
-// The transformed weight of a problem: [group][phase][point][block of outputs][depth tap][input][output].
-struct WeightShape {
-  std::int64_t groups, phases, points, outputs, depth, inputs;
-  WeightShape(const TileProblem& p, TileSize size)
-      : groups(p.groups),
-        phases(p.phases()),
-        points(size.points()),
-        outputs(p.outputs),
-        depth(p.taps(0)),
-        inputs(p.inputs) {}
-  std::int64_t point_step() const { return outputs * depth * inputs; }
-  std::int64_t phase_step() const { return points * point_step(); }
-  std::int64_t group_step() const { return phases * phase_step(); }
-  std::int64_t numel() const { return groups * group_step(); }
-};
-
-// strides: of the taps (output, input, and the kernel's axes); groups are group_step apart.
-void transform_weight(const TileProblem& p, TileSize size, const float* weight, const Strides& strides,
-                      std::int64_t group_step, float* to) {
-  const WeightShape shape(p, size);
-  std::vector<std::int64_t> firsts;
-  for (std::int64_t f = 0; f < p.outputs; f += block_at(f, p.outputs)) firsts.push_back(f);
-  const std::int64_t blocks = std::ssize(firsts), rows = shape.depth * shape.inputs;
-  parallel_for(p.groups * shape.phases * blocks * rows, 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t row = task % rows, f = firsts[static_cast<std::size_t>(task / rows % blocks)],
-                         phase = task / rows / blocks % shape.phases,
-                         group = task / rows / blocks / shape.phases;
-      const auto [depth, height, width] = p.phases_of(phase);
-      const std::int64_t c = row % shape.inputs, kd = row / shape.inputs, block = block_at(f, p.outputs);
-      if (kd >= depth->taps) continue;
-      const float* const at = weight + group * group_step + f * strides[0] + c * strides[1] +
-                              (depth->first_tap + kd * depth->tap_step) * strides[2] +
-                              height->first_tap * strides[3] + width->first_tap * strides[4];
-      transform_taps(size,
-                     {at, strides[0], height->tap_step * strides[3], width->tap_step * strides[4],
-                      height->taps, width->taps},
-                     block,
-                     to + group * shape.group_step() + phase * shape.phase_step() + f * rows + row * block,
-                     shape.point_step());
-    }
-  });
-}
-
-// Of the problems one after the other.
-Tensor transformed_weight(const ConvProblem& p, ConvPass pass, const TileProblems& problems,
-                          const Tensor& weight) {
-  const TileSize size = tile_size(p, problems);
-  Strides strides = weight.strides();
-  const std::int64_t group_step = p.y_channels * strides[0];
-  if (pass == ConvPass::x) std::swap(strides[0], strides[1]);
-  std::int64_t numel = 0;
-  for (const TileProblem& problem : problems) numel += WeightShape(problem, size).numel();
-  const Tensor out = empty({numel});
-  float* to = out.mutable_data<float>();
-  for (const TileProblem& problem : problems) {
-    transform_weight(problem, size, weight.data<float>(), strides, group_step, to);
-    to += WeightShape(problem, size).numel();
-  }
-  return out;
-}
-
-// ---- the walk ----
 
 // One thread's walk through bands.
 class Walk {
@@ -341,7 +268,7 @@ bool Winograd::serves(const ConvProblem& p, ConvPass pass, std::span<const std::
 Winograd::Winograd(const ConvProblem& problem, ConvPass pass, std::span<const std::int64_t> parts,
                    const Tensor& weight, const Tensor& bias, const ops::ConvEpilogue& epilogue)
     : Winograd(problem, pass, parts, epilogue, Tensor(), bias) {
-  weight_ = transformed_weight(problem, pass, problems_, weight);
+  weight_ = transformed_weight(problem, pass, problems_, size_, weight);
 }
 
 Winograd::Winograd(const ConvProblem& problem, ConvPass pass, std::span<const std::int64_t> parts,
@@ -400,8 +327,10 @@ bool takes_parts(std::span<const Tensor> parts) {
 
 void conv_winograd(const ConvProblem& p, ConvPass pass, std::span<const Tensor> from, const Tensor& weight,
                    const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept) {
-  const Tensor transformed =
-      kept.find_or_pack(weight, [&] { return transformed_weight(p, pass, tile_problems(p, pass), weight); });
+  const Tensor transformed = kept.find_or_pack(weight, [&] {
+    const TileProblems problems = tile_problems(p, pass);
+    return transformed_weight(p, pass, problems, tile_size(p, problems), weight);
+  });
   std::vector<std::int64_t> channels;
   for (const Tensor& part : from) channels.push_back(part.shape()[1]);
   Winograd(p, pass, channels, {}, transformed, bias).run(from, to);

@@ -1,5 +1,7 @@
 // The transforms of the weight and of its gradient's sums, in double.
 
+#include <cstring>
+
 #include "lucid/cpu.hpp"
 #include "ops/direct/winograd_filter.hpp"
 #include "ops/direct/winograd_tiles.hpp"
@@ -23,14 +25,17 @@ LUCID_VECTORIZED void transform_some_taps(const TileTaps& taps, float* to, std::
       F::taps(column, points);
       for (int i = 0; i < F::kSide; ++i) half[i][j][f] = points[i];
     }
-  for (int i = 0; i < F::kSide; ++i)
+  for (int i = 0; i < F::kSide; ++i) {
+    float row[F::kSide][n];  // here first: stores whose distance varies are not vectorised
     for (std::int64_t f = 0; f < n; ++f) {
-      double row[F::kTaps], points[F::kSide];
-      for (int j = 0; j < F::kTaps; ++j) row[j] = half[i][j][f];
-      F::taps(row, points);
-      for (int j = 0; j < F::kSide; ++j)
-        to[(F::kSide * i + j) * point_step + f] = static_cast<float>(points[j]);
+      double taps_of_row[F::kTaps], points[F::kSide];
+      for (int j = 0; j < F::kTaps; ++j) taps_of_row[j] = half[i][j][f];
+      F::taps(taps_of_row, points);
+      for (int j = 0; j < F::kSide; ++j) row[j][f] = static_cast<float>(points[j]);
     }
+    for (int j = 0; j < F::kSide; ++j)
+      std::memcpy(to + (F::kSide * i + j) * point_step, row[j], sizeof(row[j]));
+  }
 }
 
 // G^T m G of kTileChannels sums.
