@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "ops/direct/conv_maps.hpp"
 #include "ops/direct/winograd_bands.hpp"
 #include "ops/direct/winograd_packed.hpp"
 #include "ops/kernels/elementwise.hpp"
@@ -13,7 +12,6 @@
 namespace lucid::direct {
 namespace {
 
-using ops::ConvGeometry;
 using ops::ConvPass;
 using ops::ConvProblem;
 

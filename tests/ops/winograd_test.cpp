@@ -9,6 +9,7 @@
 #include "conv_naive.hpp"
 #include "lucid/parallel.hpp"
 #include "ops/conv_form.hpp"
+#include "ops/conv_rule.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/plan_stats.hpp"
 #include "ops/samples.hpp"
@@ -125,6 +126,23 @@ TEST_CASE("Winograd serves strided convolutions whose phases have equal taps") {
     CHECK(distance(ops::conv_form_w(g, x, y), ops::conv_form_w(g, x.to(f64), y.to(f64))) <= 1e-5);
     CHECK(plan_stats().last_implementation == "lucid:winograd");
   }
+}
+
+TEST_CASE("what Winograd holds for the phases of a stride is bounded") {
+  const Form fits{1, 256, 512, 1, 2, 1, 1, 32, 4, 16};
+  const auto fits_in = [](const Form& p, ConvPass pass) { return ops::winograd_fits(problem_of(p), pass); };
+  for (const ConvPass pass : {ConvPass::x, ConvPass::w, ConvPass::y}) CHECK(fits_in(fits, pass));
+  Form p = fits;
+  p.x_channels = 264;  // of all phases at once
+  CHECK(!fits_in(p, ConvPass::y));
+  CHECK(!fits_in(p, ConvPass::w));
+  CHECK(fits_in(p, ConvPass::x));
+  p = fits, p.y_channels = 520;  // sums
+  CHECK(!fits_in(p, ConvPass::w));
+  CHECK(fits_in(p, ConvPass::y));
+  p = fits, p.y[2] = 257, p.x[2] = 514;  // lines
+  CHECK(!fits_in(p, ConvPass::y));
+  CHECK(fits_in(p, ConvPass::x));
 }
 
 TEST_CASE("Winograd refuses what it can't serve") {
