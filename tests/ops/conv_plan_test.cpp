@@ -143,6 +143,7 @@ TEST_CASE("voxel gaps are told from strides") {
 
 TEST_CASE("the cache of plans is bounded and works when it holds one") {
   const Step step;
+  step.run();
   set_plan_limit(1);
   CHECK(plan_stats().plans_held == 1);
   reset_plan_stats();
