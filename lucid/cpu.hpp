@@ -3,7 +3,8 @@
 // when the program runs. -DLUCID_MAX_ISA=avx2 or baseline builds without the wider ones.
 //
 // LUCID_VECTORIZED marks a function whose loops the compiler is to vectorise for AVX-512, AVX2 and the
-// baseline. A kernel that names registers itself is a template over their width, and run_for_registers()
+// baseline; LUCID_VECTORIZED_NARROW leaves out AVX-512, for loops that are rarely hot (a version costs
+// compile time). A kernel that names registers itself is a template over their width, and run_for_registers()
 // chooses: a vector that is wider than a register would lie in memory. Sanitizers run before the chooser of
 // LUCID_VECTORIZED may, so they see the baseline only.
 //
@@ -16,12 +17,14 @@
 
 #if defined(LUCID_EMULATE_WIDE)
 #define LUCID_VECTORIZED
+#define LUCID_VECTORIZED_NARROW
 #define LUCID_WIDE
 #elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(LUCID_NO_AVX2)
 #define LUCID_NARROW __attribute__((flatten, target("arch=x86-64-v3")))
+#define LUCID_VECTORIZED_NARROW __attribute__((flatten, target_clones("arch=x86-64-v3", "default")))
 #if defined(LUCID_NO_AVX512)
-#define LUCID_VECTORIZED __attribute__((flatten, target_clones("arch=x86-64-v3", "default")))
+#define LUCID_VECTORIZED LUCID_VECTORIZED_NARROW
 #else
 #define LUCID_VECTORIZED \
   __attribute__((flatten, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -29,6 +32,7 @@
 #endif
 #else
 #define LUCID_VECTORIZED
+#define LUCID_VECTORIZED_NARROW
 #endif
 
 namespace lucid {

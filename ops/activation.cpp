@@ -59,9 +59,7 @@ const Tensor& change(std::string_view op, const Tensor& target, const typename U
   }
   dispatch_floating(op, target.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<T, T>(target, target, [options](T x) {
-      return static_cast<T>(U::value(options, static_cast<Compute<T>>(x)));
-    });
+    kernels::map<T, T>(target, target, [options](auto x) { return U::value(options, x); });
   });
   return target;
 }

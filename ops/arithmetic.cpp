@@ -30,9 +30,7 @@ Tensor binary(std::string_view op, const Tensor& input, const Tensor& other, F f
   const Tensor out = operands.empty(operands.dtype);
   dispatch_numeric(op, operands.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    kernels::map<T, T, T>(out, operands.a, operands.b,
-                          [f](T a, T b) { return static_cast<T>(f(static_cast<C>(a), static_cast<C>(b))); });
+    kernels::map<T, T, T>(out, operands.a, operands.b, f);
   });
   return out;
 }
@@ -106,7 +104,7 @@ Tensor neg(const Tensor& input) {
   Tensor out = empty_like(input);
   dispatch_numeric("neg", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<T, T>(out, input, [](T a) { return static_cast<T>(-modular(a)); });
+    kernels::map<T, T>(out, input, [](auto a) { return -modular(a); });
   });
   return record("neg", std::move(out), {input}, {}, NoOptions{}, neg_backward);
 }

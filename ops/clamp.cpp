@@ -42,6 +42,19 @@ struct Bounds {
   C low, high;
 };
 
+template <class C>
+auto clamped(const Bounds<C>& bounds) {
+  return [bounds](C value) {
+    value = value < bounds.low ? bounds.low : value;
+    return value > bounds.high ? bounds.high : value;
+  };
+}
+
+template <class C>
+auto passed(const Bounds<C>& bounds) {
+  return [bounds](C grad, C value) { return (value < bounds.low) | (value > bounds.high) ? C(0) : grad; };
+}
+
 // The gradient passes where min <= input <= max. saved: input
 Tensors clamp_backward(const Backward<ClampOptions>& b) {
   const Tensor &grad = b.grad(), &x = b.saved[0];
@@ -54,12 +67,7 @@ Tensors clamp_backward(const Backward<ClampOptions>& b) {
   const Tensor out = kernels::empty_for(x.shape(), x.dtype(), {&x, &grad});
   dispatch_floating("clamp", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const Bounds<C> bounds(b.options);
-    kernels::map<T, T, T>(out, grad, x, [bounds](T g, T value) {
-      const C v = static_cast<C>(value);
-      return (v < bounds.low) | (v > bounds.high) ? static_cast<T>(C(0)) : g;
-    });
+    kernels::map<T, T, T>(out, grad, x, passed(Bounds<Compute<T>>(b.options)));
   });
   return {out};
 }
@@ -104,13 +112,7 @@ Tensor clamp(const Tensor& input, const std::optional<Scalar>& min, const std::o
   const Tensor out = empty_like(x);
   dispatch_numeric("clamp", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const Bounds<C> bounds(options);
-    kernels::map<T, T>(out, x, [bounds](T value) {
-      C v = static_cast<C>(value);
-      v = v < bounds.low ? bounds.low : v;
-      return static_cast<T>(v > bounds.high ? bounds.high : v);
-    });
+    kernels::map<T, T>(out, x, clamped(Bounds<Compute<T>>(options)));
   });
   return record("clamp", out, {input}, {input}, options, clamp_backward);
 }

@@ -16,9 +16,7 @@ Tensor compare(std::string_view op, const Tensor& input, const Tensor& other, F 
   const Tensor out = operands.empty(boolean);
   dispatch_all(operands.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    kernels::map<bool, T, T>(out, operands.a, operands.b,
-                             [f](T a, T b) { return f(static_cast<C>(a), static_cast<C>(b)); });
+    kernels::map<bool, T, T>(out, operands.a, operands.b, f);
   });
   const Tensor inputs[] = {input, other};
   autograd::observe_op(op, std::span(&out, 1), inputs, autograd::NoOptions{});
@@ -66,7 +64,7 @@ Tensor logical_not(const Tensor& input) {
   const Tensor out = empty_like(input, boolean);
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<bool, T>(out, input, [](T a) { return !truth(static_cast<Compute<T>>(a)); });
+    kernels::map<bool, T>(out, input, [](auto a) { return !truth(a); });
   });
   autograd::observe_op("logical_not", std::span(&out, 1), std::span(&input, 1), autograd::NoOptions{});
   return out;

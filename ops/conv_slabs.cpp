@@ -99,7 +99,7 @@ class Runner {
   void add(const Tensor& share) {
     dispatch_floating("convolution", weight_.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      kernels::map<T, T, T>(weight_, weight_, share, [](T a, T b) { return static_cast<T>(a + b); });
+      kernels::map<T, T, T>(weight_, weight_, share, [](auto a, auto b) { return a + b; });
     });
   }
 

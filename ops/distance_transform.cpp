@@ -47,7 +47,7 @@ Tensor distances(const Tensor& input, const std::vector<double>& spacing) {
   mark<T>(out, input);
   for (std::size_t axis = input.shape().size(); axis-- > 2;)
     kernels::squared_distances(out, axis, spacing[axis - 2]);
-  kernels::map<T, T>(out, out, [](T x) { return std::sqrt(x); });
+  kernels::map<T, T>(out, out, [](auto x) { return std::sqrt(x); });
   return out;
 }
 

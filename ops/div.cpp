@@ -62,18 +62,17 @@ void require_no_zero(const Tensor& divisor) {
 Tensor rounded(const Tensor& input, const Tensor& other, bool floor) {
   const Operands operands("div", input, other);
   const Tensor out = operands.empty(operands.dtype);
+  const auto rounded_quotient = [floor](auto x, auto y) {
+    return floor ? floor_quotient(x, y) : std::trunc(x / y);
+  };
   dispatch_numeric("div", operands.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
     if constexpr (std::is_integral_v<T>) {
       if (out.numel() != 0) require_no_zero<T>(operands.b);
       kernels::map<T, T, T>(out, operands.a, operands.b,
                             [floor](T a, T b) { return whole_quotient(a, b, floor); });
     } else {
-      kernels::map<T, T, T>(out, operands.a, operands.b, [floor](T a, T b) {
-        const C x = static_cast<C>(a), y = static_cast<C>(b);
-        return static_cast<T>(floor ? floor_quotient(x, y) : std::trunc(x / y));
-      });
+      kernels::map<T, T, T>(out, operands.a, operands.b, rounded_quotient);
     }
   });
   return out;
@@ -87,11 +86,10 @@ Tensor div(const Tensor& input, const Tensor& other) {
   const DType dtype = is_floating(common) ? common : f32;
   const Operands operands("div", input, other, dtype);
   const Tensor out = operands.empty(dtype);
+  const auto quotient = [](auto a, auto b) { return a / b; };
   dispatch_floating("div", dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    kernels::map<T, T, T>(out, operands.a, operands.b,
-                          [](T a, T b) { return static_cast<T>(static_cast<C>(a) / static_cast<C>(b)); });
+    kernels::map<T, T, T>(out, operands.a, operands.b, quotient);
   });
   const Tensor none;
   return autograd::record("div", out, {input, other}, {other, other.requires_grad() ? out : none},

@@ -61,8 +61,8 @@ Tensor scaled_where(const Tensor& mask, const Tensor& x, double scale) {
   dispatch_floating("dropout", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
-    kernels::map<T, T, bool>(out, x, mask, [factor = static_cast<C>(scale)](T value, bool keep) {
-      return static_cast<T>(keep ? static_cast<C>(value) * factor : C(0));
+    kernels::map<T, T, bool>(out, x, mask, [factor = static_cast<C>(scale)](C value, bool keep) {
+      return keep ? value * factor : C(0);
     });
   });
   return out;

@@ -82,11 +82,10 @@ const Tensor& Tensor::add_(const Tensor& other, double alpha) const {
   const autograd::OpTimer timer("add_");
   const bool plain = defined() && other.defined() && dtype() == other.dtype() && shape() == other.shape();
   if (plain && is_floating(dtype()) && !ops::must_record_change("add_", *this, other)) {
+    const auto scaled_sum = [alpha](auto a, auto b) { return a + static_cast<decltype(a)>(alpha) * b; };
     dispatch_floating("add_", dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      kernels::map<T, T, T>(*this, *this, other, [alpha](T a, T b) {
-        return static_cast<T>(a + static_cast<lucid::Compute<T>>(alpha) * b);
-      });
+      kernels::map<T, T, T>(*this, *this, other, scaled_sum);
     });
     return *this;
   }

@@ -11,6 +11,7 @@
 #include "lucid/error.hpp"
 #include "lucid/tensor.hpp"
 #include "ops/dims.hpp"
+#include "ops/quote.hpp"
 
 namespace nlohmann {
 /// null stands for an empty optional.
@@ -98,7 +99,7 @@ template <class Options>
 Options read_options(std::string_view op, const nlohmann::json& given) {
   try {
     if (given.is_null()) return Options{};
-    if (!given.is_object()) throw Error("options must be a JSON object, got " + given.dump());
+    if (!given.is_object()) throw Error("options must be a JSON object, got " + quote(given));
     detail::require_known_keys(given, nlohmann::json(Options{}));
     return given.get<Options>();
   } catch (const Error& error) {

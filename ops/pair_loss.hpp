@@ -22,13 +22,12 @@ std::pair<Tensor, Tensor> promoted(const Tensor& input, const Tensor& target);
 template <class L>
 Tensor pair_loss(const L& loss, const Tensor& given_input, const Tensor& given_target, Reduction reduction) {
   const auto [input, target] = promoted(given_input, given_target);
+  const auto value = [loss](auto a, auto b) { return loss.value(a, b); };
   return dispatch_floating(L::kName, input.dtype(), [&, &x = input, &t = target](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const auto value = [loss](T a, T b) { return loss.value(static_cast<C>(a), static_cast<C>(b)); };
     if (reduction == Reduction::none) {
       const Tensor out = kernels::empty_for(x.shape(), x.dtype(), {&x, &t});
-      kernels::map<T, T, T>(out, x, t, [value](T a, T b) { return static_cast<T>(value(a, b)); });
+      kernels::map<T, T, T>(out, x, t, value);
       return out;
     }
     const double sum = kernels::sum_pairs<T>(x, t, value);
@@ -37,20 +36,25 @@ Tensor pair_loss(const L& loss, const Tensor& given_input, const Tensor& given_t
   });
 }
 
+template <class C, class F>
+auto scaled(F slope, C scale) {
+  return [slope, scale](C a, C b) { return scale * slope(a, b); };
+}
+
+template <class C, class F>
+auto scaled(F slope) {
+  return [slope](C a, C b, C scale) { return scale * slope(a, b); };
+}
+
 // slope(x, t) * grad; `grad` has one element or the shape of x.
 template <class T, class F>
 Tensor scaled_slope(const Tensor& x, const Tensor& t, const Tensor& grad, F slope) {
   using C = Compute<T>;
   const Tensor out = kernels::empty_for(x.shape(), x.dtype(), {&x, &t});
   if (grad.numel() == 1) {
-    const C scale = grad.item<C>();
-    kernels::map<T, T, T>(out, x, t, [slope, scale](T a, T b) {
-      return static_cast<T>(scale * slope(static_cast<C>(a), static_cast<C>(b)));
-    });
+    kernels::map<T, T, T>(out, x, t, scaled<C>(slope, grad.item<C>()));
   } else {
-    kernels::map<T, T, T, T>(out, x, t, kernels::converted(grad, x.dtype()), [slope](T a, T b, T g) {
-      return static_cast<T>(static_cast<C>(g) * slope(static_cast<C>(a), static_cast<C>(b)));
-    });
+    kernels::map<T, T, T, T>(out, x, t, kernels::converted(grad, x.dtype()), scaled<C>(slope));
   }
   return out;
 }
@@ -68,11 +72,12 @@ Tensors pair_loss_gradients(const L& loss, const Tensor& given_input, const Tens
     return out;
   }
   const auto [input, target] = promoted(given_input, given_target);
+  const auto slope = [loss](auto a, auto b) { return loss.slope(a, b); };
+  const auto target_slope = [loss](auto a, auto b) { return loss.target_slope(a, b); };
   dispatch_floating(L::kName, input.dtype(), [&, &x = input, &t = target](auto tag) {
     using T = typename decltype(tag)::type;
-    if (wants[0]) out[0] = scaled_slope<T>(x, t, scale, [loss](auto a, auto b) { return loss.slope(a, b); });
-    if (wants[1])
-      out[1] = scaled_slope<T>(x, t, scale, [loss](auto a, auto b) { return loss.target_slope(a, b); });
+    if (wants[0]) out[0] = scaled_slope<T>(x, t, scale, slope);
+    if (wants[1]) out[1] = scaled_slope<T>(x, t, scale, target_slope);
   });
   return out;
 }

@@ -75,14 +75,14 @@ Tensors pow_number_backward(const Backward<PowOptions>& b) {
     return {grad * (pow(x, exponent - 1) * exponent)};
   }
   const Tensor out = kernels::empty_for(x.shape(), x.dtype(), {&x, &grad});
-  dispatch_floating("pow", x.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const C factor = static_cast<C>(exponent);
-    with_power(exponent == 0 ? 0 : exponent - 1, [&](auto f) {
-      kernels::map<T, T, T>(out, grad, x, [f, factor](T g, T value) {
-        return static_cast<T>(static_cast<C>(g) * (factor * static_cast<C>(f(static_cast<C>(value)))));
-      });
+  with_power(exponent == 0 ? 0 : exponent - 1, [&](auto f) {
+    const auto gradient = [f, exponent](auto g, auto value) {
+      using C = decltype(value);
+      return g * (static_cast<C>(exponent) * static_cast<C>(f(value)));
+    };
+    dispatch_floating("pow", x.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      kernels::map<T, T, T>(out, grad, x, gradient);
     });
   });
   return {out};
@@ -127,12 +127,10 @@ Tensor pow(const Tensor& input, const Scalar& exponent) {
     return integer_pow(input, exponent.to<std::int64_t>());
   const Tensor x = is_floating(input.dtype()) ? input : kernels::converted(input, f32);
   const Tensor out = empty_like(x);
-  dispatch_floating("pow", x.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    with_power(exponent.to<double>(), [&](auto f) {
-      kernels::map<T, T>(out, x,
-                         [f](T value) { return static_cast<T>(static_cast<C>(f(static_cast<C>(value)))); });
+  with_power(exponent.to<double>(), [&](auto f) {
+    dispatch_floating("pow", x.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      kernels::map<T, T>(out, x, f);
     });
   });
   return record("pow", out, {input}, {input}, PowOptions{exponent}, pow_number_backward);
@@ -142,12 +140,10 @@ Tensor pow(const Tensor& input, const Tensor& exponent) {
   const autograd::OpTimer timer("pow");
   const kernels::Operands operands("pow", input, exponent);
   const Tensor out = operands.empty(operands.dtype);
+  const auto f = [](auto a, auto b) { return power(a, b); };
   dispatch_numeric("pow", operands.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    kernels::map<T, T, T>(out, operands.a, operands.b, [](T a, T b) {
-      return static_cast<T>(power(static_cast<C>(a), static_cast<C>(b)));
-    });
+    kernels::map<T, T, T>(out, operands.a, operands.b, f);
   });
   return record("pow", out, {input, exponent}, {input, exponent, out}, PowOptions{}, pow_backward);
 }

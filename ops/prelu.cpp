@@ -43,12 +43,10 @@ Tensors prelu_backward(const Backward<NoOptions>& b) {
       const Tensor slopes = along_channels(x, weight);
       const kernels::Operands operands("prelu", x, slopes, x.dtype());
       out[0] = empty_like(x);
+      const auto gradient = [](auto g, auto value, auto slope) { return value > 0 ? g : g * slope; };
       dispatch_floating("prelu", x.dtype(), [&](auto tag) {
         using T = typename decltype(tag)::type;
-        using C = Compute<T>;
-        kernels::map<T, T, T, T>(out[0], grad, operands.a, operands.b, [](T g, T value, T slope) {
-          return static_cast<C>(value) > C(0) ? g : static_cast<T>(static_cast<C>(g) * static_cast<C>(slope));
-        });
+        kernels::map<T, T, T, T>(out[0], grad, operands.a, operands.b, gradient);
       });
     }
   }
@@ -70,12 +68,10 @@ Tensor prelu(const Tensor& input, const Tensor& weight) {
         input.dtype(), "; the same is required");
   const Tensor slopes = along_channels(input, weight);
   const Tensor out = empty_like(input);
+  const auto value = [](auto x, auto slope) { return x > 0 ? x : x * slope; };
   dispatch_floating("prelu", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    kernels::map<T, T, T>(out, input, slopes, [](T x, T slope) {
-      return static_cast<C>(x) > C(0) ? x : static_cast<T>(static_cast<C>(x) * static_cast<C>(slope));
-    });
+    kernels::map<T, T, T>(out, input, slopes, value);
   });
   return autograd::record("prelu", out, {input, weight}, {input, weight}, NoOptions{}, prelu_backward);
 }

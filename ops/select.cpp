@@ -31,14 +31,15 @@ void require_bool(std::string_view op, std::string_view what, const Tensor& tens
 // out = condition ? a : b. A single number on either side is read once, which keeps the loop to two operands.
 template <class T>
 void choose(const Tensor& out, const Tensor& condition, const Tensor& a, const Tensor& b) {
+  using C = Compute<T>;
   if (b.dim() == 0) {
-    const T fixed = *b.data<T>();
-    kernels::map<T, bool, T>(out, condition, a, [fixed](bool c, T x) { return c ? x : fixed; });
+    const C fixed = *b.data<T>();
+    kernels::map<T, bool, T>(out, condition, a, [fixed](bool c, C x) { return c ? x : fixed; });
   } else if (a.dim() == 0) {
-    const T fixed = *a.data<T>();
-    kernels::map<T, bool, T>(out, condition, b, [fixed](bool c, T x) { return c ? fixed : x; });
+    const C fixed = *a.data<T>();
+    kernels::map<T, bool, T>(out, condition, b, [fixed](bool c, C x) { return c ? fixed : x; });
   } else {
-    kernels::map<T, bool, T, T>(out, condition, a, b, [](bool c, T x, T y) { return c ? x : y; });
+    kernels::map<T, bool, T, T>(out, condition, a, b, [](bool c, C x, C y) { return c ? x : y; });
   }
 }
 
@@ -59,11 +60,10 @@ template <class F>
 Tensor extremum(std::string_view op, const Tensor& input, const Tensor& other, F f) {
   const Operands operands(op, input, other);
   const Tensor out = operands.empty(operands.dtype);
+  const auto chosen = [f](auto a, auto b) { return f(a, b) ? a : b; };
   dispatch_all(operands.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    kernels::map<T, T, T>(out, operands.a, operands.b,
-                          [f](T a, T b) { return f(static_cast<C>(a), static_cast<C>(b)) ? a : b; });
+    kernels::map<T, T, T>(out, operands.a, operands.b, chosen);
   });
   return out;
 }
@@ -112,8 +112,9 @@ Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value)
   Tensor out = kernels::empty_for(shape, input.dtype(), {&input, &mask});
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const T fixed = value.to<T>();
-    kernels::map<T, bool, T>(out, mask, input, [fixed](bool m, T x) { return m ? fixed : x; });
+    using C = Compute<T>;
+    const C fixed = value.to<T>();
+    kernels::map<T, bool, T>(out, mask, input, [fixed](bool m, C x) { return m ? fixed : x; });
   });
   return record("masked_fill", out, {input, mask}, {mask}, FillOptions{value}, masked_fill_backward);
 }

@@ -61,8 +61,7 @@ Tensors std_backward(const Backward<VarOptions>& b) {
 void square_root(const Tensor& values) {
   dispatch_floating("std", values.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<T, T>(values, values,
-                       [](T x) { return static_cast<T>(std::sqrt(static_cast<Compute<T>>(x))); });
+    kernels::map<T, T>(values, values, [](auto x) { return std::sqrt(x); });
   });
 }
 

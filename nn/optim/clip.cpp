@@ -94,7 +94,7 @@ void change_gradient(const Tensor& parameter, F f) {
   const Tensor out = own ? grad : empty_like(grad);
   dispatch_floating("clip_grad", grad.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<T, T>(out, grad, [f](T value) { return static_cast<T>(f(static_cast<Compute<T>>(value))); });
+    kernels::map<T, T>(out, grad, f);
   });
   if (!own) parameter.set_grad(out);
 }

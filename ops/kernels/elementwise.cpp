@@ -85,18 +85,65 @@ template LoopPlan<2> plan_tensors(const std::array<const Tensor*, 2>&);
 template LoopPlan<3> plan_tensors(const std::array<const Tensor*, 3>&);
 template LoopPlan<4> plan_tensors(const std::array<const Tensor*, 4>&);
 
+template <std::size_t N>
+void for_rows(const LoopPlan<N>& plan, std::int64_t begin, std::int64_t end,
+              std::type_identity_t<RowFunction<N>> row) {
+  const std::size_t inner = plan.rank - 1;
+  std::array<std::int64_t, Shape::kMaxRank> index;
+  std::fill_n(index.begin(), plan.rank, 0);
+  std::array<std::int64_t, N> offsets{};
+  std::int64_t rest = begin;
+  for (std::size_t axis = plan.rank; rest > 0 && axis-- > 0;) {
+    index[axis] = rest % plan.sizes[axis];
+    rest /= plan.sizes[axis];
+    for (std::size_t k = 0; k < N; ++k) offsets[k] += index[axis] * plan.strides[k][axis];
+  }
+  while (begin < end) {
+    const std::int64_t count = std::min(plan.sizes[inner] - index[inner], end - begin);
+    row(offsets, count);
+    begin += count;
+    for (std::size_t k = 0; k < N; ++k) offsets[k] -= index[inner] * plan.strides[k][inner];
+    index[inner] = 0;
+    for (std::size_t axis = inner; axis-- > 0;) {
+      for (std::size_t k = 0; k < N; ++k) offsets[k] += plan.strides[k][axis];
+      if (++index[axis] < plan.sizes[axis]) break;
+      for (std::size_t k = 0; k < N; ++k) offsets[k] -= plan.strides[k][axis] * plan.sizes[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+template <std::size_t N>
+void parallel_rows(const LoopPlan<N>& plan, std::type_identity_t<RowFunction<N>> row) {
+  if (plan.numel == 0) return;
+  parallel_for(plan.numel, kElementGrain,
+               [&](std::int64_t begin, std::int64_t end) { for_rows(plan, begin, end, row); });
+}
+
+template void for_rows(const LoopPlan<1>&, std::int64_t, std::int64_t, RowFunction<1>);
+template void for_rows(const LoopPlan<2>&, std::int64_t, std::int64_t, RowFunction<2>);
+template void for_rows(const LoopPlan<3>&, std::int64_t, std::int64_t, RowFunction<3>);
+template void for_rows(const LoopPlan<4>&, std::int64_t, std::int64_t, RowFunction<4>);
+template void parallel_rows(const LoopPlan<1>&, RowFunction<1>);
+template void parallel_rows(const LoopPlan<2>&, RowFunction<2>);
+template void parallel_rows(const LoopPlan<3>&, RowFunction<3>);
+template void parallel_rows(const LoopPlan<4>&, RowFunction<4>);
+
+LUCID_VECTORIZED void widen(float* out, const bfloat16* in, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = in[i];
+}
+
+LUCID_VECTORIZED void narrow(bfloat16* out, const float* in, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = in[i];
+}
+
 void copy(const Tensor& target, const Tensor& source) {
   if (copy_transposed(target, source)) return;
   dispatch_all(target.dtype(), [&](auto to) {
     dispatch_all(source.dtype(), [&](auto from) {
       using To = typename decltype(to)::type;
       using From = typename decltype(from)::type;
-      if constexpr (std::is_same_v<To, From>)
-        map<To, From>(target, source, [](From x) { return x; });
-      else
-        map<To, From>(target, source, [](From x) {
-          return static_cast<To>(static_cast<Compute<To>>(static_cast<Compute<From>>(x)));
-        });
+      map<To, From>(target, source, [](auto x) { return x; });
     });
   });
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "lucid/parallel.hpp"
@@ -53,94 +54,136 @@ extern template LoopPlan<2> plan_tensors(const std::array<const Tensor*, 2>&);
 extern template LoopPlan<3> plan_tensors(const std::array<const Tensor*, 3>&);
 extern template LoopPlan<4> plan_tensors(const std::array<const Tensor*, 4>&);
 
-/// Calls row(offsets, count) for runs along the innermost axis that cover the elements [begin, end) in
-/// walking order; offsets are in elements, one for each operand.
-template <std::size_t N, class Row>
-void for_rows(const LoopPlan<N>& plan, std::int64_t begin, std::int64_t end, Row&& row) {
-  const std::size_t inner = plan.rank - 1;
-  std::array<std::int64_t, Shape::kMaxRank> index;
-  std::fill_n(index.begin(), plan.rank, 0);
-  std::array<std::int64_t, N> offsets{};
-  std::int64_t rest = begin;
-  for (std::size_t axis = plan.rank; rest > 0 && axis-- > 0;) {
-    index[axis] = rest % plan.sizes[axis];
-    rest /= plan.sizes[axis];
-    for (std::size_t k = 0; k < N; ++k) offsets[k] += index[axis] * plan.strides[k][axis];
-  }
-  while (begin < end) {
-    const std::int64_t count = std::min(plan.sizes[inner] - index[inner], end - begin);
-    row(offsets, count);
-    begin += count;
-    for (std::size_t k = 0; k < N; ++k) offsets[k] -= index[inner] * plan.strides[k][inner];
-    index[inner] = 0;
-    for (std::size_t axis = inner; axis-- > 0;) {
-      for (std::size_t k = 0; k < N; ++k) offsets[k] += plan.strides[k][axis];
-      if (++index[axis] < plan.sizes[axis]) break;
-      for (std::size_t k = 0; k < N; ++k) offsets[k] -= plan.strides[k][axis] * plan.sizes[axis];
-      index[axis] = 0;
-    }
-  }
-}
+/// Refers to a function row(offsets, count) of a run along the innermost axis: offsets are in elements, one
+/// for each operand. Called by address, so that the walk is compiled once and not for every function.
+template <std::size_t N>
+class RowFunction {
+ public:
+  using Offsets = std::array<std::int64_t, N>;
+  template <class Row>
+  RowFunction(const Row& row)
+      : row_(&row), call_([](const void* target, const Offsets& offsets, std::int64_t count) {
+          (*static_cast<const Row*>(target))(offsets, count);
+        }) {}
+  void operator()(const Offsets& offsets, std::int64_t count) const { call_(row_, offsets, count); }
 
-template <std::size_t N, class Row>
-void parallel_rows(const LoopPlan<N>& plan, Row&& row) {
-  if (plan.numel == 0) return;
-  parallel_for(plan.numel, kElementGrain,
-               [&](std::int64_t begin, std::int64_t end) { for_rows(plan, begin, end, row); });
-}
+ private:
+  const void* row_;
+  void (*call_)(const void*, const Offsets&, std::int64_t);
+};
 
-// One row each; strides in elements. Where all elements are of one floating type the unit-stride case is
-// split off and vectorised; the many other combinations of types share one plain loop, which keeps compile
-// times in bounds.
+/// Calls row for runs that cover the elements [begin, end) in walking order.
+template <std::size_t N>
+void for_rows(const LoopPlan<N>& plan, std::int64_t begin, std::int64_t end,
+              std::type_identity_t<RowFunction<N>> row);
+extern template void for_rows(const LoopPlan<1>&, std::int64_t, std::int64_t, RowFunction<1>);
+extern template void for_rows(const LoopPlan<2>&, std::int64_t, std::int64_t, RowFunction<2>);
+extern template void for_rows(const LoopPlan<3>&, std::int64_t, std::int64_t, RowFunction<3>);
+extern template void for_rows(const LoopPlan<4>&, std::int64_t, std::int64_t, RowFunction<4>);
+
+/// The same, of all elements on the process's threads.
+template <std::size_t N>
+void parallel_rows(const LoopPlan<N>& plan, std::type_identity_t<RowFunction<N>> row);
+extern template void parallel_rows(const LoopPlan<1>&, RowFunction<1>);
+extern template void parallel_rows(const LoopPlan<2>&, RowFunction<2>);
+extern template void parallel_rows(const LoopPlan<3>&, RowFunction<3>);
+extern template void parallel_rows(const LoopPlan<4>&, RowFunction<4>);
+
+// A row each; strides in elements. Unit strides of one floating type are split off and vectorised; the many
+// other combinations of types share one plain loop, and bfloat16 takes float's loop by way of a buffer, which
+// keeps compile times in bounds.
 template <class O, class... In>
 inline constexpr bool kHot = is_floating(dtype_of<O>()) && (std::is_same_v<O, In> && ...);
 
-template <class T, class F>
-LUCID_VECTORIZED void hot_row(T* out, const T* a, std::int64_t n, F f) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i]);
+template <class T>
+T element(const T* row, std::int64_t i) {
+  return row[i];
+}
+inline float element(float single, std::int64_t) { return single; }
+inline double element(double single, std::int64_t) { return single; }
+
+// Each of `in` is a row or a single number.
+template <class F, class... In>
+LUCID_VECTORIZED void hot_row(float* out, std::int64_t n, F f, In... in) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<float>(f(element(in, i)...));
 }
 
-template <class T, class F>
-LUCID_VECTORIZED void hot_row(T* out, const T* a, const T* b, std::int64_t n, F f) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
+template <class F, class... In>
+LUCID_VECTORIZED_NARROW void hot_row(double* out, std::int64_t n, F f, In... in) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<double>(f(element(in, i)...));
 }
 
-template <class T, class F>
-LUCID_VECTORIZED void hot_row(T* out, const T* a, T b, std::int64_t n, F f) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b);
+inline constexpr std::int64_t kWidened =
+    512;  // elements at once: the pieces of four rows fit the first cache
+
+void widen(float* out, const bfloat16* in, std::int64_t n);
+void narrow(bfloat16* out, const float* in, std::int64_t n);
+
+// A row of bfloat16 as float, piece by piece.
+template <class In>
+struct Widened {
+  explicit Widened(const bfloat16* given) : row(given) {}
+  const float* operator()(std::int64_t first, std::int64_t n) {
+    widen(buffer, row + first, n);
+    return buffer;
+  }
+  const bfloat16* row;
+  float buffer[kWidened];
+};
+
+template <>
+struct Widened<bfloat16> {
+  explicit Widened(bfloat16 given) : single(given) {}
+  float operator()(std::int64_t, std::int64_t) const { return single; }
+  float single;
+};
+
+template <class F, class... In>
+[[gnu::noinline]] void hot_row(bfloat16* out, std::int64_t n, F f, In... in) {
+  const auto by_pieces = [&](auto... rows) {
+    float result[kWidened];
+    for (std::int64_t first = 0; first < n; first += kWidened) {
+      const std::int64_t count = std::min(kWidened, n - first);
+      hot_row(result, count, f, rows(first, count)...);
+      narrow(out + first, result, count);
+    }
+  };
+  by_pieces(Widened<In>(in)...);
 }
 
-template <class T, class F>
-LUCID_VECTORIZED void hot_row(T* out, const T* a, const T* b, const T* c, std::int64_t n, F f) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i], c[i]);
+// f of elements, as O.
+template <class O, class F, class... In>
+O applied(F& f, In... in) {
+  return static_cast<O>(static_cast<Compute<O>>(f(static_cast<Compute<In>>(in)...)));
 }
 
 template <class O, class A, class F>
 void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_t n, F f) {
   if constexpr (kHot<O, A>)
-    if (so == 1 && sa == 1) return hot_row(out, a, n, f);
-  for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa]);
+    if (so == 1 && sa == 1) return hot_row(out, n, f, a);
+  for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa]);
 }
 
 template <class O, class A, class B, class F>
 void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa, std::int64_t sb,
                 std::int64_t n, F f) {
   if constexpr (kHot<O, A, B>) {
-    if (so == 1 && sa == 1 && sb == 1) return hot_row(out, a, b, n, f);
-    if (so == 1 && sa == 1 && sb == 0) return hot_row(out, a, *b, n, f);
+    if (so == 1 && sa == 1 && sb == 1) return hot_row(out, n, f, a, b);
+    if (so == 1 && sa == 1 && sb == 0) return hot_row(out, n, f, a, *b);
   }
-  for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb]);
+  for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb]);
 }
 
 template <class O, class A, class B, class C, class F>
 void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, std::int64_t sa,
                  std::int64_t sb, std::int64_t sc, std::int64_t n, F f) {
   if constexpr (kHot<O, A, B, C>)
-    if (so == 1 && sa == 1 && sb == 1 && sc == 1) return hot_row(out, a, b, c, n, f);
-  for (std::int64_t i = 0; i < n; ++i) out[i * so] = f(a[i * sa], b[i * sb], c[i * sc]);
+    if (so == 1 && sa == 1 && sb == 1 && sc == 1) return hot_row(out, n, f, a, b, c);
+  for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb], c[i * sc]);
 }
 
-/// out[i] = f(a[i]); `a` broadcasts to out's shape. O and A are the element types.
+/// out[i] = f(a[i]); `a` broadcasts to out's shape. O and A are the element types. f is given bfloat16 as
+/// float, and what it returns is converted to O; where f is of one type for both, so is the loop.
 template <class O, class A, class F>
 void map(const Tensor& out, const Tensor& a, F f) {
   O* po = out.mutable_data<O>();

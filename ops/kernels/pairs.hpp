@@ -16,8 +16,12 @@ LUCID_VECTORIZED double row_pairs(const T* a, const T* b, std::int64_t sa, std::
   std::int64_t k = 0;
   if (sa == 1 && sb == 1)
     for (; k + kLanes <= n; k += kLanes)
-      for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] += static_cast<double>(f(a[k + i], b[k + i]));
-  for (; k < n; ++k) lanes[k % kLanes] += static_cast<double>(f(a[k * sa], b[k * sb]));
+      for (std::int64_t i = 0; i < kLanes; ++i)
+        lanes[i] +=
+            static_cast<double>(f(static_cast<Compute<T>>(a[k + i]), static_cast<Compute<T>>(b[k + i])));
+  for (; k < n; ++k)
+    lanes[k % kLanes] +=
+        static_cast<double>(f(static_cast<Compute<T>>(a[k * sa]), static_cast<Compute<T>>(b[k * sb])));
   for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
     for (std::int64_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
   return lanes[0];

@@ -37,7 +37,7 @@ Tensor map_values(std::string_view op, const Tensor& input, F f) {
   const Tensor out = empty_like(input);
   const auto run = [&](auto tag) {
     using T = typename decltype(tag)::type;
-    map<T, T>(out, input, [f](T x) { return static_cast<T>(f(static_cast<Compute<T>>(x))); });
+    map<T, T>(out, input, f);
   };
   if constexpr (kIntegers)
     dispatch_numeric(op, input.dtype(), run);
@@ -50,11 +50,10 @@ Tensor map_values(std::string_view op, const Tensor& input, F f) {
 template <class F>
 Tensor map_gradient(std::string_view op, const Tensor& grad, const Tensor& kept, F slope) {
   const Tensor out = empty_for(kept.shape(), kept.dtype(), {&kept, &grad});
+  const auto product = [slope](auto g, auto x) { return g * slope(x); };
   dispatch_floating(op, kept.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    map<T, T, T>(out, grad, kept, [slope](T g, T x) {
-      return static_cast<T>(static_cast<Compute<T>>(g) * slope(static_cast<Compute<T>>(x)));
-    });
+    map<T, T, T>(out, grad, kept, product);
   });
   return out;
 }

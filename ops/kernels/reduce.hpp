@@ -49,58 +49,87 @@ inline constexpr std::int64_t kReduceBlock = 512;  // results whose states live 
 inline constexpr std::int64_t kReduceLanes = 32;   // independent partial results along one run
 inline constexpr std::int64_t kReduceFlat = 64;    // narrow rows are taken together up to this width
 
+// Loops of a reduction: run(reducer, state, ...) is inlined into one function for each width of registers.
+
 // Rows of few columns without gaps: several rows are taken as one, which the compiler vectorises.
-template <class In, class R>
-LUCID_VECTORIZED void reduce_narrow(const R& r, typename R::State* state, const In* p, std::int64_t kept,
-                                    std::int64_t count) {
-  using State = typename R::State;
-  State flat[kReduceFlat];
-  const std::int64_t rows = kReduceFlat / kept, width = rows * kept;
-  for (std::int64_t i = 0; i < width; ++i) flat[i] = r.fresh(state[i % kept]);
-  std::int64_t k = 0;
-  for (; k + rows <= count; k += rows, p += width)
-    for (std::int64_t i = 0; i < width; ++i) r.step(flat[i], p[i], 0);
-  for (std::int64_t i = 0; i < (count - k) * kept; ++i) r.step(flat[i], p[i], 0);
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t j = 0; j < kept; ++j) r.combine(state[j], flat[row * kept + j]);
-}
+struct NarrowRows {
+  template <class In, class R>
+  static void run(const R& r, typename R::State* state, const In* p, std::int64_t kept, std::int64_t count) {
+    using State = typename R::State;
+    State flat[kReduceFlat];
+    const std::int64_t rows = kReduceFlat / kept, width = rows * kept;
+    for (std::int64_t i = 0; i < width; ++i) flat[i] = r.fresh(state[i % kept]);
+    std::int64_t k = 0;
+    for (; k + rows <= count; k += rows, p += width)
+      for (std::int64_t i = 0; i < width; ++i) r.step(flat[i], p[i], 0);
+    for (std::int64_t i = 0; i < (count - k) * kept; ++i) r.step(flat[i], p[i], 0);
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (std::int64_t j = 0; j < kept; ++j) r.combine(state[j], flat[row * kept + j]);
+  }
+};
 
 // One run along the innermost axis of the memory.
-template <class In, class R>
-LUCID_VECTORIZED void reduce_run(const R& r, typename R::State& state, const In* p, std::int64_t count) {
-  using State = typename R::State;
-  State lanes[kReduceLanes];
-  for (std::int64_t i = 0; i < kReduceLanes; ++i) lanes[i] = r.fresh(state);
-  std::int64_t k = 0;
-  for (; k + kReduceLanes <= count; k += kReduceLanes)
-    for (std::int64_t i = 0; i < kReduceLanes; ++i) r.step(lanes[i], p[k + i], 0);
-  for (std::int64_t i = 0; k + i < count; ++i) r.step(lanes[i], p[k + i], 0);
-  for (std::int64_t half = kReduceLanes / 2; half > 0; half /= 2)
-    for (std::int64_t i = 0; i < half; ++i) r.combine(lanes[i], lanes[i + half]);
-  r.combine(state, lanes[0]);
-}
+struct Run {
+  template <class In, class R>
+  static void run(const R& r, typename R::State* state, const In* p, std::int64_t count) {
+    using State = typename R::State;
+    State lanes[kReduceLanes];
+    for (std::int64_t i = 0; i < kReduceLanes; ++i) lanes[i] = r.fresh(*state);
+    std::int64_t k = 0;
+    for (; k + kReduceLanes <= count; k += kReduceLanes)
+      for (std::int64_t i = 0; i < kReduceLanes; ++i) r.step(lanes[i], p[k + i], 0);
+    for (std::int64_t i = 0; k + i < count; ++i) r.step(lanes[i], p[k + i], 0);
+    for (std::int64_t half = kReduceLanes / 2; half > 0; half /= 2)
+      for (std::int64_t i = 0; i < half; ++i) r.combine(lanes[i], lanes[i + half]);
+    r.combine(*state, lanes[0]);
+  }
+};
 
 // Rows of many columns, or of columns with gaps.
-template <class In, class R>
-LUCID_VECTORIZED void reduce_rows(const R& r, typename R::State* state, const In* p, std::int64_t kept,
-                                  std::int64_t kept_stride, std::int64_t count, std::int64_t stride,
-                                  std::int64_t first) {
-  for (std::int64_t k = 0; k < count; ++k, p += stride)
-    if (kept_stride == 1)
-      for (std::int64_t j = 0; j < kept; ++j) r.step(state[j], p[j], first + k);
-    else
-      for (std::int64_t j = 0; j < kept; ++j) r.step(state[j], p[j * kept_stride], first + k);
+struct Rows {
+  template <class In, class R>
+  static void run(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                  std::int64_t kept_stride, std::int64_t count, std::int64_t stride, std::int64_t first) {
+    for (std::int64_t k = 0; k < count; ++k, p += stride)
+      if (kept_stride == 1)
+        for (std::int64_t j = 0; j < kept; ++j) r.step(state[j], p[j], first + k);
+      else
+        for (std::int64_t j = 0; j < kept; ++j) r.step(state[j], p[j * kept_stride], first + k);
+  }
+};
+
+struct Columns {
+  template <class In, class R>
+  static void run(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                  std::int64_t kept_stride, std::int64_t count, std::int64_t stride, std::int64_t first) {
+    for (std::int64_t j = 0; j < kept; ++j, p += kept_stride) {
+      auto sum = state[j];
+      for (std::int64_t k = 0; k < count; ++k) r.step(sum, p[k * stride], first + k);
+      state[j] = sum;
+    }
+  }
+};
+
+template <class Loop, class R, class In, class... Counts>
+LUCID_VECTORIZED void reduce_hot(const R& r, typename R::State* state, const In* p, Counts... counts) {
+  Loop::run(r, state, p, counts...);
 }
 
-template <class In, class R>
-LUCID_VECTORIZED void reduce_columns(const R& r, typename R::State* state, const In* p, std::int64_t kept,
-                                     std::int64_t kept_stride, std::int64_t count, std::int64_t stride,
-                                     std::int64_t first) {
-  for (std::int64_t j = 0; j < kept; ++j, p += kept_stride) {
-    auto sum = state[j];
-    for (std::int64_t k = 0; k < count; ++k) r.step(sum, p[k * stride], first + k);
-    state[j] = sum;
-  }
+template <class Loop, class R, class In, class... Counts>
+LUCID_VECTORIZED_NARROW void reduce_warm(const R& r, typename R::State* state, const In* p,
+                                         Counts... counts) {
+  Loop::run(r, state, p, counts...);
+}
+
+// Versions cost compile time: all of them for float, one for what is seldom reduced at length.
+template <class Loop, class R, class In, class... Counts>
+void reduce_loop(const R& r, typename R::State* state, const In* p, Counts... counts) {
+  if constexpr (std::is_same_v<In, float>)
+    reduce_hot<Loop>(r, state, p, counts...);
+  else if constexpr (std::is_same_v<In, bfloat16>)
+    reduce_warm<Loop>(r, state, p, counts...);
+  else
+    Loop::run(r, state, p, counts...);
 }
 
 // state[j] takes the elements p[j * kept_stride + k * stride], k < count, whose indices start at `first`.
@@ -110,16 +139,16 @@ void reduce_tile(const R& r, typename R::State* state, const In* p, std::int64_t
   const bool by_rows = kept > 1 && kept_stride < stride;
   if constexpr (!R::kOrdered) {
     if (by_rows && kept_stride == 1 && stride == kept && kept <= kReduceFlat / 2 && count > 8)
-      return reduce_narrow(r, state, p, kept, count);
+      return reduce_loop<NarrowRows>(r, state, p, kept, count);
     if (!by_rows && stride == 1 && count >= kReduceLanes) {
-      for (std::int64_t j = 0; j < kept; ++j) reduce_run(r, state[j], p + j * kept_stride, count);
+      for (std::int64_t j = 0; j < kept; ++j) reduce_loop<Run>(r, state + j, p + j * kept_stride, count);
       return;
     }
   }
   if (by_rows)
-    reduce_rows(r, state, p, kept, kept_stride, count, stride, first);
+    reduce_loop<Rows>(r, state, p, kept, kept_stride, count, stride, first);
   else
-    reduce_columns(r, state, p, kept, kept_stride, count, stride, first);
+    reduce_loop<Columns>(r, state, p, kept, kept_stride, count, stride, first);
 }
 
 // Adds the reduced elements [first, last) to state[0..kept) of a run of results that starts at `p`.

@@ -8,10 +8,10 @@ Tensor tie_weights(const Tensor& input, const Tensor& reduced, const Axes& axes)
   dispatch_floating("amax", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     map<T, T, T>(weights, input, reduced,
-                 [](T a, T b) { return a == b || (a != a && b != b) ? T(1) : T(0); });
+                 [](auto a, auto b) { return a == b || (a != a && b != b) ? 1.0f : 0.0f; });
     sum(counts, weights, axes);
     // Without a tie, the common case, the mask is already right.
-    map<T, T, T>(weights, weights, counts, [](T a, T b) { return static_cast<T>(a / b); });
+    map<T, T, T>(weights, weights, counts, [](auto a, auto b) { return a / b; });
   });
   return weights;
 }
@@ -25,8 +25,7 @@ Tensor one_hot_along(const Tensor& indices, const Tensor& like, std::size_t axis
   const Tensor out = empty_like(like);
   dispatch_floating("max", like.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    map<T, std::int64_t, std::int64_t>(out, indices, line,
-                                       [](std::int64_t a, std::int64_t b) { return T(a == b ? 1 : 0); });
+    map<T, std::int64_t, std::int64_t>(out, indices, line, [](auto a, auto b) { return a == b ? 1 : 0; });
   });
   return out;
 }
@@ -35,7 +34,7 @@ Tensor zero_mask(const Tensor& input) {
   const Tensor out = empty_like(input);
   dispatch_floating("zero_mask", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    map<T, T>(out, input, [](T x) { return x == T(0) ? T(1) : T(0); });
+    map<T, T>(out, input, [](auto x) { return x == 0 ? 1.0f : 0.0f; });
   });
   return out;
 }
@@ -44,7 +43,7 @@ Tensor signs(const Tensor& input) {
   const Tensor out = empty_like(input);
   dispatch_floating("sign", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    map<T, T>(out, input, [](T x) { return x > T(0) ? T(1) : x < T(0) ? T(-1) : x; });
+    map<T, T>(out, input, [](auto x) { return x > 0 ? decltype(x)(1) : x < 0 ? decltype(x)(-1) : x; });
   });
   return out;
 }

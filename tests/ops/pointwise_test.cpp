@@ -11,7 +11,9 @@
 #include "lucid/tensor.hpp"
 #include "ops/activation.hpp"
 #include "ops/compare.hpp"
+#include "ops/loss.hpp"
 #include "ops/power.hpp"
+#include "ops/reduce.hpp"
 #include "ops/registry.hpp"
 #include "ops/select.hpp"
 #include "ops/unary.hpp"
@@ -265,4 +267,38 @@ TEST_CASE("prelu: a slope for each channel, and the sum over the rest is its gra
   CHECK(y.to_vector<double>() == Values{-0.5, -1, 3, -8, 5, -12});
   y.backward(ones({1, 2, 3}, f64));
   CHECK(weight.grad().to_vector<double>() == Values{-3, -10});
+}
+
+// By way of pieces of float: short ones, one of them full, several, and rows with gaps.
+TEST_CASE("bfloat16 is computed as float and rounded once, whatever the length") {
+  Generator generator(7);
+  for (const std::int64_t n : {1, 511, 512, 513, 1300, 40000}) {
+    CAPTURE(n);
+    const Tensor x = randn({n}, bf16, &generator);
+    const Tensor y = randn({n}, bf16, &generator);
+    const Tensor number = scalar_tensor(0.3, bf16), slope = vector({0.3}, bf16);
+    const Tensor wide = x.to(f32), wide_y = y.to(f32);
+    const auto check = [](const Tensor& found, const Tensor& in_float) {
+      CHECK(found.dtype() == bf16);
+      CHECK(found.to_vector<float>() == in_float.to(bf16).to_vector<float>());
+    };
+    check(exp(x), exp(wide));
+    check(x * y, wide * wide_y);
+    check(x - number, wide - number.to(f32));
+    check(number / x, number.to(f32) / wide);
+    check(maximum(x, y), maximum(wide, wide_y));
+    check(pow(x, 3.0), pow(wide, 3.0));
+    check(prelu(x, slope), prelu(wide, slope.to(f32)));
+    const Tensor every_second = x.reshape({1, n}).expand({3, n}).contiguous().slice(0, 0, 3, 2);
+    check(tanh(every_second), tanh(every_second.to(f32)));
+    check(tanh(every_second.transpose(0, 1)), tanh(every_second.transpose(0, 1).to(f32)));
+    const Tensor changed = x.clone();
+    check(leaky_relu_(changed, 0.25), leaky_relu(wide, 0.25));
+    const Tensor input = x.clone().requires_grad_(), wide_input = wide.clone().requires_grad_();
+    gelu(input).backward(y);
+    gelu(wide_input).backward(wide_y);
+    check(input.grad(), wide_input.grad());
+    check(amax(x), amax(wide));
+    check(mse_loss(x, y), mse_loss(wide, wide_y));
+  }
 }
