@@ -121,12 +121,12 @@ LUCID_VECTORIZED_NARROW void reduce_warm(const R& r, typename R::State* state, c
   Loop::run(r, state, p, counts...);
 }
 
-// Versions cost compile time: all of them for float, one for what is seldom reduced at length.
+// Versions cost compile time: all of them for float, one for integers.
 template <class Loop, class R, class In, class... Counts>
 void reduce_loop(const R& r, typename R::State* state, const In* p, Counts... counts) {
   if constexpr (std::is_same_v<In, float>)
     reduce_hot<Loop>(r, state, p, counts...);
-  else if constexpr (std::is_same_v<In, bfloat16>)
+  else if constexpr (is_floating(dtype_of<In>()))
     reduce_warm<Loop>(r, state, p, counts...);
   else
     Loop::run(r, state, p, counts...);
