@@ -113,8 +113,7 @@ LUCID_VECTORIZED_NARROW void hot_row(double* out, std::int64_t n, F f, In... in)
   for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<double>(f(element(in, i)...));
 }
 
-inline constexpr std::int64_t kWidened =
-    512;  // elements at once: the pieces of four rows fit the first cache
+inline constexpr std::int64_t kWidened = 512;  // elements at once: of four rows they fit the first cache
 
 void widen(float* out, const bfloat16* in, std::int64_t n);
 void narrow(bfloat16* out, const float* in, std::int64_t n);
