@@ -22,15 +22,17 @@ Tensors AccumulateGrad::backward(const std::shared_ptr<Node>&, const Tensors& gr
   Meta& meta = meta_of(leaf_);
   Tensor grad = meta.hooks ? meta.hooks->run(grads[0]) : grads[0];
   if (meta.grad.defined()) {
-    if (is_recording())
+    // A gradient that the caller set may repeat its elements.
+    if (is_recording() || !meta.grad.is_dense())
       meta.grad = meta.grad + grad;
     else
       meta.grad.add_(grad);
   } else {
-    // The walker's list holds the second handle; anything beyond it means that the elements are shared.
+    // The walker's list holds the second handle; anything beyond it means that the elements are shared, with
+    // the graph too while it is recorded: a later backward pass adds to them in place.
     const bool shared =
         grad.handle().use_count() > 2 || grad.impl().storage.use_count() > 1 || !grad.is_dense();
-    meta.grad = shared && !is_recording() ? grad.clone() : grad;
+    meta.grad = shared || is_recording() ? grad.clone() : grad;
   }
   return {};
 }

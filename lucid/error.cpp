@@ -16,6 +16,25 @@ void append_number(std::string& out, T value) {
   const auto result = std::to_chars(buffer, buffer + sizeof buffer, value);
   out.append(buffer, result.ptr);
 }
+
+constexpr std::size_t kLongest = 8000, kTail = 2000;  // characters; a message closes with the remedy
+
+// What callers and files supply may be long and may hold control characters: none reaches a terminal.
+std::string legible(const std::string& message) {
+  std::string text;
+  for (const char c : message.size() <= kLongest ? message
+                                                 : message.substr(0, kLongest - kTail) + " [...] " +
+                                                       message.substr(message.size() - kTail)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 ? byte != 0x7f : c == '\n') {
+      text += c;
+    } else {
+      text += "\\x";
+      for (const int digit : {byte >> 4, byte & 15}) text += "0123456789abcdef"[digit];
+    }
+  }
+  return text;
+}
 }  // namespace
 
 namespace detail {
@@ -35,7 +54,7 @@ void append(std::string& out, double value) { append_number(out, value); }
 void throw_error(std::string_view where, const std::string& message) {
   std::string text(where);
   if (current_path && !current_path->empty()) text += " (" + *current_path + ")";
-  throw Error(text + ": " + message);
+  throw Error(text + ": " + legible(message));
 }
 }  // namespace detail
 

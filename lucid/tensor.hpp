@@ -201,7 +201,8 @@ class Tensor {
   Tensor log_softmax(std::int64_t dim) const;
 
   // ---- in place (ops/): recorded as the out-of-place op would be. Throw AutogradError on a leaf that
-  // requires a gradient and on a view of a recorded tensor, while recording ----
+  // requires a gradient and on a view of a recorded tensor, while recording. All but fill_ throw Error on a
+  // tensor that repeats its elements (expand); the operand may share memory with the tensor in any way ----
   const Tensor& fill_(const Scalar& value) const;
   const Tensor& zero_() const { return fill_(0.0); }
   const Tensor& copy_(const Tensor& source) const;  ///< broadcasts and converts

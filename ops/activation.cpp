@@ -53,7 +53,9 @@ struct LeakyRelu {
 
 template <class U>
 const Tensor& change(std::string_view op, const Tensor& target, const typename U::Options& options = {}) {
-  if (ops::must_record_change(op, target)) {
+  const bool recorded = ops::must_record_change(op, target);
+  ops::require_distinct(op, target);
+  if (recorded) {
     ops::replace(target, kernels::pointwise<U>(target, options));
     return target;
   }

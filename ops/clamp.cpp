@@ -45,14 +45,15 @@ struct Bounds {
 template <class C>
 auto clamped(const Bounds<C>& bounds) {
   return [bounds](C value) {
-    value = value < bounds.low ? bounds.low : value;
-    return value > bounds.high ? bounds.high : value;
+    // value != value holds for NaN alone, which stays; a bound that is NaN is the result.
+    value = (value >= bounds.low) | (value != value) ? value : bounds.low;
+    return (value <= bounds.high) | (value != value) ? value : bounds.high;
   };
 }
 
 template <class C>
 auto passed(const Bounds<C>& bounds) {
-  return [bounds](C grad, C value) { return (value < bounds.low) | (value > bounds.high) ? C(0) : grad; };
+  return [bounds](C grad, C value) { return (value >= bounds.low) & (value <= bounds.high) ? grad : C(0); };
 }
 
 // The gradient passes where min <= input <= max. saved: input
@@ -60,8 +61,8 @@ Tensors clamp_backward(const Backward<ClampOptions>& b) {
   const Tensor &grad = b.grad(), &x = b.saved[0];
   if (autograd::is_recording()) {
     Tensor out = grad;
-    if (b.options.min) out = where(x < *b.options.min, 0.0, out);
-    if (b.options.max) out = where(x > *b.options.max, 0.0, out);
+    if (b.options.min) out = where(x >= *b.options.min, out, 0.0);
+    if (b.options.max) out = where(x <= *b.options.max, out, 0.0);
     return {out};
   }
   const Tensor out = kernels::empty_for(x.shape(), x.dtype(), {&x, &grad});

@@ -26,6 +26,39 @@ bool must_record_change(std::string_view op, const Tensor& target, const Tensor&
   return true;
 }
 
+void require_distinct(std::string_view op, const Tensor& target) {
+  if (target.numel() == 0) return;
+  for (std::size_t axis = 0; axis < target.shape().size(); ++axis)
+    check(target.shape()[axis] <= 1 || target.strides()[axis] != 0, op, "axis ", axis,
+          " of the tensor of shape ", target.shape(),
+          " repeats the same elements; call contiguous() or clone() first");
+}
+
+namespace {
+
+// The bytes from the first element in memory to behind the last one.
+std::pair<const std::byte*, const std::byte*> extent(const Tensor& tensor) {
+  std::int64_t first = tensor.offset(), last = first;
+  for (std::size_t axis = 0; axis < tensor.shape().size(); ++axis) {
+    const std::int64_t reach = (tensor.shape()[axis] - 1) * tensor.strides()[axis];
+    (reach < 0 ? first : last) += reach;
+  }
+  const std::byte* const data = tensor.impl().storage->data();
+  const auto size = static_cast<std::int64_t>(size_of(tensor.dtype()));
+  return {data + first * size, data + (last + 1) * size};
+}
+
+}  // namespace
+
+bool overlap(const Tensor& target, const Tensor& source) {
+  if (target.numel() == 0 || source.numel() == 0) return false;
+  const auto [begin, end] = extent(target);
+  const auto [source_begin, source_end] = extent(source);
+  if (end <= source_begin || source_end <= begin) return false;
+  return begin != source_begin || target.dtype() != source.dtype() || target.shape() != source.shape() ||
+         target.strides() != source.strides();
+}
+
 void replace(const Tensor& target, const Tensor& result) {
   kernels::copy(target, result);
   TensorImpl& impl = target.impl();
@@ -52,10 +85,11 @@ const Tensor& Tensor::copy_(const Tensor& source) const {
   check(source.defined(), "copy_", "the source is undefined");
   check(broadcast_shapes("copy_", source.shape(), shape()) == shape(), "copy_", "source of shape ",
         source.shape(), " does not broadcast to ", shape());
+  ops::require_distinct("copy_", *this);
   if (ops::must_record_change("copy_", *this, source))
     ops::replace(*this, source.to(dtype()).expand(shape()).clone());
   else
-    kernels::copy(*this, source);
+    kernels::copy(*this, ops::overlap(*this, source) ? source.detach().clone() : source);
   return *this;
 }
 
@@ -67,6 +101,7 @@ const Tensor& change(std::string_view op, const Tensor& target, const Tensor& ot
   check(other.defined(), op, "the operand is undefined");
   check(broadcast_shapes(op, target.shape(), other.shape()) == target.shape(), op, "operand of shape ",
         other.shape(), " does not broadcast to ", target.shape());
+  ops::require_distinct(op, target);
   if (ops::must_record_change(op, target, other)) {
     ops::replace(target, compute(target, other).to(target.dtype()));
   } else {
@@ -80,8 +115,10 @@ const Tensor& change(std::string_view op, const Tensor& target, const Tensor& ot
 
 const Tensor& Tensor::add_(const Tensor& other, double alpha) const {
   const autograd::OpTimer timer("add_");
-  const bool plain = defined() && other.defined() && dtype() == other.dtype() && shape() == other.shape();
-  if (plain && is_floating(dtype()) && !ops::must_record_change("add_", *this, other)) {
+  const bool plain = defined() && other.defined() && dtype() == other.dtype() && shape() == other.shape() &&
+                     is_floating(dtype()) && !ops::overlap(*this, other);
+  if (plain && !ops::must_record_change("add_", *this, other)) {
+    ops::require_distinct("add_", *this);
     const auto scaled_sum = [alpha](auto a, auto b) { return a + static_cast<decltype(a)>(alpha) * b; };
     dispatch_floating("add_", dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -93,7 +130,10 @@ const Tensor& Tensor::add_(const Tensor& other, double alpha) const {
 }
 
 const Tensor& Tensor::mul_(const Tensor& other) const {
-  return change("mul_", *this, other, [](const Tensor& a, const Tensor& b) { return mul(a, b); });
+  return change("mul_", *this, other, [](const Tensor& a, const Tensor& b) {
+    // The other's gradient asks for the values before the change.
+    return mul(autograd::is_recording() && b.requires_grad() ? a.clone() : a, b);
+  });
 }
 
 const Tensor& Tensor::mul_(const Scalar& other) const { return mul_(kernels::wrap_scalar(other, *this)); }

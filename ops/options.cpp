@@ -79,7 +79,9 @@ std::vector<std::int64_t> read_integers(const nlohmann::json& in) {
 namespace detail {
 
 void raise_option(const char* key, const nlohmann::json& value, const char* why) {
-  throw Error(str("option \"", key, "\" is ", quote(value), ": ", why));
+  std::string_view reason = why;
+  if (reason.starts_with("[json.exception")) reason.remove_prefix(reason.find("] ") + 2);
+  throw Error(str("option \"", key, "\" is ", quote(value), ": ", reason));
 }
 
 void require_known_keys(const nlohmann::json& given, const nlohmann::json& known) {

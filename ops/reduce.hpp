@@ -35,7 +35,8 @@ Tensor min(const Tensor& input);
 Tensor argmax(const Tensor& input, std::optional<std::int64_t> dim = {}, bool keepdim = false);
 Tensor argmin(const Tensor& input, std::optional<std::int64_t> dim = {}, bool keepdim = false);
 
-/// sum((x - mean)^2) / (n - correction), the mean taken first; NaN when n <= correction.
+/// sum((x - mean)^2) / (n - correction), the mean taken first; infinite when n <= correction, or
+/// NaN where nothing deviates either.
 Tensor var(const Tensor& input, const DimList& dim = {}, std::int64_t correction = 1, bool keepdim = false);
 /// Its square root; write lucid::std, also where lucid is used as a whole. Where all elements are equal the
 /// gradient is taken as 0.

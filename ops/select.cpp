@@ -114,6 +114,10 @@ Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value)
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     const C fixed = value.to<T>();
+    if constexpr (std::is_integral_v<T>)
+      check(static_cast<std::int64_t>(fixed) == value.to<std::int64_t>(), "masked_fill", "value ",
+            value.to<std::int64_t>(), " does not fit input's dtype ", input.dtype(),
+            "; convert input with .to()");
     kernels::map<T, bool, T>(out, mask, input, [fixed](bool m, C x) { return m ? fixed : x; });
   });
   return record("masked_fill", out, {input, mask}, {mask}, FillOptions{value}, masked_fill_backward);

@@ -35,15 +35,15 @@ Tensors mean_backward(const Backward<SumOptions>& b) {
   const Shape& shape = b.options.input_shape;
   for (const std::size_t axis : normalize_axes("mean", b.options.dim.dims, shape.size()))
     if (axis < shape.size()) count *= static_cast<double>(shape[axis]);
-  const Tensor scaled = b.grad() * (1.0 / count);
+  const Tensor scaled = b.grad() / count;
   return {ops::expand_reduced(scaled, shape, b.options.dim.dims, b.options.keepdim)};
 }
 
 Tensors sum_to_backward(const Backward<SumToOptions>& b) { return {b.grad().expand(b.options.input_shape)}; }
 
-Tensor reduced_sum(const Tensor& input, const kernels::Axes& axes, bool keepdim, double scale) {
+Tensor reduced_sum(const Tensor& input, const kernels::Axes& axes, bool keepdim, double divisor) {
   Tensor out = kernels::empty_reduced(input, axes, is_floating(input.dtype()) ? input.dtype() : i64);
-  kernels::sum(out, input, axes, scale);
+  kernels::sum(out, input, axes, divisor);
   return keepdim ? out : kernels::drop_axes(std::move(out), axes);
 }
 
@@ -69,7 +69,7 @@ Tensor mean(const Tensor& given, const DimList& dim, bool keepdim, std::optional
   double count = 1;
   for (const std::size_t axis : axes)
     if (axis < input.shape().size()) count *= static_cast<double>(input.shape()[axis]);
-  const Tensor out = reduced_sum(input, axes, keepdim, 1.0 / count);
+  const Tensor out = reduced_sum(input, axes, keepdim, count);
   return autograd::record("mean", out, {input}, {}, SumOptions{{dim}, keepdim, dtype, input.shape()},
                           mean_backward);
 }

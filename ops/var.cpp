@@ -28,22 +28,22 @@ std::int64_t correction_of(std::string_view op, const VarOptions& options) {
   return options.correction.value_or(options.unbiased.value_or(true) ? 1 : 0);
 }
 
-// 1 / (n - correction), infinite where there are too few elements: the variance then is infinite, or NaN
-// where nothing deviates either.
-double inverse_freedom(const Shape& shape, const kernels::Axes& axes, std::int64_t correction) {
+// n - correction, 0 where there are too few elements: the variance then is infinite, or NaN where nothing
+// deviates either.
+double freedom(const Shape& shape, const kernels::Axes& axes, std::int64_t correction) {
   double count = 1;
   for (const std::size_t axis : axes)
     if (axis < shape.size()) count *= static_cast<double>(shape[axis]);
-  return 1.0 / std::max(0.0, count - static_cast<double>(correction));
+  return std::max(0.0, count - static_cast<double>(correction));
 }
 
 // d var / dx_i = 2 (x_i - mean) / (n - correction)
 Tensor var_gradient(const Tensor& grad, const Tensor& x, const VarOptions& options) {
   const auto& dims = options.dim.dims;
-  const double inverse =
-      inverse_freedom(x.shape(), normalize_axes("var", dims, x.shape().size()), *options.correction);
+  const double divisor =
+      freedom(x.shape(), normalize_axes("var", dims, x.shape().size()), *options.correction);
   return (x - mean(x, dims, true)) *
-         (ops::with_kept_dims(grad, x.shape(), dims, options.keepdim) * (2 * inverse));
+         (ops::with_kept_dims(grad, x.shape(), dims, options.keepdim) * (2 / divisor));
 }
 
 Tensors var_backward(const Backward<VarOptions>& b) {
@@ -72,7 +72,7 @@ Tensor deviation(std::string_view op, const Tensor& input, const VarOptions& opt
         " is not floating; convert first, for example with .to(lucid::f32)");
   check(*options.correction >= 0, op, "correction is ", *options.correction, "; at least 0 is required");
   Tensor out = kernels::empty_reduced(input, axes, input.dtype());
-  kernels::squared_deviations(out, input, axes, inverse_freedom(input.shape(), axes, *options.correction));
+  kernels::squared_deviations(out, input, axes, freedom(input.shape(), axes, *options.correction));
   if (root) square_root(out);
   if (!options.keepdim) out = kernels::drop_axes(out, axes);
   if (root) return autograd::record(op, out, {input}, {input, out}, options, std_backward);

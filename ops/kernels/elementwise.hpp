@@ -156,10 +156,17 @@ O applied(F& f, In... in) {
   return static_cast<O>(static_cast<Compute<O>>(f(static_cast<Compute<In>>(in)...)));
 }
 
+// Rows of bfloat16 shorter than this take longer by way of a buffer.
+inline constexpr std::int64_t kWorthWidening = 32;
+template <class T>
+bool worth_widening(std::int64_t n) {
+  return !std::is_same_v<T, bfloat16> || n >= kWorthWidening;
+}
+
 template <class O, class A, class F>
 void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_t n, F f) {
   if constexpr (kHot<O, A>)
-    if (so == 1 && sa == 1) return hot_row(out, n, f, a);
+    if (so == 1 && sa == 1 && worth_widening<O>(n)) return hot_row(out, n, f, a);
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa]);
 }
 
@@ -167,8 +174,9 @@ template <class O, class A, class B, class F>
 void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa, std::int64_t sb,
                 std::int64_t n, F f) {
   if constexpr (kHot<O, A, B>) {
-    if (so == 1 && sa == 1 && sb == 1) return hot_row(out, n, f, a, b);
-    if (so == 1 && sa == 1 && sb == 0) return hot_row(out, n, f, a, *b);
+    const bool hot = so == 1 && sa == 1 && worth_widening<O>(n);
+    if (hot && sb == 1) return hot_row(out, n, f, a, b);
+    if (hot && sb == 0) return hot_row(out, n, f, a, *b);
   }
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb]);
 }
@@ -177,12 +185,13 @@ template <class O, class A, class B, class C, class F>
 void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, std::int64_t sa,
                  std::int64_t sb, std::int64_t sc, std::int64_t n, F f) {
   if constexpr (kHot<O, A, B, C>)
-    if (so == 1 && sa == 1 && sb == 1 && sc == 1) return hot_row(out, n, f, a, b, c);
+    if (so == 1 && sa == 1 && sb == 1 && sc == 1 && worth_widening<O>(n)) return hot_row(out, n, f, a, b, c);
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb], c[i * sc]);
 }
 
 /// out[i] = f(a[i]); `a` broadcasts to out's shape. O and A are the element types. f is given bfloat16 as
-/// float, and what it returns is converted to O; where f is of one type for both, so is the loop.
+/// float, and what it returns is converted to O; where f is of one type for both, so is the loop. f has no
+/// state: it is copied for every row. An operand shares memory with `out` element by element or not at all.
 template <class O, class A, class F>
 void map(const Tensor& out, const Tensor& a, F f) {
   O* po = out.mutable_data<O>();

@@ -8,12 +8,12 @@ struct MeanReducer {
   using State = double;
   static constexpr bool kOrdered = false;
   double* means;
-  double scale;
+  double divisor;
   State init(std::int64_t) const { return 0; }
   State fresh(State) const { return 0; }
   void step(State& state, In element, std::int64_t) const { state += static_cast<double>(element); }
   void combine(State& state, const State& other) const { state += other; }
-  void store(const State& state, std::int64_t offset) const { means[offset] = state * scale; }
+  void store(const State& state, std::int64_t offset) const { means[offset] = state / divisor; }
 };
 
 template <class In>
@@ -24,7 +24,7 @@ struct DeviationReducer {
   static constexpr bool kOrdered = false;
   const double* means;  // at the offsets of the results
   In* out;
-  double scale;
+  double divisor;
   State init(std::int64_t offset) const { return {means[offset], 0}; }
   State fresh(const State& of) const { return {of.mean, 0}; }
   void step(State& state, In element, std::int64_t) const {
@@ -33,22 +33,22 @@ struct DeviationReducer {
   }
   void combine(State& state, const State& other) const { state.sum += other.sum; }
   void store(const State& state, std::int64_t offset) const {
-    out[offset] = static_cast<In>(state.sum * scale);
+    out[offset] = static_cast<In>(state.sum / divisor);
   }
 };
 
 }  // namespace
 
-void squared_deviations(const Tensor& result, const Tensor& input, const Axes& axes, double scale) {
+void squared_deviations(const Tensor& result, const Tensor& input, const Axes& axes, double divisor) {
   const Tensor means = empty_strided(result.shape(), result.strides(), f64);
   double count = 1;
   for (const std::size_t axis : axes)
     if (axis < input.shape().size()) count *= static_cast<double>(input.shape()[axis]);
   dispatch_floating("var", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    reduce<T>(means, input, axes, MeanReducer<T>{means.mutable_data<double>(), 1.0 / count});
+    reduce<T>(means, input, axes, MeanReducer<T>{means.mutable_data<double>(), count});
     reduce<T>(result, input, axes,
-              DeviationReducer<T>{means.data<double>(), result.mutable_data<T>(), scale});
+              DeviationReducer<T>{means.data<double>(), result.mutable_data<T>(), divisor});
   });
 }
 

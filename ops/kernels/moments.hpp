@@ -5,8 +5,8 @@
 
 namespace lucid::kernels {
 
-/// Writes sum((x - mean)^2) * scale over `axes` into `result` (keepdim shape, `input`'s floating type): the
+/// Writes sum((x - mean)^2) / divisor over `axes` into `result` (keepdim shape, `input`'s floating type): the
 /// mean first, then the deviations from it, in double.
-void squared_deviations(const Tensor& result, const Tensor& input, const Axes& axes, double scale);
+void squared_deviations(const Tensor& result, const Tensor& input, const Axes& axes, double divisor);
 
 }  // namespace lucid::kernels

@@ -21,10 +21,10 @@ struct SumReducer {
 };
 
 template <class In, class Out>
-struct ScaledSumReducer : SumReducer<In, Out> {
-  double scale;
+struct MeanReducer : SumReducer<In, Out> {
+  double divisor;
   void store(const double& state, std::int64_t offset) const {
-    this->out[offset] = static_cast<Out>(state * scale);
+    this->out[offset] = static_cast<Out>(state / divisor);
   }
 };
 
@@ -86,7 +86,7 @@ Axes broadcast_axes(const Shape& from, const Shape& to) {
   return axes;
 }
 
-void sum(const Tensor& result, const Tensor& input, const Axes& axes, double scale) {
+void sum(const Tensor& result, const Tensor& input, const Axes& axes, double divisor) {
   if (!is_floating(input.dtype())) {
     std::int64_t* out = result.mutable_data<std::int64_t>();
     dispatch_all(input.dtype(), [&](auto tag) {
@@ -99,10 +99,10 @@ void sum(const Tensor& result, const Tensor& input, const Axes& axes, double sca
   dispatch_floating("sum", input.dtype(), [&](auto tag) {
     using In = typename decltype(tag)::type;
     In* out = result.mutable_data<In>();
-    if (scale == 1.0)
+    if (divisor == 1.0)
       reduce<In>(result, input, axes, SumReducer<In, In>{out});
     else
-      reduce<In>(result, input, axes, ScaledSumReducer<In, In>{{out}, scale});
+      reduce<In>(result, input, axes, MeanReducer<In, In>{{out}, divisor});
   });
 }
 

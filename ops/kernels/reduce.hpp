@@ -40,8 +40,9 @@ Tensor drop_axes(Tensor reduced, const Axes& axes);
 /// The axes that broadcasting `from` to `to` repeats: those added in front and those of size 1 made larger.
 Axes broadcast_axes(const Shape& from, const Shape& to);
 
-/// Sums `input` over `axes` into `result` (keepdim shape), times `scale`, kept in double (integers: int64).
-void sum(const Tensor& result, const Tensor& input, const Axes& axes, double scale = 1.0);
+/// Sums `input` over `axes` into `result` (keepdim shape), divided by `divisor`, kept in double (integers:
+/// int64, not divided).
+void sum(const Tensor& result, const Tensor& input, const Axes& axes, double divisor = 1.0);
 
 namespace detail {
 

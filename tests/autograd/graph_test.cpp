@@ -45,6 +45,22 @@ TEST_CASE("two leaves that get the same gradient do not share its memory") {
   CHECK(b.grad().to_vector<double>() == std::vector<double>{1, 1});
 }
 
+TEST_CASE("a gradient from a recorded walk is the leaf's own: a later walk changes nothing else") {
+  const BackwardOptions recorded{.create_graph = true};
+  const Tensor x = leaf({1, 1, 1, 1}), y = leaf({1, 1, 1, 1});
+  (x + y).sum().backward({}, recorded);
+  x.sum().backward();
+  CHECK(x.grad().to_vector<double>() == std::vector<double>(4, 2.0));
+  CHECK(y.grad().to_vector<double>() == std::vector<double>(4, 1.0));
+  const Tensor z = leaf({1, 1, 1, 1}), given = ones({4}, f64);
+  z.reshape({2, 2}).reshape({4}).backward(given, recorded);
+  z.sum().backward();
+  CHECK(given.to_vector<double>() == std::vector<double>(4, 1.0));
+  z.set_grad(ones({1}, f64).expand({4}));
+  z.sum().backward();
+  CHECK(z.grad().to_vector<double>() == std::vector<double>(4, 2.0));
+}
+
 TEST_CASE("gradients are reduced to the broadcast operand's shape and converted to its type") {
   const Tensor a = ones({2, 3}, f64).requires_grad_();
   const Tensor b = ones({3, 1, 1}, f32).requires_grad_();

@@ -165,6 +165,21 @@ TEST_CASE("errors name the layer's path inside a scope") {
   CHECK_THROWS_WITH_AS(raise("conv3d", "bad ", 3), "conv3d (decoder.2.up): bad 3", Error);
 }
 
+TEST_CASE("errors stay short and legible whatever was supplied") {
+  const auto message = [](const std::string& supplied) -> std::string {
+    try {
+      raise("op", "name \"", supplied, "\" is unknown; give another");
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  CHECK(message("a\x1b[2Jb\x01") == "op: name \"a\\x1b[2Jb\\x01\" is unknown; give another");
+  const std::string longest = message(std::string(100000, 'k'));
+  CHECK(longest.size() < 9000);
+  CHECK(longest.starts_with("op: name \"kkk"));
+  CHECK(longest.ends_with("kkk\" is unknown; give another"));
+}
+
 TEST_CASE("borrowed memory is released once, with the last handle") {
   float values[6] = {1, 2, 3, 4, 5, 6};
   int released = 0;

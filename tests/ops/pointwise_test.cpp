@@ -109,6 +109,17 @@ TEST_CASE("clamp: crossing bounds give max, whose gradient it is; one bound may 
   CHECK(clamp(vector({-3, 0, 3}, i64), -1, 1).to_vector<double>() == Values{-1, 0, 1});
 }
 
+TEST_CASE("clamp: a bound that is NaN is the result, and NaN in the input has no gradient") {
+  for (const DType dtype : {f32, f64, bf16}) {
+    const Tensor low = clamp(ones({3}, dtype), NAN, 2), high = clamp(ones({3}, dtype), std::nullopt, NAN);
+    for (const double value : (low + high).to_vector<double>()) CHECK(std::isnan(value));
+  }
+  CHECK(slope_at({NAN, 1}, [](const Tensor& x) { return clamp(x, 0, 2); }) == Values{0, 1});
+  const Tensor x = leaf({NAN, 1});
+  CHECK(autograd::grad({clamp(x, 0, 2).sum()}, {x}, {}, {.create_graph = true})[0].to_vector<double>() ==
+        Values{0, 1});
+}
+
 TEST_CASE("NaN goes through, and comparisons with it fail") {
   const Tensor nan = vector({std::nan("")}), one = vector({1});
   for (const Tensor& y : {relu(nan), leaky_relu(nan), clamp(nan, -1, 1), maximum(nan, one), maximum(one, nan),
@@ -220,6 +231,15 @@ TEST_CASE("masked_fill and where pass gradients to what was chosen") {
   where(mask, other, filled).backward(vector({1, 10, 100}));
   CHECK(x.grad().to_vector<double>() == Values{0, 10, 0});
   CHECK(other.grad().to_vector<double>() == Values{101});
+}
+
+TEST_CASE("masked_fill refuses what the type can't hold") {
+  const Tensor mask = vector({1, 0}, boolean);
+  CHECK_THROWS_WITH_AS(masked_fill(zeros({2}, u8), mask, 300), doctest::Contains("value 300"), Error);
+  CHECK_THROWS_AS(masked_fill(zeros({2}, u8), mask, -1), Error);
+  CHECK_THROWS_AS(masked_fill(zeros({2}, i32), mask, std::int64_t{1} << 40), Error);
+  CHECK(masked_fill(zeros({2}, u8), mask, 255).to_vector<double>() == Values{255, 0});
+  CHECK(masked_fill(zeros({2}, boolean), mask, true).to_vector<double>() == Values{1, 0});
 }
 
 TEST_CASE("activations at their kinks have PyTorch's derivatives") {

@@ -88,6 +88,19 @@ TEST_CASE("sum keeps double precision in float32 and the memory order of its inp
   CHECK(sum(volume, {2}, true).is_channels_last());
 }
 
+TEST_CASE("equal elements have themselves as their mean, no variance, and no gradient of std") {
+  for (const DType dtype : {f32, f64, bf16})
+    for (std::int64_t n = 1; n < 300; ++n) {
+      CAPTURE(n);
+      const Tensor x = full({n}, 3.0, dtype).requires_grad_();
+      CHECK(mean(x).item<double>() == 3.0);
+      if (n == 1) continue;
+      CHECK(var(x).item<double>() == 0.0);
+      lucid::std(x).backward();
+      CHECK(x.grad().to_vector<double>() == std::vector<double>(static_cast<std::size_t>(n), 0.0));
+    }
+}
+
 TEST_CASE("reductions of nothing") {
   CHECK(sum(empty({0, 3})).item<double>() == 0);
   CHECK(sum(empty({0, 3}), {0}).to_vector<double>() == std::vector<double>{0, 0, 0});
