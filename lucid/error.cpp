@@ -20,11 +20,10 @@ void append_number(std::string& out, T value) {
 constexpr std::size_t kLongest = 8000, kTail = 2000;  // characters; a message closes with the remedy
 
 // What callers and files supply may be long and may hold control characters: none reaches a terminal.
-std::string legible(const std::string& message) {
+std::string legible(std::string message) {
+  if (message.size() > kLongest) message.replace(kLongest - kTail, message.size() - kLongest, " [...] ");
   std::string text;
-  for (const char c : message.size() <= kLongest ? message
-                                                 : message.substr(0, kLongest - kTail) + " [...] " +
-                                                       message.substr(message.size() - kTail)) {
+  for (const char c : message) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 ? byte != 0x7f : c == '\n') {
       text += c;

@@ -26,6 +26,8 @@ fi
 
 junit=$build/ctest.xml
 rm -rf "$junit" "$build/tally"
+# Suites run side by side on few cores: threads that wait give way.
+export OMP_WAIT_POLICY=passive
 ctest --test-dir "$build" --no-tests=error --output-on-failure --output-junit "$junit" "${@:2}" </dev/null
 ctest_code=$?
 

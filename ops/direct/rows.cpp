@@ -162,17 +162,19 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
 
 // Rows of a block of V registers of columns. Eight sums in flight hide the latency of a multiplication, and
 // the more there are, the fewer loads each takes. 16 to 24 of the 32 wide registers are sums; of the 16
-// narrow ones 12, but where V is 3 only 9, else none is left for the factors.
-template <int Bytes, int V>
-constexpr int kBlockRows = Bytes == kWideRegister ? (V == 4 ? 6 : 16 / V)
-                           : V == 3               ? 3
-                                                  : 12 / V;
+// narrow ones 12, but where V is 3 only 9, else none is left for the factors. Of doubles, which nets are
+// rarely trained in, four will do: every height takes seconds to compile.
+template <class T, int Bytes, int V>
+constexpr int kBlockRows = std::is_same_v<T, double> ? 4
+                           : Bytes == kWideRegister  ? (V == 4 ? 6 : 16 / V)
+                           : V == 3                  ? 3
+                                                     : 12 / V;
 
 // All rows and lines of V registers of columns.
 template <bool Add, Factors F, int Bytes, int V, class T>
 [[gnu::always_inline]] inline void column_block(const RowsProduct<T>& p, const T* b, const T* start, T* c,
                                                 std::int64_t tail, bool is_first) {
-  constexpr int kRows = kBlockRows<Bytes, V>;
+  constexpr int kRows = kBlockRows<T, Bytes, V>;
   const std::int64_t a_ahead = is_first ? p.a_ahead : 0;
   for (std::int64_t l = 0; l < p.lines; ++l) {
     const T* a = p.a + l * p.a_line;
