@@ -33,7 +33,7 @@ bool direct_is_faster_to_y(const ConvProblem& p) {
   const bool has_short = has_short_lines(p);
   if (!has_stride(p)) return x >= 12 && (!has_short || x >= 32);
   if (x >= 12) return !has_short || (x >= 24 && p.taps() < 27);
-  return (x == 3 || x == 4 || x == 8) && y <= 8 && !has_short;
+  return x >= 3 && y <= 16 && !has_short;
 }
 
 bool direct_is_faster_to_x(const ConvProblem& p) {

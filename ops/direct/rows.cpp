@@ -91,10 +91,11 @@ class RowFactors {
 
 // R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
 // has `tail` columns when that is not 0. The first block of columns fetches what the others find in a cache:
-// the next rows of a (processors with wide registers do so themselves), and what lies `ahead`.
+// the rows of a that lie `reach` further (processors with wide registers do so themselves), or what lies
+// `ahead` of side by side factors; 0 fetches nothing.
 template <bool Add, Factors F, int Bytes, int R, int V, class T>
 [[gnu::always_inline]] inline void block(const RowsProduct<T>& p, const T* a, const T* b, const T* start,
-                                         T* c, std::int64_t tail, bool is_first, std::int64_t ahead) {
+                                         T* c, std::int64_t tail, std::int64_t reach, std::int64_t ahead) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t lanes = kIn<T, Bytes>;
   constexpr bool is_along = F == Factors::along_rows;
@@ -107,9 +108,14 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    if (is_along && Bytes != kWideRegister && is_first && p.rows > R && depth >= kLanes<T>)
-      for (int r = R; r < 2 * R; ++r)
-        for (std::int64_t k = 0; k < depth; k += kLanes<T>) __builtin_prefetch(at + r * p.a_row + k);
+    if (is_along && reach) {
+      if (p.a_row <= kLanes<T>)
+        for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>) __builtin_prefetch(at + reach + k);
+      else
+        for (int r = 0; r < R; ++r)
+          for (std::int64_t k = 0; k < depth; k += kLanes<T>)
+            __builtin_prefetch(at + reach + r * p.a_row + k);
+    }
     RowFactors<F, T> factors(at, p.a_row, p.a_step);
 #pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
     for (std::int64_t k = 0; k < depth; ++k, from += b_row, factors.advance()) {
@@ -176,6 +182,14 @@ template <bool Add, Factors F, int Bytes, int V, class T>
                                                 std::int64_t tail, bool is_first) {
   constexpr int kRows = kBlockRows<T, Bytes, V>;
   const std::int64_t a_ahead = is_first ? p.a_ahead : 0;
+  // The next block of rows; of short terms those about kReach bytes further. Not worth it for a few factors.
+  constexpr std::int64_t kReach = 1536, kLeastDepth = 4;
+  std::int64_t reach = 0;
+  if (F == Factors::along_rows && Bytes != kWideRegister && is_first && p.rows > kRows && p.a_row > 0 &&
+      p.depth >= kLeastDepth) {
+    const std::int64_t taken = kRows * p.a_row, bytes = taken * static_cast<std::int64_t>(sizeof(T));
+    reach = p.depth >= kLanes<T> ? taken : (kReach + bytes - 1) / bytes * taken;
+  }
   for (std::int64_t l = 0; l < p.lines; ++l) {
     const T* a = p.a + l * p.a_line;
     T* to = c + l * p.c_line;
@@ -183,7 +197,7 @@ template <bool Add, Factors F, int Bytes, int V, class T>
     // Rows that lie side by side share what is fetched: the line of the last one, where a line begins.
     const auto rows = [&]<int R>(std::integral_constant<int, R>) __attribute__((always_inline)) {
       block<Add, F, Bytes, R, V>(
-          p, a + m * p.a_row, b, start, to + m * p.c_row, tail, is_first,
+          p, a + m * p.a_row, b, start, to + m * p.c_row, tail, reach,
           a_ahead && (m % kLanes<T> == 0 || m % kLanes<T> + R > kLanes<T>) ? a_ahead + (R - 1) * p.a_row : 0);
       m += R;
     };
