@@ -55,7 +55,8 @@ extern template LoopPlan<3> plan_tensors(const std::array<const Tensor*, 3>&);
 extern template LoopPlan<4> plan_tensors(const std::array<const Tensor*, 4>&);
 
 /// Refers to a function row(offsets, count) of a run along the innermost axis: offsets are in elements, one
-/// for each operand. Called by address, so that the walk is compiled once and not for every function.
+/// for each operand. Called by address, so that the walk is compiled once and not for every function, which
+/// must outlive this.
 template <std::size_t N>
 class RowFunction {
  public:
@@ -118,7 +119,8 @@ inline constexpr std::int64_t kWidened = 512;  // elements at once: of four rows
 void widen(float* out, const bfloat16* in, std::int64_t n);
 void narrow(bfloat16* out, const float* in, std::int64_t n);
 
-// A row of bfloat16 as float, piece by piece.
+// An operand of bfloat16 as float, piece by piece: of a row each piece in a buffer, of a single number
+// itself.
 template <class In>
 struct Widened {
   explicit Widened(const bfloat16* given) : row(given) {}

@@ -7,8 +7,8 @@
 //     State init(int64 offset) const;                      // of no elements, for the result at `offset`
 //     State fresh(const State& of) const;                  // of no elements, for the same result as `of`
 //     void step(State&, In element, int64 index) const;    // index among the reduced elements of this result
-//     void combine(State&, const State& other) const;      // `other` covers other elements (later, if
-//     ordered) void store(const State&, int64 offset) const;        // offset in elements into the results
+//     void combine(State&, const State& other) const;      // `other` has other elements; if ordered, later
+//     void store(const State&, int64 offset) const;        // offset in elements into the results
 //   };
 //
 // Elements are taken in memory order; with one reduced axis `index` is the position along it. The grouping of
