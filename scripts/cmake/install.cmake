@@ -1,5 +1,6 @@
 # cmake --install: the library, its public headers and the files that find_package(lucid) reads.
 include(CMakePackageConfigHelpers)
+include(${CMAKE_CURRENT_LIST_DIR}/includes.cmake)
 
 set(LUCID_CONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/lucid)
 
@@ -15,21 +16,8 @@ file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
 # the files of an op family share). tests/consumer includes the umbrella, so nothing public gets lost here.
 set(private ${headers})
 list(FILTER private INCLUDE REGEX "^ops/(onednn|kernels|direct)/|/detail/")
-set(found ${private})
-while(found)
-  list(REMOVE_ITEM headers ${found})
-  set(found)
-  foreach(header IN LISTS headers)
-    file(STRINGS ${PROJECT_SOURCE_DIR}/${header} includes REGEX "^[ \t]*#[ \t]*include")
-    foreach(include IN LISTS includes)
-      if(include MATCHES "[<\"]([^>\"]*)[>\"]" AND CMAKE_MATCH_1 IN_LIST private)
-        list(APPEND found ${header})
-      endif()
-    endforeach()
-  endforeach()
-  list(REMOVE_DUPLICATES found)
-  list(APPEND private ${found})
-endwhile()
+lucid_add_includers(private "${headers}")
+list(REMOVE_ITEM headers ${private})
 foreach(header IN LISTS headers)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${PROJECT_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lucid/${folder})
