@@ -94,6 +94,15 @@ TEST_CASE("freed blocks are used again and counted") {
   CHECK(reinterpret_cast<std::uintptr_t>(held.data<float>()) % 64 == 0);
 }
 
+#if defined(__linux__)
+TEST_CASE("large blocks begin where a huge page may") {
+  for (const std::int64_t mebibytes : {2, 3, 17}) {
+    const Tensor large = empty({mebibytes << 18});
+    CHECK(reinterpret_cast<std::uintptr_t>(large.data<float>()) % (2 << 20) == 0);
+  }
+}
+#endif
+
 TEST_CASE("the allocator serves threads at once") {
   std::vector<std::thread> threads;
   const std::int64_t before = memory_stats().current_bytes;
