@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "autograd/record.hpp"
 #include "lucid/lucid.hpp"

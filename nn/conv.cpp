@@ -3,7 +3,7 @@
 #include "nn/conv_common.hpp"
 #include "ops/conv_joined.hpp"
 #include "ops/join.hpp"
-#include "ops/options.hpp"
+#include "ops/json_options.hpp"
 #include "ops/pad.hpp"
 
 namespace lucid::nn {

@@ -87,7 +87,7 @@ Op leaky_relu_op() {
   return pointwise_op<LeakyRelu>("input where it is positive, else negative_slope * input", Domain::nonzero,
                                  {{{"negative_slope", 0.01}},
                                   {{"negative_slope", 0.2}},
-                                  nlohmann::json::object(),
+                                  {},
                                   {{"negative_slope", 0.0}},
                                   {{"negative_slope", -0.5}}});
 }

@@ -138,7 +138,7 @@ namespace {
 // The record of U with samples that reach all its pieces: odd multiples of step / 2, so that they and the
 // difference quotients stay off kinks at multiples of `step`.
 template <class U>
-Op pieces_op(std::string doc, double step, std::vector<nlohmann::json> options = {}) {
+Op pieces_op(std::string doc, double step, std::vector<OptionValues> options = {}) {
   Op op = pointwise_op<U>(std::move(doc), Domain::real, std::move(options));
   op.samples = [samples = op.samples, step](Generator& generator) {
     auto out = samples(generator);
@@ -153,7 +153,7 @@ Op pieces_op(std::string doc, double step, std::vector<nlohmann::json> options =
 
 Op hardtanh_op() {
   return pieces_op<Hardtanh>("input held between min_val and max_val", 0.5,
-                             {nlohmann::json::object(),
+                             {{},
                               {{"min_val", -0.5}, {"max_val", 1.5}},
                               {{"min_val", -1.5}},
                               {{"min_val", 0.5}, {"max_val", -0.5}}});
@@ -163,7 +163,7 @@ Op hardsigmoid_op() { return pieces_op<Hardsigmoid>("relu6(input + 3) / 6", 1.0)
 Op hardswish_op() { return pieces_op<Hardswish>("input * relu6(input + 3) / 6", 1.0); }
 Op threshold_op() {
   return pieces_op<Threshold>("input where it is above threshold, else value", 0.5,
-                              {nlohmann::json::object(), {{"threshold", -0.5}, {"value", 3.0}}});
+                              {{}, {{"threshold", -0.5}, {"value", 3.0}}});
 }
 
 }  // namespace ops

@@ -269,7 +269,7 @@ Tensor logsigmoid(const Tensor& input) { return kernels::pointwise<LogSigmoid>(i
 namespace ops {
 namespace {
 
-const std::vector<nlohmann::json> kAlphas{nlohmann::json::object(), {{"alpha", 1.7}}, {{"alpha", 0.3}}};
+const std::vector<OptionValues> kAlphas{{}, {{"alpha", 1.7}}, {{"alpha", 0.3}}};
 
 // The common error cases, and one of the op's own.
 template <class Case>
@@ -300,7 +300,7 @@ Op celu_op() {
 Op selu_op() { return pointwise_op<Selu>("elu with the self-normalising alpha and scale", Domain::nonzero); }
 Op gelu_op() {
   Op op = pointwise_op<GeluErf>("input * P(X <= input) for normal X, exact or with tanh", Domain::real,
-                                {nlohmann::json::object(),
+                                {{},
                                  {{"approximate", "tanh"}},
                                  {{"approximate", "none"}},
                                  {{"approximate", "tanh"}},
@@ -314,9 +314,9 @@ Op silu_op() { return pointwise_op<Silu>("input * sigmoid(input)"); }
 Op mish_op() { return pointwise_op<Mish>("input * tanh(softplus(input))"); }
 Op softplus_op() {
   return refusing(
-      pointwise_op<Softplus>(
-          "log(1 + e^(beta * input)) / beta; input itself where beta * input > threshold", Domain::real,
-          {nlohmann::json::object(), {{"beta", 3}, {"threshold", 0.2}}, {{"beta", 2.5}}, {{"beta", -1.5}}}),
+      pointwise_op<Softplus>("log(1 + e^(beta * input)) / beta; input itself where beta * input > threshold",
+                             Domain::real,
+                             {{}, {{"beta", 3}, {"threshold", 0.2}}, {{"beta", 2.5}}, {{"beta", -1.5}}}),
       [] {
         return ErrorCase{{ones({2}, f64)}, {{"beta", 0}}, "beta is 0"};
       });

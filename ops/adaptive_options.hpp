@@ -1,7 +1,7 @@
 #pragma once
 // JSON of the adaptive poolings' options. For .cpp files only.
 
-#include "ops/options.hpp"
+#include "ops/json_options.hpp"
 #include "ops/pool.hpp"
 
 namespace lucid {

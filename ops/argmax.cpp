@@ -141,8 +141,9 @@ namespace {
 std::vector<Sample> one_dim_samples(Generator& generator) {
   std::vector<Sample> samples;
   for (Sample& sample : reduction_samples(generator)) {
-    const auto dim = sample.options.find("dim");
-    if (dim != sample.options.end() && dim->is_array()) *dim = dim->front();
+    DimOption given;
+    read_option(sample.options, "dim", given);
+    if (!given.dims.empty()) sample.options.set("dim", given.dims.front());
     samples.push_back(std::move(sample));
   }
   return joined(distinct(std::move(samples)), integer_samples(generator));

@@ -200,15 +200,13 @@ std::vector<Sample> attention_samples(Generator& g) {
   const Tensor one_dead = Tensor::from({0, 0, 0, 1, 0, 1}, {2, 3}, boolean);
   const double no = kMinusInfinity;
   return {
-      {qkv({3, 4}, {5, 4}, {5, 2}), nlohmann::json::object()},
+      {qkv({3, 4}, {5, 4}, {5, 2}), {}},
       {qkv({2, 2, 3, 2}, {2, 2, 3, 2}, {2, 2, 3, 3}), {{"is_causal", true}, {"scale", 0.3}}},
       {qkv({2, 1, 2, 3}, {3, 3, 3}, {1, 3, 2}), {{"scale", -1.0}}},
-      {masked(qkv({2, 2, 3}, {2, 3, 3}, {2, 3, 2}), no_first), nlohmann::json::object()},
-      {masked(qkv({2, 2, 3}, {2, 3, 3}, {2, 3, 2}), one_dead), nlohmann::json::object()},
-      {masked(qkv({2, 2, 2, 3}, {2, 2, 3, 3}, {2, 2, 3, 2}), normal({2, 1, 1, 3}, g)),
-       nlohmann::json::object()},
-      {masked(qkv({2, 3}, {3, 3}, {3, 2}), Tensor::from({0.5, no, -1, no, no, no}, {2, 3}, f64)),
-       nlohmann::json::object()},
+      {masked(qkv({2, 2, 3}, {2, 3, 3}, {2, 3, 2}), no_first), {}},
+      {masked(qkv({2, 2, 3}, {2, 3, 3}, {2, 3, 2}), one_dead), {}},
+      {masked(qkv({2, 2, 2, 3}, {2, 2, 3, 3}, {2, 2, 3, 2}), normal({2, 1, 1, 3}, g)), {}},
+      {masked(qkv({2, 3}, {3, 3}, {3, 2}), Tensor::from({0.5, no, -1, no, no, no}, {2, 3}, f64)), {}},
       {qkv({2, 3}, {4, 3}, {4, 2}), {{"is_causal", true}}},
       {qkv({4, 3}, {2, 3}, {2, 2}), {{"is_causal", true}}},
       {masked(qkv({2, 4, 2, 3}, {2, 2, 3, 3}, {2, 2, 3, 2}), normal({4, 2, 3}, g)), {{"enable_gqa", true}}},
@@ -221,7 +219,7 @@ std::vector<Sample> attention_samples(Generator& g) {
 std::vector<ErrorCase> attention_errors() {
   const Tensor q = ones({2, 3, 4}, f64), k = ones({2, 5, 4}, f64), v = ones({2, 5, 6}, f64);
   const Tensor heads = ones({3, 2, 4}, f64);
-  const auto none = nlohmann::json::object();
+  const OptionValues none;
   return {
       {{q, ones({2, 5, 3}, f64), v, Tensor()}, none, "(2, 5, 3)"},
       {{q, k, ones({2, 4, 6}, f64), Tensor()}, none, "(2, 4, 6)"},

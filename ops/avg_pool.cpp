@@ -39,9 +39,11 @@ Tensor avg_pool(std::string_view op, std::string_view adjoint, const Tensor& inp
                              options.ceil_mode};
   check(options.divisor_override != 0, op, "divisor_override is 0; another number, or null, is required");
   const Shape shape = ops::pooled_shape(op, volume, windows);
-  return average({.op = op, .adjoint = adjoint, .options = options, .spatial_rank = N}, input, shape, [&] {
-    return ops::average_taps(volume, windows, shape, {options.count_include_pad, options.divisor_override});
-  });
+  return average({.op = op, .adjoint = adjoint, .options = ops::option_values(options), .spatial_rank = N},
+                 input, shape, [&] {
+                   return ops::average_taps(volume, windows, shape,
+                                            {options.count_include_pad, options.divisor_override});
+                 });
 }
 
 template <std::size_t N>
@@ -49,9 +51,11 @@ Tensor adaptive_avg_pool(std::string_view op, std::string_view adjoint, const Te
                          const OutputSize<N>& size) {
   const Tensor volume = kernels::as_volume(op, input, N);
   const Shape shape = ops::adaptive_shape(op, volume, size);
-  return average(
-      {.op = op, .adjoint = adjoint, .options = ops::AdaptiveAvgOptions<N>{size}, .spatial_rank = N}, input,
-      shape, [&] { return ops::adaptive_taps(volume, shape); });
+  return average({.op = op,
+                  .adjoint = adjoint,
+                  .options = ops::option_values(ops::AdaptiveAvgOptions<N>{size}),
+                  .spatial_rank = N},
+                 input, shape, [&] { return ops::adaptive_taps(volume, shape); });
 }
 
 }  // namespace
@@ -80,7 +84,7 @@ Shape with_spatial(std::initializer_list<std::int64_t> front, std::size_t spatia
 }
 
 // One value for each axis.
-std::vector<int> last_of(std::initializer_list<int> values, std::size_t axes) {
+std::vector<std::int64_t> last_of(std::initializer_list<std::int64_t> values, std::size_t axes) {
   return {values.end() - axes, values.end()};
 }
 

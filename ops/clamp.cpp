@@ -173,9 +173,9 @@ Op clamp_op() {
           .call = call_clamp,
           .samples = clamp_samples,
           .errors = []() -> std::vector<ErrorCase> {
-            return {{{ones({2})}, nlohmann::json::object(), "neither min nor max"},
+            return {{{ones({2})}, {}, "neither min nor max"},
                     {{ones({2}), ones({2})}, {{"min", 1.0}}, "as a number"},
-                    {{ones({2}), ones({3})}, nlohmann::json::object(), "(2) and (3)"}};
+                    {{ones({2}), ones({3})}, {}, "(2) and (3)"}};
           }};
 }
 

@@ -142,7 +142,7 @@ Op logical_not_op() {
                 return samples;
               },
           .errors = []() -> std::vector<ErrorCase> {
-            return {{{Tensor()}, nlohmann::json::object(), "\"input\" is missing"}};
+            return {{{Tensor()}, {}, "\"input\" is missing"}};
           },
           .differentiable = false};
 }

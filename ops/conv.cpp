@@ -5,7 +5,7 @@
 #include "ops/conv_form.hpp"
 #include "ops/conv_grad.hpp"
 #include "ops/conv_samples.hpp"
-#include "ops/options.hpp"
+#include "ops/json_options.hpp"
 #include "ops/registry.hpp"
 
 namespace lucid {

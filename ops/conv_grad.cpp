@@ -3,7 +3,7 @@
 #include "autograd/record.hpp"
 #include "ops/conv_form.hpp"
 #include "ops/conv_samples.hpp"
-#include "ops/options.hpp"
+#include "ops/json_options.hpp"
 #include "ops/registry.hpp"
 
 namespace lucid::ops {

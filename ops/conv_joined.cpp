@@ -141,7 +141,7 @@ Op conv3d_joined_op() {
           .errors = []() -> std::vector<ErrorCase> {
             const Tensor weight = ones({3, 3, 2, 2, 2}, f64), x = ones({1, 2, 4, 4, 4}, f64),
                          one = ones({1, 1, 4, 4, 4}, f64);
-            const nlohmann::json none = nlohmann::json::object();
+            const OptionValues none;
             return {{{weight, Tensor(), x, ones({1, 1, 4, 4, 5}, f64)}, none, "(1, 1, 4, 4, 5)"},
                     {{weight, Tensor(), x}, none, "2 channels"},
                     {{weight, Tensor(), x, one.to(f32)}, none, "input 1 is float32"},

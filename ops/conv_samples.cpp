@@ -1,5 +1,7 @@
 #include "ops/conv_samples.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "ops/samples.hpp"
 
 namespace lucid::ops {

@@ -104,12 +104,12 @@ std::vector<Sample> index_samples(Generator& generator) {
 
 std::vector<ErrorCase> index_errors() {
   const Tensor x = ones({2, 3, 2, 2, 2}, f64), t = zeros({2, 2, 2, 2}, i64);
-  return {{{x, zeros({2, 2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 2, 3)"},
-          {{x, full({2, 2, 2, 2}, 3, i64)}, nlohmann::json::object(), "class index 3"},
-          {{x, full({2, 2, 2, 2}, -1, i64)}, nlohmann::json::object(), "class index -1"},
-          {{x, t, ones({4}, f64)}, nlohmann::json::object(), "(4)"},
-          {{x, t.to(boolean)}, nlohmann::json::object(), "bool"},
-          {{x.to(i64), t}, nlohmann::json::object(), "int64"},
+  return {{{x, zeros({2, 2, 2, 3}, i64)}, {}, "(2, 2, 2, 3)"},
+          {{x, full({2, 2, 2, 2}, 3, i64)}, {}, "class index 3"},
+          {{x, full({2, 2, 2, 2}, -1, i64)}, {}, "class index -1"},
+          {{x, t, ones({4}, f64)}, {}, "(4)"},
+          {{x, t.to(boolean)}, {}, "bool"},
+          {{x.to(i64), t}, {}, "int64"},
           {{x, t}, {{"reduction", "average"}}, "average"}};
 }
 
@@ -136,7 +136,7 @@ Op cross_entropy_op() {
                 auto samples = index_samples(generator);
                 const Shape volume{2, 4, 3, 2, 3};
                 const Tensor weight = uniform({4}, 0.5, 2, generator);
-                samples[4].options["label_smoothing"] = 0.15;
+                samples[4].options.set("label_smoothing", 0.15);
                 samples.push_back({{normal(volume, generator), labels({2, 3, 2, 3}, 4, generator)},
                                    {{"label_smoothing", 0.3}, {"reduction", "none"}}});
                 samples.push_back({{normal(volume, generator), uniform(volume, 0, 1, generator)}});
@@ -154,7 +154,7 @@ Op cross_entropy_op() {
                 auto errors = index_errors();
                 const Tensor x = ones({2, 3, 2}, f64);
                 errors.push_back({{x, zeros({2, 2}, i64)}, {{"label_smoothing", 1.5}}, "1.5"});
-                errors.push_back({{x, zeros({2, 2}, f64)}, nlohmann::json::object(), "(2, 2)"});
+                errors.push_back({{x, zeros({2, 2}, f64)}, {}, "(2, 2)"});
                 errors.push_back({{x, x}, {{"ignore_index", 1}}, "ignore_index is 1"});
                 return errors;
               },
@@ -162,25 +162,24 @@ Op cross_entropy_op() {
 }
 
 Op nll_loss_op() {
-  return {
-      .name = "nll_loss",
-      .doc = "-input[target]: log-probabilities input (N, C, ...), indices target (N, ...), weight (C)",
-      .inputs = kClassLossInputs,
-      .defaults = default_options<NllLossOptions>(),
-      .call = [](const Tensors& in, const nlohmann::json& given) -> Tensors {
-        auto options = read_options<NllLossOptions>("nll_loss", given);
-        options.weight = in[2];
-        return {lucid::nll_loss(in[0], in[1], options)};
-      },
-      .samples = index_samples,
-      .errors =
-          [] {
-            auto errors = index_errors();
-            errors.push_back({{ones({2, 3}, f64), ones({2, 3}, f64)}, nlohmann::json::object(), "float64"});
-            return errors;
+  return {.name = "nll_loss",
+          .doc = "-input[target]: log-probabilities input (N, C, ...), indices target (N, ...), weight (C)",
+          .inputs = kClassLossInputs,
+          .defaults = default_options<NllLossOptions>(),
+          .call = [](const Tensors& in, const nlohmann::json& given) -> Tensors {
+            auto options = read_options<NllLossOptions>("nll_loss", given);
+            options.weight = in[2];
+            return {lucid::nll_loss(in[0], in[1], options)};
           },
-      .linear_in = {0},
-      .cost = class_loss_cost};
+          .samples = index_samples,
+          .errors =
+              [] {
+                auto errors = index_errors();
+                errors.push_back({{ones({2, 3}, f64), ones({2, 3}, f64)}, {}, "float64"});
+                return errors;
+              },
+          .linear_in = {0},
+          .cost = class_loss_cost};
 }
 
 }  // namespace ops

@@ -63,8 +63,8 @@ Op dice_ce_loss_op() {
              {{"smooth_nr", 0.5}, {"smooth_dr", 0.75}}}};
       },
       .errors = []() -> std::vector<ErrorCase> {
-        return {{{ones({2, 3, 2}, f64), zeros({2, 3}, i64)}, nlohmann::json::object(), "(2, 3)"},
-                {{ones({2, 3, 2}, f64), full({2, 2}, 3, i64)}, nlohmann::json::object(), "class index 3"}};
+        return {{{ones({2, 3, 2}, f64), zeros({2, 3}, i64)}, {}, "(2, 3)"},
+                {{ones({2, 3, 2}, f64), full({2, 2}, 3, i64)}, {}, "class index 3"}};
       }};
 }
 

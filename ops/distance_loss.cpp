@@ -139,12 +139,12 @@ std::vector<Sample> region_samples(Generator& generator, bool soft) {
 
 std::vector<ErrorCase> region_errors() {
   const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);
-  return {{{x, zeros({2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 3)"},
-          {{x, full({2, 2, 2}, 7, i64)}, nlohmann::json::object(), "class index 7"},
-          {{x, full({2, 3, 2, 2}, 255, u8)}, nlohmann::json::object(), "holds 255"},
+  return {{{x, zeros({2, 2, 3}, i64)}, {}, "(2, 2, 3)"},
+          {{x, full({2, 2, 2}, 7, i64)}, {}, "class index 7"},
+          {{x, full({2, 3, 2, 2}, 255, u8)}, {}, "holds 255"},
           {{x, t}, {{"sigmoid", true}, {"softmax", true}}, "both"},
           {{x, t}, {{"sampling", {1.0, 1.0, 1.0}}}, "3 values"},
-          {{ones({2, 3}, f64), zeros({2}, i64)}, nlohmann::json::object(), "(2, 3)"},
+          {{ones({2, 3}, f64), zeros({2}, i64)}, {}, "(2, 3)"},
           {{ones({2, 1, 2}, f64), zeros({2, 2}, i64)}, {{"include_background", false}}, "(2, 1, 2)"}};
 }
 
@@ -165,7 +165,7 @@ Op hausdorff_dt_loss_op() {
       .samples =
           [](Generator& generator) {
             auto samples = region_samples(generator, true);
-            samples[0].options["alpha"] = 1.5;
+            samples[0].options.set("alpha", 1.5);
             return samples;
           },
       .errors =

@@ -75,8 +75,8 @@ Op generalized_dice_loss_op() {
       },
       .errors = []() -> std::vector<ErrorCase> {
         const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);
-        return {{{x, zeros({2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 3)"},
-                {{x, full({2, 2, 2}, 7, i64)}, nlohmann::json::object(), "class index 7"},
+        return {{{x, zeros({2, 2, 3}, i64)}, {}, "(2, 2, 3)"},
+                {{x, full({2, 2, 2}, 7, i64)}, {}, "class index 7"},
                 {{x, t}, {{"sigmoid", true}, {"softmax", true}}, "both"},
                 {{x, t}, {{"w_type", "cubic"}}, "cubic"},
                 {{x, t}, {{"smooth_dr", -1}}, "smooth_dr is -1"}};

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "autograd/record.hpp"
+#include "ops/json_options.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/layout.hpp"
-#include "ops/options.hpp"
 #include "ops/picked_index.hpp"
 #include "ops/quote.hpp"
 #include "ops/region.hpp"
@@ -202,20 +202,20 @@ nlohmann::json nested(int depth) {
 }  // namespace
 
 Op getitem_op() {
-  return {.name = "getitem",
-          .doc =
-              "input[index], where index lists integers, slices, an ellipsis, null for a new axis, and lists "
-              "of positions or of booleans",
-          .inputs = {{"input"}},
-          .defaults = default_options<GetitemOptions>(),
-          .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
-            return {index(in[0], read_options<GetitemOptions>("getitem", options).index.entries)};
-          },
-          .samples = [](Generator& generator) -> std::vector<Sample> {
-            const nlohmann::json whole = {{"slice", {nullptr, nullptr, nullptr}}};
-            const nlohmann::json rest = {{"ellipsis", true}};
-            return {
-                {{normal({2, 3, 2, 3, 4}, generator)}, {{"index", {whole, {{"slice", {1, 3, nullptr}}}}}}},
+  return {
+      .name = "getitem",
+      .doc =
+          "input[index], where index lists integers, slices, an ellipsis, null for a new axis, and lists "
+          "of positions or of booleans",
+      .inputs = {{"input"}},
+      .defaults = default_options<GetitemOptions>(),
+      .call = [](const Tensors& in, const nlohmann::json& options) -> Tensors {
+        return {index(in[0], read_options<GetitemOptions>("getitem", options).index.entries)};
+      },
+      .samples = [](Generator& generator) -> std::vector<Sample> {
+        const nlohmann::json whole = {{"slice", {nullptr, nullptr, nullptr}}};
+        const nlohmann::json rest = {{"ellipsis", true}};
+        return {{{normal({2, 3, 2, 3, 4}, generator)}, {{"index", {whole, {{"slice", {1, 3, nullptr}}}}}}},
                 {{normal({2, 3, 5}, generator)}, {{"index", {rest, nullptr, {{"slice", {0, -1, 2}}}}}}},
                 {{normal({2, 3, 2}, generator)}, {{"index", {-1, rest, 0}}}},
                 {{normal({2, 3}, generator)}, {{"index", {1, 2}}}},
@@ -226,24 +226,25 @@ Op getitem_op() {
                 {{normal({3, 2, 4}, generator)}, {{"index", {whole, {1, 0, 1}}}}},
                 {{normal({3, 2, 4}, generator)}, {{"index", {{0, -1}, whole, {1, 3}}}}},
                 {{normal({3, 2, 2}, generator)}, {{"index", {{true, false, true}, 1}}}}};
-          },
-          .errors = []() -> std::vector<ErrorCase> {
-            return {{{ones({2, 3}, f64)}, {{"index", {2}}}, "index 2"},
-                    {{ones({2, 3}, f64)}, {{"index", {0, 0, 0}}}, "3 indices"},
-                    {{ones({2, 3}, f64)}, {{"index", {{{"slice", {nullptr, nullptr, -1}}}}}}, "step -1"},
-                    {{ones({2, 3}, f64)}, {{"index", {{0, 2}}}}, "position 2"},
-                    {{ones({2, 3}, f64)}, {{"index", {{0, 1}, {0, 1}, {0, 1}}}}, "3 indices"},
-                    {{ones({2, 3}, f64)},
-                     {{"index", {{{"ellipsis", true}}, {{"ellipsis", true}}, {0, 1}}}},
-                     "2 ellipses"},
-                    {{ones({2, 3}, f64)}, {{"index", {{std::uint64_t{1} << 63}}}}, "9223372036854775808"},
-                    {{ones({2, 3}, f64)}, {{"index", nested(14)}}, "12 deep"},
-                    {{ones({2, 3}, f64)}, {{"index", nested(13)}}, "13 axes"},
-                    {{ones({2, 3}, f64)}, {{"index", std::vector<nlohmann::json>(11)}}, "13 axes"},
-                    {{ones({2, 3}, f64)}, {{"index", {{true, false, true}}}}, "(3)"},
-                    {{ones({2, 3}, f64)}, {{"index", {"all"}}}, "all"}};
-          },
-          .linear_in = {0}};
+      },
+      .errors = []() -> std::vector<ErrorCase> {
+        return {
+            {{ones({2, 3}, f64)}, {{"index", {2}}}, "index 2"},
+            {{ones({2, 3}, f64)}, {{"index", {0, 0, 0}}}, "3 indices"},
+            {{ones({2, 3}, f64)}, {{"index", {{{"slice", {nullptr, nullptr, -1}}}}}}, "step -1"},
+            {{ones({2, 3}, f64)}, {{"index", {{0, 2}}}}, "position 2"},
+            {{ones({2, 3}, f64)}, {{"index", {{0, 1}, {0, 1}, {0, 1}}}}, "3 indices"},
+            {{ones({2, 3}, f64)},
+             {{"index", {{{"ellipsis", true}}, {{"ellipsis", true}}, {0, 1}}}},
+             "2 ellipses"},
+            {{ones({2, 3}, f64)}, {{"index", {{std::uint64_t{1} << 63}}}}, "9223372036854775808"},
+            {{ones({2, 3}, f64)}, {{"index", nested(14)}}, "12 deep"},
+            {{ones({2, 3}, f64)}, {{"index", nested(13)}}, "13 axes"},
+            {{ones({2, 3}, f64)}, {{"index", nlohmann::json(std::vector<nlohmann::json>(11))}}, "13 axes"},
+            {{ones({2, 3}, f64)}, {{"index", {{true, false, true}}}}, "(3)"},
+            {{ones({2, 3}, f64)}, {{"index", {"all"}}}, "all"}};
+      },
+      .linear_in = {0}};
 }
 
 namespace {

@@ -38,8 +38,9 @@ struct GridNode {
   Shape input_shape = {};
 };
 void to_json(nlohmann::json& out, const GridNode& node) {
-  out = node.options;
-  if (node.order != std::array<int, 3>{}) out["order"] = node.order;
+  lucid::to_json(out, node.options);
+  if (node.order != std::array<int, 3>{})
+    ops::detail::write_option(out, "order", std::vector<std::int64_t>(node.order.begin(), node.order.end()));
 }
 
 kernels::GridSampling sampling_of(const GridNode& node) {

@@ -8,8 +8,9 @@
 
 namespace lucid {
 
-void to_json(nlohmann::json& out, const Reduction& reduction);  // "none", "mean", "sum"
-void from_json(const nlohmann::json& in, Reduction& reduction);
+// "none", "mean", "sum"
+void write_option(nlohmann::json& out, const char* key, const Reduction& reduction);
+void read_option(const nlohmann::json& in, const char* key, Reduction& reduction);
 
 namespace ops {
 

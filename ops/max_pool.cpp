@@ -86,8 +86,8 @@ std::pair<Tensor, Tensor> max_pool(std::string_view op, std::string_view adjoint
                              ops::on_three_axes(options.padding, 0), ops::on_three_axes(options.dilation, 1),
                              options.ceil_mode};
   const Shape shape = ops::pooled_shape(op, volume, windows);
-  return pool({.op = op, .adjoint = adjoint, .options = options, .spatial_rank = N}, input, volume, shape,
-              indices, [&] { return ops::window_taps(volume, windows, shape); });
+  return pool({.op = op, .adjoint = adjoint, .options = ops::option_values(options), .spatial_rank = N},
+              input, volume, shape, indices, [&] { return ops::window_taps(volume, windows, shape); });
 }
 
 template <std::size_t N>
@@ -95,9 +95,11 @@ std::pair<Tensor, Tensor> adaptive_max_pool(std::string_view op, std::string_vie
                                             const Tensor& input, const OutputSize<N>& size, bool indices) {
   const Tensor volume = kernels::as_volume(op, input, N);
   const Shape shape = ops::adaptive_shape(op, volume, size);
-  return pool(
-      {.op = op, .adjoint = adjoint, .options = ops::AdaptiveMaxOptions<N>{size, indices}, .spatial_rank = N},
-      input, volume, shape, indices, [&] { return ops::adaptive_taps(volume, shape); });
+  return pool({.op = op,
+               .adjoint = adjoint,
+               .options = ops::option_values(ops::AdaptiveMaxOptions<N>{size, indices}),
+               .spatial_rank = N},
+              input, volume, shape, indices, [&] { return ops::adaptive_taps(volume, shape); });
 }
 
 }  // namespace
@@ -144,7 +146,7 @@ Tensor shuffled(const Shape& shape, Generator& generator) {
 }
 
 // One value for each axis.
-std::vector<int> last_of(std::initializer_list<int> values, std::size_t axes) {
+std::vector<std::int64_t> last_of(std::initializer_list<std::int64_t> values, std::size_t axes) {
   return {values.end() - axes, values.end()};
 }
 

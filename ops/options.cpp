@@ -1,9 +1,10 @@
 #include "ops/options.hpp"
 
-#include "ops/quote.hpp"
-
-#include <cmath>
+#include <algorithm>
 #include <limits>
+
+#include "ops/json_options.hpp"
+#include "ops/quote.hpp"
 
 namespace nlohmann {
 
@@ -77,12 +78,7 @@ std::vector<std::int64_t> read_integers(const nlohmann::json& in) {
 }
 
 namespace detail {
-
-void raise_option(const char* key, const nlohmann::json& value, const char* why) {
-  std::string_view reason = why;
-  if (reason.starts_with("[json.exception")) reason.remove_prefix(reason.find("] ") + 2);
-  throw Error(str("option \"", key, "\" is ", quote(value), ": ", reason));
-}
+namespace {
 
 void require_known_keys(const nlohmann::json& given, const nlohmann::json& known) {
   for (const auto& [key, value] : given.items()) {
@@ -90,6 +86,64 @@ void require_known_keys(const nlohmann::json& given, const nlohmann::json& known
     std::string list;
     for (const auto& [name, unused] : known.items()) list += (list.empty() ? "" : ", ") + name;
     throw Error(str("unknown option \"", key, "\"; known are ", list.empty() ? "none" : list));
+  }
+}
+
+}  // namespace
+
+void raise_option(const char* key, const nlohmann::json& value, const char* why) {
+  std::string_view reason = why;
+  if (reason.starts_with("[json.exception")) reason.remove_prefix(reason.find("] ") + 2);
+  throw Error(str("option \"", key, "\" is ", quote(value), ": ", reason));
+}
+
+void clear(nlohmann::json& out) { out = nlohmann::json::object(); }
+
+#define LUCID_OPTION_TYPE(...)                                                        \
+  void write_option(nlohmann::json& out, const char* key, const __VA_ARGS__& value) { \
+    write_as_json(out, key, value);                                                   \
+  }                                                                                   \
+  void read_option(const nlohmann::json& in, const char* key, __VA_ARGS__& value) {   \
+    read_as_json(in, key, value);                                                     \
+  }
+LUCID_OPTION_TYPES(LUCID_OPTION_TYPE)
+#undef LUCID_OPTION_TYPE
+
+std::string_view name_of(std::span<const Choice> choices, int value) {
+  const auto known = std::ranges::find(choices, value, &Choice::value);
+  return known == choices.end() ? "?" : known->name;
+}
+
+void write_choice(nlohmann::json& out, const char* key, std::span<const Choice> choices, int value) {
+  out[key] = std::string(name_of(choices, value));
+}
+
+int read_choice(const nlohmann::json& in, const char* key, std::span<const Choice> choices, int value) {
+  const auto found = in.find(key);
+  if (found == in.end()) return value;
+  std::string list;
+  for (const Choice& choice : choices) {
+    if (*found == choice.name) return choice.value;
+    list += (list.empty() ? "" : ", ") + std::string(choice.name);
+  }
+  raise_option(key, *found, ("one of " + list + " is required").c_str());
+}
+
+OptionValues written(Write write, const void* options) {
+  nlohmann::json out;
+  write(out, options);
+  return out;
+}
+
+void read(std::string_view op, const nlohmann::json& given, const OptionValues& defaults, Read read,
+          void* options) {
+  try {
+    if (given.is_null()) return;
+    if (!given.is_object()) throw Error("options must be a JSON object, got " + quote(given));
+    require_known_keys(given, defaults);
+    read(given, options);
+  } catch (const Error& error) {
+    raise(op, error.what());
   }
 }
 

@@ -1,52 +1,24 @@
 #pragma once
 // Options of an op as JSON, written once: LUCID_OPTIONS(ConvOptions, stride, padding) in the op's file
-// defines to_json and from_json. Reading refuses unknown keys and names the key whose value does not fit. For
-// .cpp files only: this header brings in all of nlohmann/json.
+// defines to_json and from_json. Reading refuses unknown keys and names the key whose value does not fit.
+// Options of a type that is not listed here need write_option and read_option beside the type, or
+// ops/json_options.hpp, which brings in all of nlohmann/json.
 
-#include <nlohmann/json.hpp>
+#include <array>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "lucid/dtype.hpp"
-#include "lucid/error.hpp"
 #include "lucid/tensor.hpp"
 #include "ops/dims.hpp"
-#include "ops/quote.hpp"
+#include "ops/option_values.hpp"
 
-namespace nlohmann {
-/// null stands for an empty optional.
-template <class T>
-struct adl_serializer<std::optional<T>> {
-  static void to_json(json& out, const std::optional<T>& value) {
-    if (value)
-      out = *value;
-    else
-      out = nullptr;
-  }
-  static void from_json(const json& in, std::optional<T>& value) {
-    if (in.is_null())
-      value.reset();
-    else
-      value = in.get<T>();
-  }
-};
-
-/// A JSON number or boolean, keeping which of the three it is.
-template <>
-struct adl_serializer<lucid::Scalar> {
-  static void to_json(json& out, const lucid::Scalar& value);
-  static lucid::Scalar from_json(const json& in);
-};
-}  // namespace nlohmann
-
-namespace lucid {
-
-void to_json(nlohmann::json& out, DType dtype);  // "float32"
-void from_json(const nlohmann::json& in, DType& dtype);
-void to_json(nlohmann::json& out, const Shape& list);
-void from_json(const nlohmann::json& in, Shape& list);  // a list of integers; one integer is a list of one
-
-namespace ops {
+namespace lucid::ops {
 
 /// An integer that JSON holds exactly. Throws Error on another type, a fraction, or a value beyond 64 bits.
 std::int64_t read_integer(const nlohmann::json& in);
@@ -54,89 +26,125 @@ std::int64_t read_integer(const nlohmann::json& in);
 std::vector<std::int64_t> read_integers(const nlohmann::json& in);
 
 namespace detail {
+
+/// Throws Error "option "key" is value: why".
 [[noreturn]] void raise_option(const char* key, const nlohmann::json& value, const char* why);
-void require_known_keys(const nlohmann::json& given, const nlohmann::json& known);
+/// Makes `out` an empty object.
+void clear(nlohmann::json& out);
 
-template <class T>
-void read_option(const nlohmann::json& in, const char* key, T& value) {
-  const auto found = in.find(key);
-  if (found == in.end()) return;
-  try {
-    if constexpr (std::is_same_v<T, std::int64_t>)
-      value = read_integer(*found);
-    else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>)
-      value = found->is_null() ? T() : T(read_integer(*found));
-    else if constexpr (std::is_same_v<T, std::vector<std::int64_t>>)
-      value = read_integers(*found);
-    else
-      value = found->template get<T>();
-  } catch (const std::exception& error) {
-    raise_option(key, *found, error.what());
-  }
-}
+// out[key] = value, and value = in[key] where there is one. null stands for an empty optional.
+#define LUCID_OPTION_TYPE(...)                                                       \
+  void write_option(nlohmann::json& out, const char* key, const __VA_ARGS__& value); \
+  void read_option(const nlohmann::json& in, const char* key, __VA_ARGS__& value);
+#define LUCID_OPTION_TYPES(X)                 \
+  X(bool)                                     \
+  X(int)                                      \
+  X(std::int64_t)                             \
+  X(std::uint64_t)                            \
+  X(double)                                   \
+  X(std::string)                              \
+  X(std::vector<std::int64_t>)                \
+  X(std::vector<double>)                      \
+  X(std::array<double, 2>)                    \
+  X(DType)                                    \
+  X(Scalar)                                   \
+  X(Shape)                                    \
+  X(Dims<1>)                                  \
+  X(Dims<2>)                                  \
+  X(Dims<3>)                                  \
+  X(std::optional<bool>)                      \
+  X(std::optional<std::int64_t>)              \
+  X(std::optional<double>)                    \
+  X(std::optional<std::string>)               \
+  X(std::optional<std::vector<std::int64_t>>) \
+  X(std::optional<DType>)                     \
+  X(std::optional<Scalar>)                    \
+  X(std::optional<Shape>)                     \
+  X(std::optional<Dims<1>>)                   \
+  X(std::optional<Dims<2>>)                   \
+  X(std::optional<Dims<3>>)
+LUCID_OPTION_TYPES(LUCID_OPTION_TYPE)
+#undef LUCID_OPTION_TYPE
 
-template <class T>
-std::string enum_name(const std::vector<std::pair<T, std::string>>& names, T value) {
-  for (const auto& [known, name] : names)
-    if (known == value) return name;
-  return "?";
-}
+/// A value of an enumeration and its name in JSON.
+struct Choice {
+  template <class Enumeration>
+  constexpr Choice(Enumeration given, std::string_view given_name)
+      : value(static_cast<int>(given)), name(given_name) {}
+  int value;
+  std::string_view name;
+};
+/// "?" for a value that is none of them.
+std::string_view name_of(std::span<const Choice> choices, int value);
+void write_choice(nlohmann::json& out, const char* key, std::span<const Choice> choices, int value);
+/// `value` where there is no key. Throws Error listing the choices when the text is none of them.
+int read_choice(const nlohmann::json& in, const char* key, std::span<const Choice> choices, int value);
 
-template <class T>
-T enum_value(const std::vector<std::pair<T, std::string>>& names, const nlohmann::json& in) {
-  std::string list;
-  for (const auto& [value, name] : names) {
-    if (in == name) return value;
-    list += (list.empty() ? "" : ", ") + name;
-  }
-  throw Error("one of " + list + " is required");
-}
+using Write = void (*)(nlohmann::json& out, const void* options);
+using Read = void (*)(const nlohmann::json& in, void* options);
+OptionValues written(Write write, const void* options);
+void read(std::string_view op, const nlohmann::json& given, const OptionValues& defaults, Read read,
+          void* options);
+
 }  // namespace detail
+
+/// `options` by name.
+template <class Options>
+OptionValues option_values(const Options& options) {
+  return detail::written(
+      [](nlohmann::json& out, const void* given) { to_json(out, *static_cast<const Options*>(given)); },
+      &options);
+}
+
+/// The op's defaults, as the table in the docs shows them.
+template <class Options>
+OptionValues default_options() {
+  return option_values(Options{});
+}
 
 /// `given` as Options; null and missing keys keep the defaults. Throws Error "<op>: option ..." naming the
 /// key.
 template <class Options>
 Options read_options(std::string_view op, const nlohmann::json& given) {
-  try {
-    if (given.is_null()) return Options{};
-    if (!given.is_object()) throw Error("options must be a JSON object, got " + quote(given));
-    detail::require_known_keys(given, nlohmann::json(Options{}));
-    return given.get<Options>();
-  } catch (const Error& error) {
-    raise(op, error.what());
-  }
+  Options options{};
+  detail::read(
+      op, given, option_values(options),
+      [](const nlohmann::json& in, void* target) { from_json(in, *static_cast<Options*>(target)); },
+      &options);
+  return options;
 }
 
-/// The op's defaults, as the table in the docs shows them.
-template <class Options>
-nlohmann::json default_options() {
-  return nlohmann::json(Options{});
-}
-
-}  // namespace ops
-}  // namespace lucid
+}  // namespace lucid::ops
 
 /// Names of an enumeration's values in JSON: LUCID_OPTION_ENUM(Layout, {{Layout::preserve, "preserve"},
 /// ...}). Another text is refused with the list of those known.
-#define LUCID_OPTION_ENUM(Type, ...)                                          \
-  static const std::vector<std::pair<Type, std::string>>& names_of(Type) {    \
-    static const std::vector<std::pair<Type, std::string>> names __VA_ARGS__; \
-    return names;                                                             \
-  }                                                                           \
-  [[maybe_unused]] void to_json(nlohmann::json& out, const Type& value) {     \
-    out = ::lucid::ops::detail::enum_name(names_of(value), value);            \
-  }                                                                           \
-  [[maybe_unused]] void from_json(const nlohmann::json& in, Type& value) {    \
-    value = ::lucid::ops::detail::enum_value(names_of(value), in);            \
+#define LUCID_OPTION_ENUM(Type, ...)                                                             \
+  static constexpr ::lucid::ops::detail::Choice choices_of_##Type[] = __VA_ARGS__;               \
+  [[maybe_unused]] void write_option(nlohmann::json& out, const char* key, const Type& value) {  \
+    ::lucid::ops::detail::write_choice(out, key, choices_of_##Type, static_cast<int>(value));    \
+  }                                                                                              \
+  [[maybe_unused]] void read_option(const nlohmann::json& in, const char* key, Type& value) {    \
+    value = static_cast<Type>(                                                                   \
+        ::lucid::ops::detail::read_choice(in, key, choices_of_##Type, static_cast<int>(value))); \
   }
 
-#define LUCID_WRITE_OPTION(field) out[#field] = options.field;
-#define LUCID_READ_OPTION(field) ::lucid::ops::detail::read_option(in, #field, options.field);
-#define LUCID_OPTIONS(Type, ...)                                               \
-  void to_json(nlohmann::json& out, const Type& options) {                     \
-    out = nlohmann::json::object();                                            \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(LUCID_WRITE_OPTION, __VA_ARGS__)) \
-  }                                                                            \
-  void from_json(const nlohmann::json& in, Type& options) {                    \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(LUCID_READ_OPTION, __VA_ARGS__))  \
+// One statement for each of up to 16 fields.
+#define LUCID_EACH(X, field, ...) X(field) __VA_OPT__(LUCID_EACH_MORE LUCID_PARENS(X, __VA_ARGS__))
+#define LUCID_EACH_MORE() LUCID_EACH
+#define LUCID_PARENS ()
+#define LUCID_RESCAN(...) LUCID_RESCAN_1(LUCID_RESCAN_1(LUCID_RESCAN_1(LUCID_RESCAN_1(__VA_ARGS__))))
+#define LUCID_RESCAN_1(...) LUCID_RESCAN_2(LUCID_RESCAN_2(LUCID_RESCAN_2(LUCID_RESCAN_2(__VA_ARGS__))))
+#define LUCID_RESCAN_2(...) __VA_ARGS__
+
+#define LUCID_WRITE_OPTION(field) write_option(out, #field, options.field);
+#define LUCID_READ_OPTION(field) read_option(in, #field, options.field);
+#define LUCID_OPTIONS(Type, ...)                              \
+  void to_json(nlohmann::json& out, const Type& options) {    \
+    using ::lucid::ops::detail::write_option;                 \
+    ::lucid::ops::detail::clear(out);                         \
+    LUCID_RESCAN(LUCID_EACH(LUCID_WRITE_OPTION, __VA_ARGS__)) \
+  }                                                           \
+  void from_json(const nlohmann::json& in, Type& options) {   \
+    using ::lucid::ops::detail::read_option;                  \
+    LUCID_RESCAN(LUCID_EACH(LUCID_READ_OPTION, __VA_ARGS__))  \
   }

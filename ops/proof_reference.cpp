@@ -1,6 +1,7 @@
 // An op's results against its definition.
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "ops/proof.hpp"
 #include "ops/proof_inputs.hpp"
@@ -42,7 +43,7 @@ std::string compare_with_reference(const Op& op, const Sample& sample, double to
   reference::Arrays inputs;
   for (const Tensor& input : sample.inputs) inputs.push_back(as_array(input));
   nlohmann::json options = op.defaults;
-  options.update(sample.options);
+  options.update(sample.options.json());
   const auto expected = op.reference(inputs, options);
   const Tensors results = op.call(sample.inputs, sample.options);
   if (results.size() != expected.size())

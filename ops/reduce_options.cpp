@@ -5,21 +5,15 @@
 
 namespace lucid::ops {
 
-void to_json(nlohmann::json& out, const DimOption& option) {
-  if (option.dims.empty())
-    out = nullptr;
-  else
-    out = option.dims;
+void write_option(nlohmann::json& out, const char* key, const DimOption& option) {
+  using Dims = std::optional<std::vector<std::int64_t>>;
+  detail::write_option(out, key, option.dims.empty() ? Dims() : option.dims);
 }
 
-void from_json(const nlohmann::json& in, DimOption& option) {
-  option.dims.clear();
-  if (in.is_null()) return;
-  if (!in.is_array()) {
-    option.dims.push_back(read_integer(in));
-    return;
-  }
-  for (const nlohmann::json& dim : in) option.dims.push_back(read_integer(dim));
+void read_option(const nlohmann::json& in, const char* key, DimOption& option) {
+  std::optional<std::vector<std::int64_t>> dims = option.dims;
+  detail::read_option(in, key, dims);
+  option.dims = dims.value_or(std::vector<std::int64_t>());
 }
 
 kernels::Axes reduced_axes(std::string_view op, const Tensor& input, const std::vector<std::int64_t>& dims) {

@@ -12,8 +12,8 @@ namespace lucid::ops {
 struct DimOption {
   std::vector<std::int64_t> dims;
 };
-void to_json(nlohmann::json& out, const DimOption& option);
-void from_json(const nlohmann::json& in, DimOption& option);
+void write_option(nlohmann::json& out, const char* key, const DimOption& option);
+void read_option(const nlohmann::json& in, const char* key, DimOption& option);
 
 /// The axes to reduce, once the arguments are checked: `input` is defined, the axes exist and differ.
 kernels::Axes reduced_axes(std::string_view op, const Tensor& input, const std::vector<std::int64_t>& dims);

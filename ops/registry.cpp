@@ -69,7 +69,7 @@ void register_op(Op op) {
   check(added, "register_op", "the name \"", key, "\" is taken");
 }
 
-Tensors call_all(std::string_view name, const Tensors& inputs, const nlohmann::json& options) {
+Tensors call_all(std::string_view name, const Tensors& inputs, const OptionValues& options) {
   const Op& op = find(name);
   Tensors given = inputs;
   const bool repeated = !op.inputs.empty() && op.inputs.back().repeated;
@@ -82,7 +82,7 @@ Tensors call_all(std::string_view name, const Tensors& inputs, const nlohmann::j
   return op.call(given, options);
 }
 
-Tensor call(std::string_view name, const Tensors& inputs, const nlohmann::json& options) {
+Tensor call(std::string_view name, const Tensors& inputs, const OptionValues& options) {
   return call_all(name, inputs, options).at(0);
 }
 

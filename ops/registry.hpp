@@ -2,13 +2,13 @@
 // The table of ops: each can be called by name, and is proven, timed and documented from its record.
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lucid/random.hpp"
 #include "lucid/tensor.hpp"
+#include "ops/option_values.hpp"
 #include "ops/reference/array.hpp"
 
 namespace lucid::ops {
@@ -23,13 +23,13 @@ struct Input {
 /// they need to.
 struct Sample {
   Tensors inputs = {};
-  nlohmann::json options = nlohmann::json::object();
+  OptionValues options = {};
 };
 
 /// One call that the op must refuse.
 struct ErrorCase {
   Tensors inputs;
-  nlohmann::json options;
+  OptionValues options = {};
   std::string message;  ///< a part of the error's text that names the offending value
 };
 
@@ -43,7 +43,7 @@ struct Op {
   std::string name;
   std::string doc;  ///< one line with shapes
   std::vector<Input> inputs = {};
-  nlohmann::json defaults = nlohmann::json::object();  ///< options with their default values
+  OptionValues defaults = {};  ///< options with their default values
   std::function<Tensors(const Tensors& inputs, const nlohmann::json& options)> call = {};
   std::function<std::vector<Sample>(Generator& generator)> samples = {};
   std::function<std::vector<ErrorCase>()> errors = {};
@@ -66,10 +66,8 @@ void register_op(Op op);
 /// Calls an op by name: call("conv_transpose3d", {x, w, b}, {{"stride", 2}}). Optional inputs at the end may
 /// be left out. Throws Error on a wrong number of inputs, an undefined required one, an unknown or ill-typed
 /// option.
-Tensors call_all(std::string_view name, const Tensors& inputs,
-                 const nlohmann::json& options = nlohmann::json::object());
+Tensors call_all(std::string_view name, const Tensors& inputs, const OptionValues& options = {});
 /// The same for the common case: the first result.
-Tensor call(std::string_view name, const Tensors& inputs,
-            const nlohmann::json& options = nlohmann::json::object());
+Tensor call(std::string_view name, const Tensors& inputs, const OptionValues& options = {});
 
 }  // namespace lucid::ops

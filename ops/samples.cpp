@@ -34,8 +34,8 @@ std::vector<Sample> broadcast_samples(Generator& generator) {
 }
 
 std::vector<ErrorCase> broadcast_errors() {
-  return {{{ones({2, 3}, f64), ones({4}, f64)}, nlohmann::json::object(), "(2, 3) and (4)"},
-          {{Tensor(), ones({4}, f64)}, nlohmann::json::object(), "missing"}};
+  return {{{ones({2, 3}, f64), ones({4}, f64)}, {}, "(2, 3) and (4)"},
+          {{Tensor(), ones({4}, f64)}, {}, "missing"}};
 }
 
 std::vector<ErrorCase> no_errors() { return {}; }

@@ -205,8 +205,8 @@ Op where_op() {
           },
           .samples = where_samples,
           .errors = []() -> std::vector<ErrorCase> {
-            return {{{ones({2}), ones({2}), ones({2})}, nlohmann::json::object(), "float32"},
-                    {{ones({3}, boolean), ones({2}), ones({2})}, nlohmann::json::object(), "(3) and (2)"}};
+            return {{{ones({2}), ones({2}), ones({2})}, {}, "float32"},
+                    {{ones({3}, boolean), ones({2}), ones({2})}, {}, "(3) and (2)"}};
           }};
 }
 

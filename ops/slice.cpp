@@ -1,5 +1,7 @@
 #include "ops/slice.hpp"
 
+#include <limits>
+
 #include "autograd/record.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/layout.hpp"

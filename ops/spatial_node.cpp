@@ -1,5 +1,7 @@
 #include "ops/spatial_node.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "ops/kernels/resample.hpp"
 
 namespace lucid::ops {
@@ -15,7 +17,7 @@ Tensors resample_backward(const autograd::Backward<SpatialNode>& b) {
 
 }  // namespace
 
-void to_json(nlohmann::json& out, const SpatialNode& node) { out = node.options; }
+void to_json(nlohmann::json& out, const SpatialNode& node) { out = node.options.json(); }
 
 Shape result_shape(const Tensor& input, std::size_t spatial_rank, const Shape& out) {
   Shape shape = input.shape();

@@ -4,18 +4,18 @@
 // own is the map again: derivatives of any order.
 
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "autograd/record.hpp"
 #include "ops/kernels/axis_taps.hpp"
+#include "ops/option_values.hpp"
 
 namespace lucid::ops {
 
 struct SpatialNode {
-  std::string_view op;          ///< the map's name, a literal
-  std::string_view adjoint;     ///< its adjoint's
-  nlohmann::json options = {};  ///< of the op, as ops::call takes them
+  std::string_view op;        ///< the map's name, a literal
+  std::string_view adjoint;   ///< its adjoint's
+  OptionValues options = {};  ///< of the op, as ops::call takes them
   std::size_t spatial_rank = 3;
   Shape input_shape = {};
   std::shared_ptr<const kernels::SpatialTaps> taps = {};  ///< null when the result or the input is empty

@@ -2,7 +2,7 @@
 
 #include "autograd/record.hpp"
 #include "ops/join.hpp"
-#include "ops/options.hpp"
+#include "ops/json_options.hpp"
 #include "ops/region.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"

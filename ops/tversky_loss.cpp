@@ -70,9 +70,9 @@ std::vector<Sample> tversky_samples(Generator& generator) {
 
 std::vector<ErrorCase> tversky_errors() {
   const Tensor x = ones({2, 3, 2, 2}, f64), t = zeros({2, 2, 2}, i64);
-  return {{{x, zeros({2, 2, 3}, i64)}, nlohmann::json::object(), "(2, 2, 3)"},
-          {{x, full({2, 2, 2}, 7, i64)}, nlohmann::json::object(), "class index 7"},
-          {{x, full({2, 3, 2, 2}, 255, u8)}, nlohmann::json::object(), "holds 255"},
+  return {{{x, zeros({2, 2, 3}, i64)}, {}, "(2, 2, 3)"},
+          {{x, full({2, 2, 2}, 7, i64)}, {}, "class index 7"},
+          {{x, full({2, 3, 2, 2}, 255, u8)}, {}, "holds 255"},
           {{x, t}, {{"sigmoid", true}, {"softmax", true}}, "both"},
           {{x, t}, {{"alpha", -0.5}}, "alpha is -0.5"},
           {{x, t}, {{"beta", -1}}, "beta is -1"},
@@ -107,8 +107,8 @@ Op focal_tversky_loss_op() {
           .samples =
               [](Generator& generator) {
                 auto samples = tversky_samples(generator);
-                samples[0].options["gamma"] = 2;
-                samples[2].options["gamma"] = 0.75;
+                samples[0].options.set("gamma", 2);
+                samples[2].options.set("gamma", 0.75);
                 return samples;
               },
           .errors =

@@ -119,7 +119,7 @@ Op var_like_op(std::string name, std::string doc, Function function) {
   };
   op.errors = [] {
     auto errors = reduction_errors();
-    errors.push_back({{ones({2, 3}, i64)}, nlohmann::json::object(), "int64"});
+    errors.push_back({{ones({2, 3}, i64)}, {}, "int64"});
     errors.push_back({{ones({2, 3}, f64)}, {{"correction", -1}}, "-1"});
     errors.push_back({{ones({2, 3}, f64)}, {{"correction", 1}, {"unbiased", true}}, "unbiased"});
     return errors;

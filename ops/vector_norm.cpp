@@ -2,8 +2,8 @@
 #include <limits>
 
 #include "autograd/record.hpp"
+#include "ops/json_options.hpp"
 #include "ops/kernels/ties.hpp"
-#include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
 #include "ops/samples.hpp"
@@ -167,7 +167,7 @@ Op norm_op() {
                 auto samples = distinct(reduction_samples(generator));
                 const nlohmann::json orders = {2, 1, 3, "inf", "-inf", 1.5, "fro", 0, -1};
                 for (std::size_t i = 0; i < samples.size(); ++i)
-                  samples[i].options["p"] = orders[i % orders.size()];
+                  samples[i].options.set("p", orders[i % orders.size()]);
                 samples.push_back({{Tensor::from({0, 1.5, -2, 0.5}, {2, 2}, f64)}, {{"p", 3}, {"dim", 1}}});
                 samples.push_back({{Tensor::from({1, 1.5, -2, 0.5}, {2, 2}, f64)}, {{"p", 0}}});
                 return samples;
@@ -176,7 +176,7 @@ Op norm_op() {
               [] {
                 auto errors = reduction_errors();
                 errors.push_back({{ones({2, 3}, f64)}, {{"p", "nuc"}}, "nuc"});
-                errors.push_back({{ones({2, 3}, i64)}, nlohmann::json::object(), "int64"});
+                errors.push_back({{ones({2, 3}, i64)}, {}, "int64"});
                 errors.push_back({{empty({0, 3}, f64)}, {{"p", "inf"}}, "(0, 3)"});
                 return errors;
               }};

@@ -6,7 +6,7 @@
 #include "nn/optim/adam.hpp"
 #include "nn/optim/adaptive.hpp"
 #include "nn/optim/sgd.hpp"
-#include "ops/options.hpp"
+#include "ops/json_options.hpp"
 
 namespace lucid::optim {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "nn/optim/optimizer.hpp"
-#include "ops/options.hpp"
+#include "ops/json_options.hpp"
 
 namespace lucid::optim {
 

@@ -3,7 +3,7 @@
 namespace lucid::ops {
 
 std::vector<Sample> pointwise_samples(Generator& generator, Domain domain,
-                                      const std::vector<nlohmann::json>& options) {
+                                      const std::vector<OptionValues>& options) {
   std::vector<Sample> samples = unary_samples(generator);
   while (samples.size() < options.size()) samples.push_back({.inputs = {normal({3, 5}, generator)}});
   for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -16,7 +16,7 @@ std::vector<Sample> pointwise_samples(Generator& generator, Domain domain,
 }
 
 std::vector<ErrorCase> pointwise_errors() {
-  return {{{Tensor()}, nlohmann::json::object(), "\"input\" is missing"},
+  return {{{Tensor()}, {}, "\"input\" is missing"},
           {{ones({2}, f64)}, {{"no_such_option", 1}}, "no_such_option"}};
 }
 

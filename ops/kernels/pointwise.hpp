@@ -93,13 +93,13 @@ enum class Domain { real, nonzero, positive };
 
 /// Samples of one input; the first takes options[0], the second options[1], and so on around.
 std::vector<Sample> pointwise_samples(Generator& generator, Domain domain,
-                                      const std::vector<nlohmann::json>& options);
+                                      const std::vector<OptionValues>& options);
 /// An input left out, and an option that does not exist.
 std::vector<ErrorCase> pointwise_errors();
 
 /// The record of U, with samples for each of `options`.
 template <class U>
-Op pointwise_op(std::string doc, Domain domain = Domain::real, std::vector<nlohmann::json> options = {}) {
+Op pointwise_op(std::string doc, Domain domain = Domain::real, std::vector<OptionValues> options = {}) {
   return {.name = std::string(U::kName),
           .doc = std::move(doc),
           .inputs = {{"input"}},

@@ -6,11 +6,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "autograd/backward.hpp"
 #include "ops/proof_inputs.hpp"
@@ -79,7 +81,7 @@ class Fuzzer {
     ops::Sample sample = samples[pick(samples.size())];
     if (op.inputs.empty() || !op.inputs.back().repeated) sample.inputs.resize(op.inputs.size());
     for (std::size_t changes = 1 + pick(3); changes > 0; --changes) {
-      if (!op.defaults.empty() && pick(2))
+      if (!op.defaults.json().empty() && pick(2))
         change_option(op, sample.options);
       else if (!sample.inputs.empty())
         change_input(sample.inputs);
@@ -142,14 +144,16 @@ class Fuzzer {
     }
   }
 
-  void change_option(const ops::Op& op, json& options) {
-    auto key = op.defaults.begin();
-    std::advance(key, pick(op.defaults.size()));
-    json& option = options[key.key()];
+  void change_option(const ops::Op& op, ops::OptionValues& options) {
+    const json& defaults = op.defaults;
+    auto key = defaults.begin();
+    std::advance(key, pick(defaults.size()));
+    json option = options.json().value(key.key(), json());
     if (option.is_array() && !option.empty() && pick(2))
       option[pick(option.size())] = number();
     else
       option = value();
+    options.set(key.key().c_str(), option);
   }
 
   void change_input(Tensors& inputs) {

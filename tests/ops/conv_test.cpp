@@ -209,7 +209,7 @@ TEST_CASE("the records' samples run, check out to second order, and their error 
     Generator generator(1);
     std::size_t number = 0;
     for (const ops::Sample& sample : op.samples(generator)) {
-      INFO(name << " sample " << number++ << " " << sample.options.dump());
+      INFO(name << " sample " << number++ << " " << sample.options.json().dump());
       // An absent bias is no input of the checked function.
       Tensors given;
       for (const Tensor& input : sample.inputs)
@@ -224,7 +224,7 @@ TEST_CASE("the records' samples run, check out to second order, and their error 
     }
     for (const ops::ErrorCase& wrong : op.errors()) {
       const std::string message = error_of([&] { ops::call_all(name, wrong.inputs, wrong.options); });
-      INFO(wrong.options.dump() << " gave " << message);
+      INFO(wrong.options.json().dump() << " gave " << message);
       CHECK(contains(message, wrong.message));
       CHECK(contains(message, name));
     }

@@ -53,7 +53,7 @@ TEST_CASE("a recorded backward pass gives the gradients that a plain one gives")
         if (input.defined() && is_floating(input.dtype()))
           wanted.push_back(input = input.clone().requires_grad_());
       if (!op->inputs.back().repeated) inputs.resize(op->inputs.size());
-      const std::string where = op->name + " " + sample.options.dump();
+      const std::string where = op->name + " " + sample.options.json().dump();
       CAPTURE(where);
       const Tensor y = op->call(inputs, sample.options)[0];
       if (!y.requires_grad()) continue;

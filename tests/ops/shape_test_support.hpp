@@ -45,7 +45,7 @@ inline void check_record(const std::string& name) {
   lucid::Generator generator(1);
   for (const lucid::ops::Sample& sample : op.samples(generator)) {
     CAPTURE(name);
-    CAPTURE(sample.options.dump());
+    CAPTURE(sample.options.json().dump());
     const auto call = [&](const lucid::Tensors& in) { return op.call(in, sample.options); };
     bool has_gradient = false;
     for (const Tensor& input : sample.inputs) {

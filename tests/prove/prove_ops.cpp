@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "ops/proof.hpp"
@@ -62,7 +63,7 @@ void print_ops() {
     for (const auto& input : op->inputs)
       inputs += (inputs.empty() ? "" : ", ") + (input.optional ? "[" + input.name + "]" : input.name) +
                 (input.repeated ? "..." : "");
-    for (const auto& [key, value] : op->defaults.items())
+    for (const auto& [key, value] : op->defaults.json().items())
       options += (options.empty() ? "`" : ", `") + key + " = " + value.dump() + "`";
     std::cout << "| `" << op->name << "` | " << inputs << " | " << escaped(options) << " | "
               << escaped(op->doc) << (op->differentiable ? "" : "; no gradient") << " |\n";
@@ -94,8 +95,8 @@ void print_errors() {
         inputs += (inputs.empty() ? "" : ", ") +
                   (input.defined() ? str(input.dtype(), " ", input.shape()) : std::string("none"));
       std::cout << "| `" << op->name << "` | " << inputs << " | "
-                << (error.options.empty() ? "" : "`" + escaped(error.options.dump()) + "`") << " | "
-                << escaped(refusal(*op, error)) << " |\n";
+                << (error.options.json().empty() ? "" : "`" + escaped(error.options.json().dump()) + "`")
+                << " | " << escaped(refusal(*op, error)) << " |\n";
     }
   }
 }

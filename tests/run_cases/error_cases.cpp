@@ -115,7 +115,7 @@ Tensors inputs_of(const json& record, const ops::Op& op, json& options) {
     if (given.contains(input.name)) {
       tensor = given[input.name];
       given.erase(input.name);
-    } else if (options.contains(input.name) && !op.defaults.contains(input.name)) {
+    } else if (options.contains(input.name) && !op.defaults.json().contains(input.name)) {
       const json value = options[input.name];  // a number where PyTorch takes a tensor or a number
       options.erase(input.name);
       if (value.is_number()) tensor = scalar_tensor(value.get<double>(), value.is_number_float() ? f64 : i64);

@@ -73,7 +73,7 @@ const std::map<std::string, std::vector<std::string>>& aliases() {
 }
 
 bool takes(const Op& op, const std::string& name) {
-  return op.defaults.contains(name) ||
+  return op.defaults.json().contains(name) ||
          std::any_of(op.inputs.begin(), op.inputs.end(), [&](const auto& in) { return in.name == name; });
 }
 
