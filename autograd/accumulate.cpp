@@ -28,10 +28,12 @@ Tensors AccumulateGrad::backward(const std::shared_ptr<Node>&, const Tensors& gr
     else
       meta.grad.add_(grad);
   } else {
-    // The walker's list holds the second handle; anything beyond it means that the elements are shared, with
-    // the graph too while it is recorded: a later backward pass adds to them in place.
+    // The walker's list holds the second handle, unless a hook gave another tensor; anything beyond it means
+    // that the elements are shared, with the graph too while it is recorded: a later backward pass adds to
+    // them in place.
+    const long own = grad.handle() == grads[0].handle() ? 2 : 1;
     const bool shared =
-        grad.handle().use_count() > 2 || grad.impl().storage.use_count() > 1 || !grad.is_dense();
+        grad.handle().use_count() > own || grad.impl().storage.use_count() > 1 || !grad.is_dense();
     meta.grad = shared || is_recording() ? grad.clone() : grad;
   }
   return {};

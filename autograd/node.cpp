@@ -86,7 +86,12 @@ Tensor SavedTensor::unpack(const std::shared_ptr<Node>& node) const {
 Tensor HookList::run(Tensor grad) const {
   for (const auto& [id, hook] : std::vector(hooks)) {
     Tensor replaced = hook(grad);
-    if (replaced.defined()) grad = replaced;
+    if (!replaced.defined()) continue;
+    if (replaced.shape() != grad.shape() || replaced.dtype() != grad.dtype())
+      throw AutogradError(str("register_hook: the hook gave a gradient of shape ", replaced.shape(),
+                              " and dtype ", replaced.dtype(), " for one of shape ", grad.shape(),
+                              " and dtype ", grad.dtype(), "; both must stay"));
+    grad = replaced;
   }
   return grad;
 }

@@ -52,9 +52,11 @@ void* from_system(std::size_t size) {
 #if defined(__linux__)
   void* block = nullptr;
   if (size >= kHugePage) {
-    if (posix_memalign(&block, kHugePage, size) != 0) return nullptr;
-    madvise(block, size, MADV_HUGEPAGE);  // a wish: where it isn't granted the pages are small
-    return block;
+    // The heap may take twice the addresses for it; where those are limited, any boundary serves.
+    if (posix_memalign(&block, kHugePage, size) == 0) {
+      madvise(block, size, MADV_HUGEPAGE);  // a wish: where it isn't granted the pages are small
+      return block;
+    }
   }
 #endif
   return std::aligned_alloc(kAlignment, size);

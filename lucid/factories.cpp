@@ -60,7 +60,24 @@ Tensor empty_like(const Tensor& like, DType dtype) {
 
 Tensor empty_like(const Tensor& like) { return empty_like(like, like.dtype()); }
 
+void Scalar::require_fits(std::string_view op, DType dtype) const {
+  dispatch_all(dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      constexpr auto least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+      // As a double the largest 64-bit integer is one more.
+      const double whole = std::trunc(floating_);
+      const bool fits =
+          is_floating() ? whole >= static_cast<double>(least) && whole < 2 * static_cast<double>(most / 2 + 1)
+                        : integer_ >= least && integer_ <= most;
+      check(fits, op, "value ", is_floating() ? str(floating_) : str(integer_), " does not fit dtype ", dtype,
+            ", which holds ", std::int64_t{least}, " to ", std::int64_t{most});
+    }
+  });
+}
+
 Tensor full(const Shape& shape, const Scalar& value, DType dtype) {
+  value.require_fits("full", dtype);
   Tensor out = empty(shape, dtype);
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;

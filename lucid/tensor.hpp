@@ -45,6 +45,9 @@ class Scalar {
     else
       return is_floating() ? static_cast<T>(floating_) : static_cast<T>(integer_);
   }
+  /// Throws Error unless the integer type `dtype` has a value for this, a fraction being cut off; any other
+  /// type takes all.
+  void require_fits(std::string_view op, DType dtype) const;
 
  private:
   enum class Kind : std::uint8_t { floating, integer, truth };

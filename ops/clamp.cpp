@@ -33,17 +33,19 @@ constexpr T highest() {
   return std::numeric_limits<T>::max();
 }
 
-// Bounds as numbers of the type of computation C; a missing one excludes nothing.
-template <class C>
+// Bounds of tensors of T as numbers of its type of computation; a missing one excludes nothing.
+template <class T>
 struct Bounds {
+  using C = Compute<T>;
   explicit Bounds(const ClampOptions& options)
-      : low(options.min ? options.min->to<C>() : lowest<C>()),
-        high(options.max ? options.max->to<C>() : highest<C>()) {}
+      : low(options.min ? C(options.min->to<T>()) : lowest<C>()),
+        high(options.max ? C(options.max->to<T>()) : highest<C>()) {}
   C low, high;
 };
 
-template <class C>
-auto clamped(const Bounds<C>& bounds) {
+template <class T>
+auto clamped(const Bounds<T>& bounds) {
+  using C = Compute<T>;
   return [bounds](C value) {
     // value != value holds for NaN alone, which stays; a bound that is NaN is the result.
     value = (value >= bounds.low) | (value != value) ? value : bounds.low;
@@ -51,8 +53,9 @@ auto clamped(const Bounds<C>& bounds) {
   };
 }
 
-template <class C>
-auto passed(const Bounds<C>& bounds) {
+template <class T>
+auto passed(const Bounds<T>& bounds) {
+  using C = Compute<T>;
   return [bounds](C grad, C value) { return (value >= bounds.low) & (value <= bounds.high) ? grad : C(0); };
 }
 
@@ -68,7 +71,7 @@ Tensors clamp_backward(const Backward<ClampOptions>& b) {
   const Tensor out = kernels::empty_for(x.shape(), x.dtype(), {&x, &grad});
   dispatch_floating("clamp", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<T, T, T>(out, grad, x, passed(Bounds<Compute<T>>(b.options)));
+    kernels::map<T, T, T>(out, grad, x, passed(Bounds<T>(b.options)));
   });
   return {out};
 }
@@ -79,8 +82,8 @@ Tensors clamp_to_tensors_backward(const Backward<ClampOptions>& b) {
   Tensors out(3);
   if (b.wants[0]) {
     out[0] = b.grad();
-    if (min.defined()) out[0] = where(x < min, 0.0, out[0]);
-    if (max.defined()) out[0] = where(x > max, 0.0, out[0]);
+    if (min.defined()) out[0] = where(x >= min, out[0], 0.0);
+    if (max.defined()) out[0] = where(x <= max, out[0], 0.0);
   }
   if (b.wants[1]) {
     Tensor chosen = x < min;
@@ -110,10 +113,12 @@ Tensor clamp(const Tensor& input, const std::optional<Scalar>& min, const std::o
   const ClampOptions options{min, max};
   const bool promotes = !is_floating(input.dtype()) && (is_floating_bound(min) || is_floating_bound(max));
   const Tensor x = promotes ? kernels::converted(input, f32) : input;
+  for (const auto& bound : {min, max})
+    if (bound) bound->require_fits("clamp", x.dtype());
   const Tensor out = empty_like(x);
   dispatch_numeric("clamp", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::map<T, T>(out, x, clamped(Bounds<Compute<T>>(options)));
+    kernels::map<T, T>(out, x, clamped(Bounds<T>(options)));
   });
   return record("clamp", out, {input}, {input}, options, clamp_backward);
 }

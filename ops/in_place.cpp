@@ -68,12 +68,17 @@ void replace(const Tensor& target, const Tensor& result) {
     meta.node = node;
     meta.result = autograd::meta_of(result).result;
     meta.hooks.reset();
+  } else if (impl.autograd) {  // a leaf again
+    impl.autograd->node.reset();
+    impl.autograd->hooks.reset();
   }
 }
 
 }  // namespace ops
 
 const Tensor& Tensor::fill_(const Scalar& value) const {
+  check(defined(), "fill_", "the tensor is undefined");
+  value.require_fits("fill_", dtype());
   if (ops::must_record_change("fill_", *this))
     ops::replace(*this, full(shape(), value, dtype()));
   else
@@ -82,6 +87,7 @@ const Tensor& Tensor::fill_(const Scalar& value) const {
 }
 
 const Tensor& Tensor::copy_(const Tensor& source) const {
+  check(defined(), "copy_", "the tensor is undefined");
   check(source.defined(), "copy_", "the source is undefined");
   check(broadcast_shapes("copy_", source.shape(), shape()) == shape(), "copy_", "source of shape ",
         source.shape(), " does not broadcast to ", shape());
@@ -98,6 +104,7 @@ namespace {
 // target = compute(target, other), whose shape and type must be the target's own.
 template <class Compute>
 const Tensor& change(std::string_view op, const Tensor& target, const Tensor& other, Compute compute) {
+  check(target.defined(), op, "the tensor is undefined");
   check(other.defined(), op, "the operand is undefined");
   check(broadcast_shapes(op, target.shape(), other.shape()) == target.shape(), op, "operand of shape ",
         other.shape(), " does not broadcast to ", target.shape());
@@ -136,6 +143,9 @@ const Tensor& Tensor::mul_(const Tensor& other) const {
   });
 }
 
-const Tensor& Tensor::mul_(const Scalar& other) const { return mul_(kernels::wrap_scalar(other, *this)); }
+const Tensor& Tensor::mul_(const Scalar& other) const {
+  check(defined(), "mul_", "the tensor is undefined");
+  return mul_(kernels::wrap_scalar(other, *this));
+}
 
 }  // namespace lucid

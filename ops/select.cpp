@@ -109,15 +109,12 @@ Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value)
   check(is_floating(input.dtype()) || !value.is_floating(), "masked_fill", "value ", value.to<double>(),
         " is floating, input has dtype ", input.dtype(), "; give an integer, or convert input with .to()");
   const Shape shape = broadcast_shapes("masked_fill", input.shape(), mask.shape());
+  value.require_fits("masked_fill", input.dtype());
   Tensor out = kernels::empty_for(shape, input.dtype(), {&input, &mask});
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     const C fixed = value.to<T>();
-    if constexpr (std::is_integral_v<T>)
-      check(static_cast<std::int64_t>(fixed) == value.to<std::int64_t>(), "masked_fill", "value ",
-            value.to<std::int64_t>(), " does not fit input's dtype ", input.dtype(),
-            "; convert input with .to()");
     kernels::map<T, bool, T>(out, mask, input, [fixed](bool m, C x) { return m ? fixed : x; });
   });
   return record("masked_fill", out, {input, mask}, {mask}, FillOptions{value}, masked_fill_backward);

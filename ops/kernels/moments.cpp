@@ -1,5 +1,7 @@
 #include "ops/kernels/moments.hpp"
 
+#include <cmath>
+
 namespace lucid::kernels {
 namespace {
 
@@ -19,21 +21,30 @@ struct MeanReducer {
 template <class In>
 struct DeviationReducer {
   struct State {
-    double mean = 0, sum = 0;
+    double mean = 0, sum = 0, squares = 0;
   };
   static constexpr bool kOrdered = false;
   const double* means;  // at the offsets of the results
   In* out;
-  double divisor;
-  State init(std::int64_t offset) const { return {means[offset], 0}; }
-  State fresh(const State& of) const { return {of.mean, 0}; }
+  double count, divisor;
+  State init(std::int64_t offset) const { return {means[offset], 0, 0}; }
+  State fresh(const State& of) const { return {of.mean, 0, 0}; }
   void step(State& state, In element, std::int64_t) const {
     const double deviation = static_cast<double>(element) - state.mean;
-    state.sum += deviation * deviation;
+    state.sum += deviation;
+    state.squares += deviation * deviation;
   }
-  void combine(State& state, const State& other) const { state.sum += other.sum; }
+  void combine(State& state, const State& other) const {
+    state.sum += other.sum;
+    state.squares += other.squares;
+  }
+  // The mean is rounded, so the deviations don't quite add up to 0: what that adds to the squares is taken
+  // off (T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for Computing the Sample Variance", 1983,
+  // equation 1.7). Equal elements then have a variance of 0.
   void store(const State& state, std::int64_t offset) const {
-    out[offset] = static_cast<In>(state.sum / divisor);
+    const double excess = state.sum * state.sum / count;
+    const double squares = std::isfinite(excess) ? state.squares - excess : state.squares;
+    out[offset] = static_cast<In>((squares < 0 ? 0 : squares) / divisor);
   }
 };
 
@@ -48,7 +59,7 @@ void squared_deviations(const Tensor& result, const Tensor& input, const Axes& a
     using T = typename decltype(tag)::type;
     reduce<T>(means, input, axes, MeanReducer<T>{means.mutable_data<double>(), count});
     reduce<T>(result, input, axes,
-              DeviationReducer<T>{means.data<double>(), result.mutable_data<T>(), divisor});
+              DeviationReducer<T>{means.data<double>(), result.mutable_data<T>(), count, divisor});
   });
 }
 

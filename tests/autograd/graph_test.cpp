@@ -161,6 +161,32 @@ TEST_CASE("hooks see and replace gradients, on leaves and on results") {
   CHECK(seen == 3);
 }
 
+TEST_CASE("a gradient from a hook stays the hook's own, and keeps shape and dtype") {
+  const Tensor x = ones({2}).requires_grad_();
+  const Tensor constant = full({2}, 7.0);
+  x.register_hook([constant](const Tensor&) { return constant; });
+  for (int pass = 0; pass < 3; ++pass) (x * 2.0).sum().backward();
+  CHECK(x.grad().to_vector<float>() == std::vector<float>{21, 21});
+  CHECK(constant.to_vector<float>() == std::vector<float>{7, 7});
+
+  const Tensor y = ones({2}).requires_grad_();
+  std::vector<Tensor> log;
+  y.register_hook([&log](const Tensor& grad) {
+    log.push_back(grad * 10.0);
+    return log.back();
+  });
+  for (int pass = 0; pass < 2; ++pass) (y * 2.0).sum().backward();
+  CHECK(log[0].to_vector<float>() == std::vector<float>{20, 20});
+
+  const Tensor z = ones({2, 2}).requires_grad_();
+  z.register_hook([](const Tensor& grad) { return grad.sum({0}); });
+  CHECK_THROWS_WITH_AS(
+      (z * 2.0).sum().backward(),
+      "register_hook: the hook gave a gradient of shape (2) and dtype float32 for one of shape "
+      "(2, 2) and dtype float32; both must stay",
+      AutogradError);
+}
+
 TEST_CASE("a leaf's hook runs once, when its gradient is final") {
   const Tensor x = leaf({2});
   int calls = 0;

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <thread>
 
@@ -36,6 +37,23 @@ TEST_CASE("sizes that overflow or are negative are refused before memory is aske
   CHECK_THROWS_AS(empty({huge, 0, huge}), Error);
   CHECK(empty({huge, 0}).numel() == 0);
   CHECK_THROWS_WITH_AS(Shape::filled(13, 1), doctest::Contains("13"), Error);
+}
+
+TEST_CASE("a tensor is filled with what its type holds") {
+  constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min();
+  CHECK(full({1}, least, i64).item<std::int64_t>() == least);
+  CHECK(full({1}, -0x1p63, i64).item<std::int64_t>() == least);
+  CHECK(full({1}, 255.9, u8).item<double>() == 255);
+  CHECK(full({1}, -0.9, u8).item<double>() == 0);
+  CHECK(full({1}, 7, boolean).item<bool>());
+  CHECK(std::isinf(full({1}, 1e39, f32).item<double>()));
+  CHECK_THROWS_WITH_AS(full({1}, 256, u8), "full: value 256 does not fit dtype uint8, which holds 0 to 255",
+                       Error);
+  CHECK_THROWS_AS(full({1}, -1, u8), Error);
+  CHECK_THROWS_AS(full({1}, std::int64_t{1} << 31, i32), Error);
+  CHECK_THROWS_AS(full({1}, 0x1p63, i64), Error);
+  CHECK_THROWS_AS(full({1}, NAN, i32), Error);
+  CHECK_THROWS_WITH_AS(zeros({2}, u8).fill_(300), doctest::Contains("fill_: value 300"), Error);
 }
 
 TEST_CASE("layouts are told apart") {

@@ -84,6 +84,32 @@ TEST_CASE("a recorded product in place knows the values before it for the operan
   CHECK(values(b.grad()) == std::vector<double>{3, 4});
 }
 
+TEST_CASE("changes in place of nothing are refused") {
+  const Tensor none, one = ones({2});
+  CHECK_THROWS_WITH_AS(none.add_(one), "add_: the tensor is undefined", Error);
+  CHECK_THROWS_WITH_AS(none.mul_(one), "mul_: the tensor is undefined", Error);
+  CHECK_THROWS_WITH_AS(none.mul_(2.0), "mul_: the tensor is undefined", Error);
+  CHECK_THROWS_WITH_AS(none.copy_(one), "copy_: the tensor is undefined", Error);
+  CHECK_THROWS_WITH_AS(none.fill_(1), "fill_: the tensor is undefined", Error);
+}
+
+TEST_CASE("a result that is overwritten by constants is a leaf again") {
+  const Tensor w = ones({2}).requires_grad_();
+  for (const bool fills : {true, false}) {
+    const Tensor y = w * 2.0;
+    if (fills)
+      y.fill_(3.0);
+    else
+      y.copy_(full({2}, 3.0));
+    CHECK(y.is_leaf());
+    CHECK_FALSE(y.requires_grad());
+    y.requires_grad_();
+    (y * y).sum().backward();
+    CHECK(y.grad().to_vector<float>() == std::vector<float>{6, 6});
+    CHECK_FALSE(w.grad().defined());
+  }
+}
+
 TEST_CASE("copies within a type keep every bit") {
   for (const std::uint16_t bits : {0x7f81, 0xff83, 0x8000, 0x0001}) {
     CAPTURE(bits);

@@ -118,6 +118,23 @@ TEST_CASE("clamp: a bound that is NaN is the result, and NaN in the input has no
   const Tensor x = leaf({NAN, 1});
   CHECK(autograd::grad({clamp(x, 0, 2).sum()}, {x}, {}, {.create_graph = true})[0].to_vector<double>() ==
         Values{0, 1});
+  CHECK(slope_at({NAN, 1}, [](const Tensor& v) { return clamp(v, zeros({}, f64), full({}, 2, f64)); }) ==
+        Values{0, 1});
+}
+
+TEST_CASE("clamp: bounds are of the input's type") {
+  for (const bool recorded : {false, true}) {
+    const Tensor x = full({1}, 0.3, bf16).requires_grad_();
+    const Tensor grad =
+        autograd::grad({clamp(x, std::nullopt, 0.3).sum()}, {x}, {}, {.create_graph = recorded})[0];
+    CHECK(grad.item<double>() == 1);
+  }
+  const Tensor bytes = vector({1, 100, 200}, u8);
+  CHECK(clamp(bytes, 2, 150).to_vector<double>() == Values{2, 100, 150});
+  CHECK_THROWS_WITH_AS(clamp(bytes, std::nullopt, 300),
+                       "clamp: value 300 does not fit dtype uint8, which holds 0 to 255", Error);
+  CHECK_THROWS_AS(clamp(bytes, -1, std::nullopt), Error);
+  CHECK_THROWS_AS(clamp(vector({1, 2}, i32), std::nullopt, std::int64_t{1} << 32), Error);
 }
 
 TEST_CASE("NaN goes through, and comparisons with it fail") {

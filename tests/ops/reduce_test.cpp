@@ -101,6 +101,19 @@ TEST_CASE("equal elements have themselves as their mean, no variance, and no gra
     }
 }
 
+TEST_CASE("equal elements whose mean is rounded have no variance and no gradient of std either") {
+  for (const DType dtype : {f32, f64, bf16})
+    for (const double value : {0.1, 1.0 / 3, -7e5 / 3, 1e-30})
+      for (const std::int64_t n : {2, 3, 6, 10, 49, 1000, 70'001}) {
+        CAPTURE(value);
+        CAPTURE(n);
+        const Tensor x = full({n}, value, dtype).requires_grad_();
+        CHECK(var(x).item<double>() == 0.0);
+        lucid::std(x).backward();
+        CHECK(x.grad().to_vector<double>() == std::vector<double>(static_cast<std::size_t>(n), 0.0));
+      }
+}
+
 TEST_CASE("reductions of nothing") {
   CHECK(sum(empty({0, 3})).item<double>() == 0);
   CHECK(sum(empty({0, 3}), {0}).to_vector<double>() == std::vector<double>{0, 0, 0});
