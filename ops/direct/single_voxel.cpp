@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "autograd/grad_mode.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/kernels/binary.hpp"
 
@@ -141,6 +142,57 @@ void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int
   });
 }
 
+// The samples of x side by side: [panel of samples][channel][tap][kPanel], zeros behind the last sample.
+template <class T>
+Tensor side_by_side(const Tensor& x) {
+  const no_grad guard;
+  const std::int64_t samples = x.size(0), row = x.numel() / samples;
+  const std::int64_t panels = (samples + kPanel<T> - 1) / kPanel<T>;
+  const Shape shape{panels, row, kPanel<T>};
+  const Tensor out = samples % kPanel<T> ? zeros(shape, x.dtype()) : empty(shape, x.dtype());
+  for (std::int64_t panel = 0; panel < panels; ++panel) {
+    const std::int64_t first = panel * kPanel<T>, count = std::min(kPanel<T>, samples - first);
+    const Tensor to = out.narrow(0, panel, 1)
+                          .reshape({x.size(1), x.size(2), x.size(3), x.size(4), kPanel<T>})
+                          .narrow(4, 0, count)
+                          .permute({4, 0, 1, 2, 3});
+    kernels::copy(to, x.narrow(0, first, count));
+  }
+  return out;
+}
+
+// multiply_long for many samples: the sums of a channel with a panel of samples are a row in registers, and
+// the weight is read as it lies.
+template <class T>
+void multiply_panels(const Tensor& x, const T* weight, const T* bias, T* y, std::int64_t channels) {
+  constexpr std::int64_t kDepth = 256;  // of a part of a panel that stays in the first-level cache
+  const Tensor packed = side_by_side<T>(x);
+  const T* const b = packed.data<T>();
+  const std::int64_t samples = x.size(0), panels = packed.size(0), n = packed.size(1);
+  parallel_for(channels, 1, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t count = end - begin;
+    std::vector<T> sums(static_cast<std::size_t>(panels * count * kPanel<T>),
+                        T(0));  // [panel][channel][kPanel]
+    for (std::int64_t k = 0; k < n; k += kDepth)
+      for (std::int64_t panel = 0; panel < panels; ++panel)
+        add_product(RowsProduct<T>{.a = weight + begin * n + k,
+                                   .a_row = n,
+                                   .a_step = 1,
+                                   .b = b + (panel * n + k) * kPanel<T>,
+                                   .b_row = kPanel<T>,
+                                   .c = sums.data() + panel * count * kPanel<T>,
+                                   .c_row = kPanel<T>,
+                                   .rows = count,
+                                   .depth = std::min(kDepth, n - k),
+                                   .columns = kPanel<T>});
+    for (std::int64_t c = 0; c < count; ++c)
+      for (std::int64_t s = 0; s < samples; ++s)
+        y[s * channels + begin + c] =
+            sums[static_cast<std::size_t>((s / kPanel<T> * count + c) * kPanel<T> + s % kPanel<T>)] +
+            (bias ? bias[begin + c] : T(0));
+  });
+}
+
 // A matrix in memory: element (i, k) at data[i * row + k * step].
 template <class T>
 struct Strided {
@@ -200,9 +252,11 @@ void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& wei
       return kernels::copy(x, rows);
     }
     case ConvPass::y: {
-      const Tensor rows = row_major(x), w = row_major(weight);
-      return multiply_long(rows.data<T>(), w.data<T>(), bias.defined() ? bias.data<T>() : nullptr,
-                           y.mutable_data<T>(), p.batch, p.y_channels, row);
+      const Tensor w = row_major(weight);
+      const T* const b = bias.defined() ? bias.data<T>() : nullptr;
+      if (p.batch > kAtOnce) return multiply_panels(x, w.data<T>(), b, y.mutable_data<T>(), p.y_channels);
+      const Tensor rows = row_major(x);
+      return multiply_long(rows.data<T>(), w.data<T>(), b, y.mutable_data<T>(), p.batch, p.y_channels, row);
     }
     case ConvPass::w: {
       const Tensor rows = row_major(x);
