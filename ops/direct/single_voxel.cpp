@@ -210,8 +210,6 @@ void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, st
   constexpr std::int64_t kCached = 1 << 15, kRows = 6, kRowsAhead = 4;
   const std::int64_t panel = depth * kPanel<T>, panels = (columns + kPanel<T> - 1) / kPanel<T>;
   const std::int64_t step = std::max<std::int64_t>(1, kCached / panel), parts = (panels + step - 1) / step;
-  const auto row_bytes = columns * static_cast<std::int64_t>(sizeof(T));
-  const bool past_caches = columns % kPanel<T> == 0 && goes_past_caches(c, rows * row_bytes, row_bytes);
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<T> packed(static_cast<std::size_t>(step * panel));
     for (std::int64_t part = begin; part < end; ++part) {
@@ -234,8 +232,7 @@ void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, st
                                      .depth = depth,
                                      .columns = count,
                                      .b_panel = panel,
-                                     .start = start.empty() ? nullptr : start.data() + first,
-                                     .past_caches = past_caches});
+                                     .start = start.empty() ? nullptr : start.data() + first});
     }
   });
 }
