@@ -19,12 +19,17 @@ struct Factor {
   const T* weight;
 };
 
-// `count` voxels of a run: out += or = start + the sum over N factors, for the register of channels that
-// starts at `channel` of each factor. The weights stay in registers.
+// Voxels of the result that the same taps reach: `count` of a row, in `rows` rows. Steps are in elements.
+struct Block {
+  std::int64_t count, source_step, out_step;
+  std::int64_t rows, source_row, out_row;
+};
+
+// The voxels of a block: out += or = start + the sum over N factors, for the register of channels that starts
+// at `channel` of each factor. The weights stay in registers.
 template <int Bytes, int N, class T>
 [[gnu::always_inline]] inline void add_factors(const Factor<T>* factors, std::int64_t channel,
-                                               std::int64_t count, std::int64_t source_step, const T* start,
-                                               T* out, std::int64_t out_step) {
+                                               const Block& block, const T* start, T* out) {
   typedef T Lanes __attribute__((vector_size(Bytes)));
   Lanes weights[N > 0 ? N : 1], first = {};
   const T* sources[N > 0 ? N : 1];  // which `out` doesn't alias
@@ -34,9 +39,10 @@ template <int Bytes, int N, class T>
     sources[j] = factors[j].source + channel;
   }
   if (start) std::memcpy(&first, start, sizeof(Lanes));
-  for (std::int64_t i = 0, at = 0; i < count; ++i, out += out_step, at += source_step) {
+  const std::int64_t out_step = block.out_step, source_step = block.source_step;
+  const auto add = [&](T * to, std::int64_t at) __attribute__((always_inline)) {
     Lanes sum = first, other = {}, x;
-    if (!start) std::memcpy(&sum, out, sizeof(Lanes));
+    if (!start) std::memcpy(&sum, to, sizeof(Lanes));
 #pragma GCC unroll 8
     for (int j = 0; j < N; ++j) {
       std::memcpy(&x, sources[j] + at, sizeof(Lanes));
@@ -46,7 +52,19 @@ template <int Bytes, int N, class T>
         (j % 2 ? other : sum) += weights[j] * x;
     }
     if constexpr (N > 1) sum += other;
-    std::memcpy(out, &sum, sizeof(Lanes));
+    std::memcpy(to, &sum, sizeof(Lanes));
+  };
+  // A loop in a loop would have more numbers than the processor has registers.
+  const std::int64_t next_out = block.out_row - block.count * out_step,
+                     next_source = block.source_row - block.count * source_step;
+  std::int64_t rows = block.rows;
+  for (std::int64_t left = block.count, at = 0;;) {
+    add(out, at);
+    out += out_step, at += source_step;
+    if (--left == 0) [[unlikely]] {
+      if (--rows == 0) return;
+      left = block.count, out += next_out, at += next_source;
+    }
   }
 }
 
@@ -56,45 +74,40 @@ constexpr int kLeastRegister = 16;  // bytes: what a register of channels is hal
 template <class T>
 constexpr std::int64_t kLeastLanes = kLeastRegister / static_cast<std::int64_t>(sizeof(T));
 
-// One run of `channels`, a multiple of kLeastLanes, and all its factors; `start`: the bias.
-struct SumRun {
+// One block of `channels`, a multiple of kLeastLanes, and all its factors; `start`: the bias.
+struct SumBlock {
   template <int Bytes, class T>
   [[gnu::always_inline]] static void run(const std::vector<Factor<T>>& factors, std::int64_t channels,
-                                         std::int64_t count, std::int64_t source_step, const T* start, T* out,
-                                         std::int64_t out_step) {
-    sum_channels<Bytes>(factors, 0, channels, count, source_step, start, out, out_step);
+                                         const Block& block, const T* start, T* out) {
+    sum_channels<Bytes>(factors, 0, channels, block, start, out);
   }
 
  private:
   template <int Bytes, class T>
   [[gnu::always_inline]] static void sum_channels(const std::vector<Factor<T>>& factors, std::int64_t c,
-                                                  std::int64_t channels, std::int64_t count,
-                                                  std::int64_t source_step, const T* start, T* out,
-                                                  std::int64_t out_step) {
+                                                  std::int64_t channels, const Block& block, const T* start,
+                                                  T* out) {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
-    for (; c + lanes <= channels; c += lanes)
-      sum_register<Bytes>(factors, c, count, source_step, start + c, out + c, out_step);
-    if constexpr (Bytes > kLeastRegister)
-      sum_channels<Bytes / 2>(factors, c, channels, count, source_step, start, out, out_step);
+    for (; c + lanes <= channels; c += lanes) sum_register<Bytes>(factors, c, block, start + c, out + c);
+    if constexpr (Bytes > kLeastRegister) sum_channels<Bytes / 2>(factors, c, channels, block, start, out);
   }
   template <int Bytes, class T>
   [[gnu::always_inline]] static void sum_register(const std::vector<Factor<T>>& factors, std::int64_t channel,
-                                                  std::int64_t count, std::int64_t source_step,
-                                                  const T* start, T* out, std::int64_t out_step) {
+                                                  const Block& block, const T* start, T* out) {
     std::size_t at = 0;
     do {
       const Factor<T>* from = factors.data() + at;
       switch (std::min(kAtOnce, factors.size() - at)) {
-        case 8: add_factors<Bytes, 8>(from, channel, count, source_step, start, out, out_step); break;
-        case 7: add_factors<Bytes, 7>(from, channel, count, source_step, start, out, out_step); break;
-        case 6: add_factors<Bytes, 6>(from, channel, count, source_step, start, out, out_step); break;
-        case 5: add_factors<Bytes, 5>(from, channel, count, source_step, start, out, out_step); break;
-        case 4: add_factors<Bytes, 4>(from, channel, count, source_step, start, out, out_step); break;
-        case 3: add_factors<Bytes, 3>(from, channel, count, source_step, start, out, out_step); break;
-        case 2: add_factors<Bytes, 2>(from, channel, count, source_step, start, out, out_step); break;
-        case 1: add_factors<Bytes, 1>(from, channel, count, source_step, start, out, out_step); break;
+        case 8: add_factors<Bytes, 8>(from, channel, block, start, out); break;
+        case 7: add_factors<Bytes, 7>(from, channel, block, start, out); break;
+        case 6: add_factors<Bytes, 6>(from, channel, block, start, out); break;
+        case 5: add_factors<Bytes, 5>(from, channel, block, start, out); break;
+        case 4: add_factors<Bytes, 4>(from, channel, block, start, out); break;
+        case 3: add_factors<Bytes, 3>(from, channel, block, start, out); break;
+        case 2: add_factors<Bytes, 2>(from, channel, block, start, out); break;
+        case 1: add_factors<Bytes, 1>(from, channel, block, start, out); break;
         default:  // no tap reaches these voxels
-          add_factors<Bytes, 0>(from, channel, count, source_step, start, out, out_step);
+          add_factors<Bytes, 0>(from, channel, block, start, out);
       }
       start = nullptr;
       at += kAtOnce;
@@ -102,39 +115,52 @@ struct SumRun {
   }
 };
 
-// What one row of the result sums over along depth and height: a row of the source, and the weight's row of
-// taps.
+// What rows of the result sum over along depth and height: a row of the source, and the weight's row of taps.
 template <class T>
 struct RowTap {
   const T* source;
   const T* weight;
 };
 
-// Positions of a row that the same taps reach, and those taps.
-struct RowRun {
+// Positions along an axis that the same taps reach, and those taps.
+struct TappedRun {
   Run run;
   std::vector<Tap> taps;
 };
 
-// One row of the result: `bias` and the weights hold `channels` values a tap.
+std::vector<TappedRun> tapped_runs(const AxisTaps& axis) {
+  std::vector<TappedRun> out;
+  for (const Run& run : runs_of(axis)) {
+    out.push_back({run, {}});
+    axis.list(run.first, out.back().taps);
+  }
+  return out;
+}
+
+// `rows` rows of the result from `out` on: `bias` and the weights hold `channels` values a tap.
 template <class T>
-void sum_row(const std::vector<RowTap<T>>& rows, const std::vector<RowRun>& runs, std::int64_t channels,
-             const T* bias, T* out, std::vector<Factor<T>>& factors) {
+void sum_rows(const std::vector<RowTap<T>>& taps_of_rows, const std::vector<TappedRun>& runs,
+              std::int64_t channels, const T* bias, std::int64_t rows, std::int64_t source_row, T* out,
+              std::int64_t out_row, std::vector<Factor<T>>& factors) {
   const std::int64_t whole = channels / kLeastLanes<T> * kLeastLanes<T>;
   for (const auto& [run, taps] : runs) {
     factors.clear();
-    for (const RowTap<T>& row : rows)
+    for (const RowTap<T>& row : taps_of_rows)
       for (const Tap& tap : taps)
         factors.push_back({row.source + tap.source * channels, row.weight + tap.tap * channels});
-    run_for_registers<SumRun>(factors, whole, run.count, step_of(run.source_step, channels), bias,
-                              out + run.first * channels, step_of(run.step, channels));
+    const Block block{
+        run.count, step_of(run.source_step, channels), step_of(run.step, channels), rows, source_row,
+        out_row};
+    T* const to = out + run.first * channels;
+    run_for_registers<SumBlock>(factors, whole, block, bias, to);
     for (std::int64_t c = whole; c < channels; ++c)
-      for (std::int64_t i = 0; i < run.count; ++i) {
-        T sum = bias[c];
-        for (const Factor<T>& factor : factors)
-          sum += factor.source[i * step_of(run.source_step, channels) + c] * factor.weight[c];
-        out[(run.first + i * run.step) * channels + c] = sum;
-      }
+      for (std::int64_t row = 0; row < rows; ++row)
+        for (std::int64_t i = 0; i < run.count; ++i) {
+          T sum = bias[c];
+          for (const Factor<T>& factor : factors)
+            sum += factor.source[row * source_row + i * block.source_step + c] * factor.weight[c];
+          to[row * out_row + i * block.out_step + c] = sum;
+        }
   }
 }
 
@@ -158,11 +184,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
          const Tensor& out) {
   const Maps maps(p.geometry);
   const AxisTaps depths(maps.d, transposed), heights(maps.h, transposed), widths(maps.w, transposed);
-  std::vector<RowRun> runs;
-  for (const Run& run : runs_of(widths)) {
-    runs.push_back({run, {}});
-    widths.list(run.first, runs.back().taps);
-  }
+  const std::vector<TappedRun> runs = tapped_runs(widths);
   const std::int64_t channels = p.geometry.groups;
   const Dims3& from = transposed ? p.geometry.y : p.geometry.x;
   const std::vector<T> packed = packed_weight<T>(p, weight);
@@ -170,22 +192,37 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
       bias.defined() ? bias.to_vector<T>() : std::vector<T>(static_cast<std::size_t>(channels));
   const T* source = input.data<T>();
   T* to = out.mutable_data<T>();
-  const std::int64_t lines = p.batch * depths.count() * heights.count(), line = widths.count() * channels;
-  parallel_for(lines, grain_of(p.work(), lines), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<RowTap<T>> rows;
-    std::vector<Tap> kds, khs;
+  const std::int64_t line = widths.count() * channels;
+  constexpr std::int64_t kRows = 4;  // for which weights and addresses are loaded once
+  std::vector<TappedRun> pieces;
+  for (const TappedRun& rows : tapped_runs(heights))
+    for (std::int64_t first = 0; first < rows.run.count; first += kRows) {
+      TappedRun piece = rows;
+      piece.run.first += first * rows.run.step;
+      piece.run.count = std::min(kRows, rows.run.count - first);
+      for (Tap& tap : piece.taps) tap.source += first * rows.run.source_step;
+      pieces.push_back(std::move(piece));
+    }
+  // Neighbours in turn: they share sources.
+  std::ranges::sort(pieces, {}, [](const TappedRun& rows) { return rows.run.first; });
+  const auto per_plane = static_cast<std::int64_t>(pieces.size());
+  const std::int64_t units = p.batch * depths.count() * per_plane;
+  parallel_for(units, grain_of(p.work(), units), [&](std::int64_t begin, std::int64_t end) {
+    std::vector<RowTap<T>> taps_of_rows;
+    std::vector<Tap> kds;
     std::vector<Factor<T>> factors;
     for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t n = i / heights.count() / depths.count(), d = i / heights.count() % depths.count(),
-                         h = i % heights.count();
-      rows.clear();
+      const std::int64_t plane = i / per_plane, n = plane / depths.count(), d = plane % depths.count();
+      const auto& [rows, khs] = pieces[static_cast<std::size_t>(i % per_plane)];
+      taps_of_rows.clear();
       depths.list(d, kds);
-      heights.list(h, khs);
       for (const Tap& kd : kds)
         for (const Tap& kh : khs)
-          rows.push_back({source + ((n * from[0] + kd.source) * from[1] + kh.source) * from[2] * channels,
-                          packed.data() + (kd.tap * maps.h.kernel + kh.tap) * maps.w.kernel * channels});
-      sum_row(rows, runs, channels, shift.data(), to + i * line, factors);
+          taps_of_rows.push_back(
+              {source + ((n * from[0] + kd.source) * from[1] + kh.source) * from[2] * channels,
+               packed.data() + (kd.tap * maps.h.kernel + kh.tap) * maps.w.kernel * channels});
+      sum_rows(taps_of_rows, runs, channels, shift.data(), rows.count, rows.source_step * from[2] * channels,
+               to + (plane * heights.count() + rows.first) * line, rows.step * line, factors);
     }
   });
 }
