@@ -15,12 +15,15 @@
 namespace lucid::direct {
 namespace {
 
-// A row of x and of y that meet at one (kd, kh), and the first of the neighbouring taps.
+// Rows of x and of y, x_row and y_row elements apart, that meet at one (kd, kh), and the first of the
+// neighbouring taps.
 template <class T>
 struct Meeting {
   const T* x;
   const T* y;
   std::int64_t tap;
+  std::int64_t rows, x_row, y_row;
+  Meeting from_channel(std::int64_t c) const { return {x + c, y + c, tap, rows, x_row, y_row}; }
 };
 
 // sums[k * sums_row + lane] += sum over y positions of x[at of tap + k] * y, for K taps and V registers of
@@ -40,7 +43,9 @@ template <int Bytes, int K, int V, class T>
   const std::int64_t tap_step = step_of(map.dilation, channels), step = step_of(map.stride, channels);
   const T* x = m.x + (range.begin * map.stride + map.shift(m.tap)) * channels;
   const T* y = m.y + range.begin * channels;
-  for (std::int64_t i = range.begin; i < range.end; ++i, x += step, y += channels) {
+  const std::int64_t next_x = m.x_row - range.size() * step, next_y = m.y_row - range.size() * channels;
+  std::int64_t rows = m.rows;
+  for (std::int64_t left = range.size();;) {
     Lanes a, b[V];
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) load(b[v], y + v * lanes);
@@ -51,6 +56,11 @@ template <int Bytes, int K, int V, class T>
         load(a, x + k * tap_step + v * lanes);
         parts[k][v] += a * b[v];
       }
+    x += step, y += channels;
+    if (--left == 0) [[unlikely]] {
+      if (--rows == 0) break;
+      left = range.size(), x += next_x, y += next_y;
+    }
   }
 #pragma GCC unroll 4
   for (int k = 0; k < K; ++k)
@@ -66,7 +76,7 @@ struct AddMeeting {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
     std::int64_t c = 0;
     for (; c + 2 * lanes <= width; c += 2 * lanes)
-      registers<Bytes, 2>({m.x + c, m.y + c, m.tap}, map, count, common, channels, sums + c, width);
+      registers<Bytes, 2>(m.from_channel(c), map, count, common, channels, sums + c, width);
     add_rest<Bytes>(m, map, count, common, channels, c, width, sums);
   }
 
@@ -78,7 +88,7 @@ struct AddMeeting {
                                               std::int64_t width, T* sums) {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T));
     if (c + lanes <= width) {
-      registers<Bytes, 1>({m.x + c, m.y + c, m.tap}, map, count, common, channels, sums + c, width);
+      registers<Bytes, 1>(m.from_channel(c), map, count, common, channels, sums + c, width);
       c += lanes;
     }
     if constexpr (lanes > 1)
@@ -127,11 +137,18 @@ class DepthwiseShare {
   /// Adds lines [begin, end) of all lines (n, d, h) of y.
   void add(std::int64_t begin, std::int64_t end) {
     constexpr std::int64_t kSummedInT = 4096;
+    // Short lines are added together, so that the sums of three taps and more are loaded once, as long as the
+    // first-level cache holds y's.
+    constexpr std::int64_t kLines = 4, kVoxels = 64, kElements = 4096, kLeastTaps = 3;
+    const std::int64_t fits = std::min(kVoxels, kElements / channels_.size()) / maps_.w.y;
+    const std::int64_t at_once = maps_.w.kernel < kLeastTaps ? 1 : std::clamp<std::int64_t>(fits, 1, kLines);
     std::int64_t voxels = 0;
-    for (std::int64_t line = begin; line < end; ++line) {
-      add_line(line);
-      voxels += maps_.w.y;
-      if (voxels > kSummedInT || line + 1 == end) {
+    for (std::int64_t line = begin; line < end;) {
+      const std::int64_t count = std::min({at_once, maps_.h.y - line % maps_.h.y, end - line});
+      add_lines(line, count);
+      line += count;
+      voxels += count * maps_.w.y;
+      if (voxels > kSummedInT || line == end) {
         flush();
         voxels = 0;
       }
@@ -142,21 +159,25 @@ class DepthwiseShare {
   }
 
  private:
-  void add_line(std::int64_t line) {
+  // `count` lines of one plane.
+  void add_lines(std::int64_t line, std::int64_t count) {
     const std::int64_t h = line % maps_.h.y, d = line / maps_.h.y % maps_.d.y,
                        n = line / maps_.h.y / maps_.d.y;
-    const T* const y = y_ + line * maps_.w.y * row_ + channels_.begin;
+    const std::int64_t x_line = maps_.w.x * row_, y_line = maps_.w.y * row_;
     for (std::int64_t kd = 0; kd < maps_.d.kernel; ++kd) {
       const std::int64_t xd = maps_.d.x_of(d, kd);
       for (std::int64_t kh = 0; kh < maps_.h.kernel && xd >= 0; ++kh) {
-        const std::int64_t xh = maps_.h.x_of(h, kh);
-        if (xh < 0) continue;
-        const T* const x = x_ + ((n * maps_.d.x + xd) * maps_.h.x + xh) * maps_.w.x * row_ + channels_.begin;
+        const Range inside = maps_.h.y_range(kh);
+        const Range lines{std::max(inside.begin, h), std::min(inside.end, h + count)};
+        if (lines.empty()) continue;
+        const std::int64_t xh = maps_.h.x_of(lines.begin, kh);
+        const T* const x = x_ + ((n * maps_.d.x + xd) * maps_.h.x + xh) * x_line + channels_.begin;
+        const T* const y = y_ + (line + lines.begin - h) * y_line + channels_.begin;
         for (std::int64_t kw = 0; kw < maps_.w.kernel; kw += kTogether)
           run_for_registers<AddMeeting>(
-              Meeting<T>{x, y, kw}, maps_.w, std::min(kTogether, maps_.w.kernel - kw),
-              common_[static_cast<std::size_t>(kw / kTogether)], row_, channels_.size(),
-              sums_.data() + maps_.tap(kd, kh, kw) * channels_.size());
+              Meeting<T>{x, y, kw, lines.size(), step_of(maps_.h.stride, x_line), y_line}, maps_.w,
+              std::min(kTogether, maps_.w.kernel - kw), common_[static_cast<std::size_t>(kw / kTogether)],
+              row_, channels_.size(), sums_.data() + maps_.tap(kd, kh, kw) * channels_.size());
       }
     }
   }
