@@ -26,13 +26,15 @@ constexpr std::int64_t kMostPoints = kMostSide * kMostSide;
 // channel][y channel].
 class Share {
  public:
-  // x: of voxels that are x_step apart.
-  Share(const TileProblem& p, const TileBands& bands, const float* x, std::int64_t x_step, const float* y)
+  // x and y: of voxels that are x_step and y_step apart.
+  Share(const TileProblem& p, const TileBands& bands, const float* x, std::int64_t x_step, const float* y,
+        std::int64_t y_step)
       : p_(p),
         bands_(bands),
         x_(x),
         x_step_(x_step),
         y_(y),
+        y_step_(y_step),
         taps_(p.taps(0)),
         x_chunks_(ceil_div(p.inputs, kTileChannels)),
         y_panels_(ceil_div(p.outputs, kWidth)),
@@ -122,11 +124,11 @@ class Share {
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         const TileResidue& height = *row.residue;
-        const std::int64_t h = height.start + row.first * height.step, line = p_.to[2] * p_.out_row();
+        const std::int64_t h = height.start + row.first * height.step, line = p_.to[2] * y_step_;
         const float* first = y_ + (plane * p_.to[1] + h) * line + c;
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
-          const float* const at = first + width.start * p_.out_row();
-          TileGrads grads{{}, p_.out_row() * width.step, width.count};
+          const float* const at = first + width.start * y_step_;
+          TileGrads grads{{}, y_step_ * width.step, width.count};
           for (std::int64_t r = 0; r < bands_.size.outputs; ++r)
             grads.at[r] = row.first + r < height.count ? at + r * height.step * line : nullptr;
           transform_grads(
@@ -179,6 +181,7 @@ class Share {
   const float* x_;
   std::int64_t x_step_;
   const float* y_;
+  std::int64_t y_step_;
   std::int64_t taps_, x_chunks_, y_panels_, slots_;
   Tensor x_tiles_;  // [depth modulo slots][phase][chunk][point][tile][channel]
   Tensor y_tiles_;  // [depth of the step][panel][point][tile][channel]
@@ -208,15 +211,16 @@ void write_taps(const TileProblem& p, TileSize size, const std::vector<std::opti
   }
 }
 
-// One group, or some x channels of it, whose first channels x, y and the weight w begin with.
+// One group, or some channels of it, whose first channels x, y and the weight w begin with.
 void group_weight_grad(const TileProblem& p, const TileBands& bands, const float* x, std::int64_t x_step,
-                       const float* y, float* w, const Strides& strides, std::int64_t threads) {
+                       const float* y, std::int64_t y_step, float* w, const Strides& strides,
+                       std::int64_t threads) {
   const std::int64_t units = bands.units();
   threads = std::min(threads, units);
   std::vector<std::optional<Share>> shares(static_cast<std::size_t>(threads));
   parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x, x_step, y);
+      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x, x_step, y, y_step);
       for (std::int64_t unit = units * i / threads; unit < units * (i + 1) / threads; ++unit)
         share.add(bands.unit(unit));
     }
@@ -243,28 +247,50 @@ TileSize summed_tile_size(const ConvProblem& p, const TileProblems& problems) {
 
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
   const Strides& strides = weight.strides();
+  const TileProblems problems = tile_problems(p, ConvPass::w);
+  const TileProblem& problem = problems.front();
+  const TileSize size = summed_tile_size(p, problems);
+  const TileBands::Steps steps{kSummedPoints / size.points(), 1, true};
+  const std::int64_t groups = p.geometry.groups, y_step = problem.out_row();
+  // The channels from x_first and y_first on.
+  const auto add = [&](const TileBands& bands, std::int64_t group, std::int64_t x_first, std::int64_t x_count,
+                       std::int64_t y_first, std::int64_t y_count, std::int64_t threads) {
+    TileProblem part = problem;
+    part.inputs = std::min(x_count, p.x_channels - x_first);
+    part.outputs = std::min(y_count, p.y_channels - y_first);
+    group_weight_grad(
+        part, bands, x.data<float>() + group * p.x_channels + x_first, p.x_step(),
+        y.data<float>() + group * p.y_channels + y_first, y_step,
+        weight.mutable_data<float>() + (group * p.y_channels + y_first) * strides[0] + x_first * strides[1],
+        strides, threads);
+  };
+
+  // Groups at once if there are enough for all threads, else all threads on one group.
+  const bool at_once = groups >= 4 * num_threads();
+
+  // Of few tiles there are so many sums for every product that they must not leave the second-level cache:
+  // each thread takes blocks of both channels, for which it transforms the tiles again.
+  constexpr std::int64_t kFewTiles = 256, kManySums = 1 << 17, kInputs = kTileChannels, kOutputs = 2 * kWidth;
+  const std::int64_t tiles = p.batch * p.geometry.y[0] * problem.tiles_of_plane(size),
+                     sums = size.points() * problem.phases() * problem.taps(0) * p.x_channels * p.y_channels;
+  if (tiles <= kFewTiles && (sums > kManySums || (groups > 1 && !at_once))) {
+    const std::int64_t across = ceil_div(p.x_channels, kInputs), down = ceil_div(p.y_channels, kOutputs);
+    const TileBands bands(problem, size, steps, groups * across * down);
+    return parallel_for(groups * across * down, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        add(bands, i / down / across, i / down % across * kInputs, kInputs, i % down * kOutputs, kOutputs, 1);
+    });
+  }
+
   // Slabs of x channels whose sums stay moderate, of equal size: transforming y again for each costs little.
   const std::int64_t chunks = ceil_div(p.x_channels, kTileChannels),
                      most = std::max<std::int64_t>(1, kMostSums / (p.taps() * p.y_channels * kTileChannels)),
                      slab = ceil_div(chunks, ceil_div(chunks, most)) * kTileChannels;
-  // Groups at once if there are enough for all threads, else all threads on one group.
-  const std::int64_t groups = p.geometry.groups;
-  const bool at_once = groups >= 4 * num_threads();
-  const TileProblems problems = tile_problems(p, ConvPass::w);
-  const TileProblem& problem = problems.front();
-  const TileSize size = summed_tile_size(p, problems);
-  const TileBands bands(problem, size, {kSummedPoints / size.points(), 1, true}, at_once ? groups : 1);
+  const TileBands bands(problem, size, steps, at_once ? groups : 1);
   parallel_for(groups, at_once ? 1 : groups, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t group = begin; group < end; ++group)
-      for (std::int64_t first = 0; first < p.x_channels; first += slab) {
-        TileProblem part = problem;
-        part.inputs = std::min(slab, p.x_channels - first);
-        group_weight_grad(
-            part, bands, x.data<float>() + group * p.x_channels + first, p.x_step(),
-            y.data<float>() + group * p.y_channels,
-            weight.mutable_data<float>() + group * p.y_channels * strides[0] + first * strides[1], strides,
-            at_once ? 1 : num_threads());
-      }
+      for (std::int64_t first = 0; first < p.x_channels; first += slab)
+        add(bands, group, first, slab, 0, p.y_channels, at_once ? 1 : num_threads());
   });
 }
 
