@@ -30,7 +30,7 @@ bool is_linear(Mode mode) {
 }
 
 std::string_view mode_name(Mode mode) {
-  return ops::detail::name_of(choices_of_InterpolateMode, static_cast<int>(mode));
+  return ops::detail::name_of(choices_of(mode), static_cast<int>(mode));
 }
 
 std::string listed(const std::vector<double>& values) {

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "lucid/error.hpp"
+#include "ops/quote.hpp"
+
 namespace lucid::ops {
 
 void Literal::write(nlohmann::json& out) const {
@@ -12,29 +15,36 @@ void Literal::write(nlohmann::json& out) const {
     case Kind::integer: out = integer_; break;
     case Kind::natural: out = natural_; break;
     case Kind::real: out = real_; break;
-    case Kind::text: out = std::string(text_, size_); break;
+    case Kind::text: out = text(); break;
     case Kind::json: out = *json_; break;
-    case Kind::integers: out = std::vector<std::int64_t>(integers_, integers_ + size_); break;
-    case Kind::list:
-      if (size_ > 0 && std::all_of(list_, list_ + size_, [](const Literal& l) { return l.is_member(); })) {
-        out = nlohmann::json::object();
-        for (const Literal& member : std::span(list_, size_))
-          member.list_[1].write(out[std::string(member.list_[0].text_, member.list_[0].size_)]);
+    case Kind::integers: out = elements<std::int64_t>(); break;
+    case Kind::ints: out = elements<int>(); break;
+    case Kind::reals: out = elements<double>(); break;
+    case Kind::list: {
+      const std::span<const Literal> list = elements<Literal>();
+      out = nullptr;
+      if (std::ranges::all_of(list, &Literal::is_member)) {
+        for (const Literal& member : list) {
+          const std::span<const Literal> pair = member.elements<Literal>();
+          pair[1].write(out[std::string(pair[0].text())]);
+        }
       } else {
-        out = nlohmann::json::array();
-        for (const Literal& element : std::span(list_, size_)) element.write(out.emplace_back());
+        for (const Literal& element : list) element.write(out.emplace_back());
       }
+    }
   }
 }
 
-bool Literal::is_member() const { return kind_ == Kind::list && size_ == 2 && list_[0].kind_ == Kind::text; }
+bool Literal::is_member() const {
+  return kind_ == Kind::list && size_ == 2 && elements<Literal>()[0].kind_ == Kind::text;
+}
 
 OptionValues::OptionValues() = default;
-OptionValues::OptionValues(const nlohmann::json& values)
-    : values_(std::make_shared<const nlohmann::json>(values)) {}
+OptionValues::OptionValues(Given given) : values_(std::make_shared<const nlohmann::json>(*given.values)) {}
 OptionValues::OptionValues(std::initializer_list<NamedLiteral> values) {
   nlohmann::json object = nlohmann::json::object();
-  for (const auto& [name, value] : values) value.write(object[name]);
+  for (const auto& [name, value] : values)
+    if (const std::string key(name); !object.contains(key)) value.write(object[key]);
   values_ = std::make_shared<const nlohmann::json>(std::move(object));
 }
 OptionValues::OptionValues(const OptionValues&) = default;
@@ -45,9 +55,11 @@ OptionValues& OptionValues::operator=(OptionValues other) noexcept {
 }
 OptionValues::~OptionValues() = default;
 
-OptionValues& OptionValues::set(const char* name, Literal value) {
+OptionValues& OptionValues::set(std::string_view name, Literal value) {
   nlohmann::json changed = json();
-  value.write(changed[name]);
+  check(changed.is_object(), "option values", quote(changed), " is no object, in which \"", name,
+        "\" could be set");
+  value.write(changed[std::string(name)]);
   values_ = std::make_shared<const nlohmann::json>(std::move(changed));
   return *this;
 }

@@ -119,22 +119,26 @@ Options read_options(std::string_view op, const nlohmann::json& given) {
 /// Names of an enumeration's values in JSON: LUCID_OPTION_ENUM(Layout, {{Layout::preserve, "preserve"},
 /// ...}). Another text is refused with the list of those known.
 #define LUCID_OPTION_ENUM(Type, ...)                                                             \
-  static constexpr ::lucid::ops::detail::Choice choices_of_##Type[] = __VA_ARGS__;               \
+  [[maybe_unused]] static std::span<const ::lucid::ops::detail::Choice> choices_of(Type) {       \
+    static constexpr ::lucid::ops::detail::Choice choices[] = __VA_ARGS__;                       \
+    return choices;                                                                              \
+  }                                                                                              \
   [[maybe_unused]] void write_option(nlohmann::json& out, const char* key, const Type& value) {  \
-    ::lucid::ops::detail::write_choice(out, key, choices_of_##Type, static_cast<int>(value));    \
+    ::lucid::ops::detail::write_choice(out, key, choices_of(value), static_cast<int>(value));    \
   }                                                                                              \
   [[maybe_unused]] void read_option(const nlohmann::json& in, const char* key, Type& value) {    \
     value = static_cast<Type>(                                                                   \
-        ::lucid::ops::detail::read_choice(in, key, choices_of_##Type, static_cast<int>(value))); \
+        ::lucid::ops::detail::read_choice(in, key, choices_of(value), static_cast<int>(value))); \
   }
 
-// One statement for each of up to 16 fields.
+// One statement for each of up to 64 fields.
 #define LUCID_EACH(X, field, ...) X(field) __VA_OPT__(LUCID_EACH_MORE LUCID_PARENS(X, __VA_ARGS__))
 #define LUCID_EACH_MORE() LUCID_EACH
 #define LUCID_PARENS ()
 #define LUCID_RESCAN(...) LUCID_RESCAN_1(LUCID_RESCAN_1(LUCID_RESCAN_1(LUCID_RESCAN_1(__VA_ARGS__))))
 #define LUCID_RESCAN_1(...) LUCID_RESCAN_2(LUCID_RESCAN_2(LUCID_RESCAN_2(LUCID_RESCAN_2(__VA_ARGS__))))
-#define LUCID_RESCAN_2(...) __VA_ARGS__
+#define LUCID_RESCAN_2(...) LUCID_RESCAN_3(LUCID_RESCAN_3(LUCID_RESCAN_3(LUCID_RESCAN_3(__VA_ARGS__))))
+#define LUCID_RESCAN_3(...) __VA_ARGS__
 
 #define LUCID_WRITE_OPTION(field) write_option(out, #field, options.field);
 #define LUCID_READ_OPTION(field) read_option(in, #field, options.field);

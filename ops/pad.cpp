@@ -177,7 +177,7 @@ Op pad_op() {
                     {{normal({4}, g)}, {{"pad", {3, -1}}, {"mode", "circular"}}},
                     {{normal({2, 4}, g)}, {{"pad", {-1, 2}}, {"mode", "reflect"}}},
                     {{normal({2, 4}, g)}, {{"pad", {-2, 3, 1, -1}}, {"mode", "replicate"}}},
-                    {{normal({2, 3}, g)}, {{"pad", {}}}}};
+                    {{normal({2, 3}, g)}, {{"pad", Shape{}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3}, f64)}, {{"pad", {1, 1, 1}}}, "3 counts"},

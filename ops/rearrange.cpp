@@ -163,7 +163,7 @@ Op flip_op() {
           .samples = [](Generator& g) -> std::vector<Sample> {
             return {{{normal({5}, g)}, {{"dims", {-1}}}},
                     {{normal({2, 3, 2, 3, 4}, g)}, {{"dims", {2, 4}}}},
-                    {{normal({2, 3}, g)}, {{"dims", {}}}},
+                    {{normal({2, 3}, g)}, {{"dims", Shape{}}}},
                     {{normal({2, 3, 2}, g)}, {{"dims", {-2, 0}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {

@@ -145,7 +145,7 @@ Op sum_to_op() {
           },
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({2, 3, 4}, generator)}, {{"shape", {3, 1}}}},
-                    {{normal({2, 3, 4}, generator)}, {{"shape", {}}}},
+                    {{normal({2, 3, 4}, generator)}, {{"shape", Shape{}}}},
                     {{normal({2, 3, 2, 3, 4}, generator)}, {{"shape", {1, 3, 1, 1, 1}}}},
                     {{normal({2, 3}, generator)}, {{"shape", {2, 3}}}}};
           },

@@ -197,7 +197,7 @@ Op reshape_op() {
                     {{normal({2, 3, 2, 3, 2}, generator)}, {{"shape", {2, 3, 12}}}},
                     {{normal({3, 4}, generator).transpose(0, 1)}, {{"shape", {2, 1, 6}}}},
                     {{normal({6}, generator)}, {{"shape", {1, 3, 2, 1}}}},
-                    {{normal({1, 1}, generator)}, {{"shape", {}}}},
+                    {{normal({1, 1}, generator)}, {{"shape", Shape{}}}},
                     {{normal({}, generator)}, {{"shape", {-1, 1}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {

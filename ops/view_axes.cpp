@@ -115,7 +115,7 @@ Op permute_op() {
           .samples = [](Generator& generator) -> std::vector<Sample> {
             return {{{normal({2, 3, 2, 1, 4}, generator)}, {{"dims", {0, 2, 3, 4, 1}}}},
                     {{normal({2, 3, 4}, generator)}, {{"dims", {-1, 0, 1}}}},
-                    {{normal({}, generator)}, {{"dims", {}}}}};
+                    {{normal({}, generator)}, {{"dims", Shape{}}}}};
           },
           .errors = []() -> std::vector<ErrorCase> {
             return {{{ones({2, 3, 4}, f64)}, {{"dims", {0, 0, 1}}}, "(0, 0, 1)"},

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <vector>
 
-#include "autograd/grad_mode.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/kernels/binary.hpp"
 
@@ -145,18 +144,17 @@ void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int
 // The samples of x side by side: [panel of samples][channel][tap][kPanel], zeros behind the last sample.
 template <class T>
 Tensor side_by_side(const Tensor& x) {
-  const no_grad guard;
   const std::int64_t samples = x.size(0), row = x.numel() / samples;
   const std::int64_t panels = (samples + kPanel<T> - 1) / kPanel<T>;
   const Shape shape{panels, row, kPanel<T>};
   const Tensor out = samples % kPanel<T> ? zeros(shape, x.dtype()) : empty(shape, x.dtype());
   for (std::int64_t panel = 0; panel < panels; ++panel) {
     const std::int64_t first = panel * kPanel<T>, count = std::min(kPanel<T>, samples - first);
-    const Tensor to = out.narrow(0, panel, 1)
-                          .reshape({x.size(1), x.size(2), x.size(3), x.size(4), kPanel<T>})
-                          .narrow(4, 0, count)
-                          .permute({4, 0, 1, 2, 3});
-    kernels::copy(to, x.narrow(0, first, count));
+    Shape part = x.shape();
+    part[0] = count;
+    const std::int64_t width = x.size(4) * kPanel<T>, plane = x.size(3) * width;
+    kernels::copy(alias(out, part, {1, x.size(2) * plane, plane, width, kPanel<T>}, panel * row * kPanel<T>),
+                  alias(x, part, x.strides(), x.offset() + first * x.strides()[0]));
   }
   return out;
 }

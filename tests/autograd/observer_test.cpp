@@ -9,6 +9,7 @@
 #include "ops/activation.hpp"
 #include "ops/arithmetic.hpp"
 #include "ops/compare.hpp"
+#include "ops/conv.hpp"
 #include "ops/reduce.hpp"
 
 using namespace lucid;
@@ -121,4 +122,18 @@ TEST_CASE("an observer that keeps nothing leaves results that look recorded and 
   } catch (const AutogradError& error) {
     CHECK(std::string(error.what()).find("add.backward: the observer") == 0);
   }
+}
+
+TEST_CASE("a convolution is one op, however it is computed") {
+  for (const std::int64_t batch :
+       {1, 8, 9, 40})  // of single voxels, which few and many samples compute differently
+    for (const std::int64_t size : {2, 5}) {
+      const Tensor x = ones({batch, 4, size, size, size}), weight = ones({6, 4, 2, 2, 2});
+      Notes notes;
+      {
+        const ObserverGuard guard(notes);
+        conv3d(x, weight);
+      }
+      CHECK(notes.names() == Names{"conv3d"});
+    }
 }

@@ -21,6 +21,15 @@ namespace {
 // The same braces, read by JSON and by OptionValues.
 #define CHECK_BRACES(...) CHECK(OptionValues __VA_ARGS__.json().dump() == json(__VA_ARGS__).dump())
 
+struct Modes {
+  enum class Mode { plain, fancy };
+};
+LUCID_OPTION_ENUM(Modes::Mode, {{Modes::Mode::plain, "plain"}, {Modes::Mode::fancy, "fancy"}})
+struct ModeOptions {
+  Modes::Mode mode = Modes::Mode::plain;
+};
+LUCID_OPTIONS(ModeOptions, mode)
+
 }  // namespace
 
 TEST_CASE("options in braces are JSON's") {
@@ -36,7 +45,8 @@ TEST_CASE("options in braces are JSON's") {
                 {"size", std::size_t{7}},
                 {"text", std::string("with\0zero", 9)}});
   CHECK(OptionValues{}.json() == json::object());
-  CHECK(OptionValues{{"empty", {}}}.json() == json{{"empty", json::array()}});
+  CHECK_BRACES({{"none", {}}, {"list", {{}, {1}}}});
+  CHECK_BRACES({{"twice", 1}, {"twice", 2}});
 }
 
 TEST_CASE("options take lists of integers and JSON made elsewhere") {
@@ -48,6 +58,22 @@ TEST_CASE("options take lists of integers and JSON made elsewhere") {
   CHECK(options.json() ==
         json{{"shape", {2, 3}}, {"dims", {1, 2, 2}}, {"list", json::array({5})}, {"made", made}});
   CHECK(OptionValues(made).json() == made);
+  const int numbers[] = {1, 0};
+  const std::vector<int> none;
+  const std::string key = "key";
+  CHECK(OptionValues{{"pad", numbers}, {"none", none}, {"scales", std::vector<double>{0.5, 2}}, {key, f64}}
+            .json() ==
+        json{{"pad", {1, 0}}, {"none", json::array()}, {"scales", {0.5, 2.0}}, {"key", "float64"}});
+  static_assert(!std::is_constructible_v<ops::Literal, const int*>);
+  static_assert(!std::is_constructible_v<OptionValues, int>);
+}
+
+TEST_CASE("an enumeration inside a class has names, and another text is refused with the list of them") {
+  using ops::read_options;
+  CHECK(ops::default_options<ModeOptions>().json() == json{{"mode", "plain"}});
+  CHECK(read_options<ModeOptions>("op", {{"mode", "fancy"}}).mode == Modes::Mode::fancy);
+  CHECK_THROWS_WITH_AS(read_options<ModeOptions>("op", {{"mode", 1}}),
+                       "op: option \"mode\" is 1: one of plain, fancy is required", Error);
 }
 
 TEST_CASE("a copy of options keeps its values") {
@@ -61,6 +87,8 @@ TEST_CASE("a copy of options keeps its values") {
   OptionValues none;
   none.set("p", 0.5);
   CHECK(none.json() == json{{"p", 0.5}});
+  CHECK_THROWS_WITH_AS(OptionValues(json::array({1})).set("p", 1),
+                       "option values: [1] is no object, in which \"p\" could be set", Error);
 }
 
 TEST_CASE("a call by name takes options in braces and as JSON") {
