@@ -17,9 +17,10 @@ TEST_CASE("depthwise convolutions are exact on small integers, whatever their wi
   Generator generator(41);
   const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f32, &generator); };
   const auto form = [](std::int64_t batch, std::int64_t channels, Dims3 padding, Dims3 dilation, Dims3 x,
-                       Dims3 kernel) {
-    Form p{batch, channels, channels, channels, 1, padding, dilation, x, kernel, 0};
-    for (std::size_t i = 0; i < 3; ++i) p.y[i] = x[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1);
+                       Dims3 kernel, Dims3 stride = 1) {
+    Form p{batch, channels, channels, channels, stride, padding, dilation, x, kernel, 0};
+    for (std::size_t i = 0; i < 3; ++i)
+      p.y[i] = (x[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) / stride[i] + 1;
     return p;
   };
   struct Case {
@@ -36,7 +37,12 @@ TEST_CASE("depthwise convolutions are exact on small integers, whatever their wi
       {form(1, 33, {2, 3, 0}, {2, 3, 1}, {6, 8, 12}, {3, 3, 4}), false},  // dilation
       {form(2, 20, {0, 4, 9}, 1, {3, 11, 4}, {3, 3, 5}), false},          // lines of zeros
       {form(1, 2, 1, 1, {3, 3, 700}, 3), false},                          // lines beyond a cache
-      {form(2, 3, 0, 1, {3, 3, 3}, 3), false}};
+      {form(2, 3, 0, 1, {3, 3, 3}, 3), false},
+      {form(2, 20, 1, 1, {4, 12, 10}, 4, 2), false},  // several rows by the same taps
+      {form(1, 35, {1, 2, 1}, 1, {5, 21, 17}, 3, 2), false},
+      {form(1, 9, 0, 1, {4, 12, 6}, 2, 2), false},
+      {form(1, 16, {0, 2, 2}, {1, 2, 1}, {2, 17, 16}, {2, 3, 6}, {1, 2, 2}), false},
+      {form(1, 8, {0, 1, 1}, 1, {1, 28, 9}, {1, 3, 3}, {1, 3, 1}), false}};
   for (const auto& [p, has_window] : cases)
     for (const bool transposed : {false, true}) {
       INFO(text(p, transposed));

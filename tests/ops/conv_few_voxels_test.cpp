@@ -6,6 +6,7 @@
 
 #include "conv_naive.hpp"
 #include "ops/conv.hpp"
+#include "ops/direct/single_voxel.hpp"
 #include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
 #include "ops/plan_stats.hpp"
@@ -55,6 +56,30 @@ TEST_CASE("unfolded products serve every pass of one group, in chunks of channel
       direct::run_unfolded(problem, ops::ConvPass::x, made_x, w.to(dtype), given(y), x_bias.to(dtype));
       CHECK(distance(made_x, x_of(p, y, w) + beside(x_bias)) == 0);
       direct::run_unfolded(problem, ops::ConvPass::w, given(x), made_w, given(y), none);
+      CHECK(distance(made_w, w_of(p, x, y)) == 0);
+    }
+  }
+}
+
+TEST_CASE("single voxels of few and many samples are exact on integers") {
+  Generator generator(10);
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
+  for (const std::int64_t batch : {1, 8, 9, 16, 17, 40}) {
+    const Form p{batch, 5, 7, 1, 1, 0, 1, {2, 3, 2}, {2, 3, 2}, 1};
+    INFO(text(p, false));
+    const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+    REQUIRE(direct::is_single_voxel(problem));
+    const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
+                 bias = integers({p.y_channels});
+    for (const DType dtype : {f64, f32}) {
+      const auto fresh = [&](const Tensor& t) { return full(t.shape(), 7, dtype).channels_last(); };
+      const Tensor given_x = x.to(dtype).channels_last(), given_y = y.to(dtype).channels_last();
+      const Tensor none, made_y = fresh(y), made_x = fresh(x), made_w = full(w.shape(), 7, dtype);
+      direct::run_single_voxel(problem, ops::ConvPass::y, given_x, w.to(dtype), made_y, bias.to(dtype));
+      CHECK(distance(made_y, y_of(p, x, w) + beside(bias)) == 0);
+      direct::run_single_voxel(problem, ops::ConvPass::x, made_x, w.to(dtype), given_y, none);
+      CHECK(distance(made_x, x_of(p, y, w)) == 0);
+      direct::run_single_voxel(problem, ops::ConvPass::w, given_x, made_w, given_y, none);
       CHECK(distance(made_w, w_of(p, x, y)) == 0);
     }
   }
