@@ -149,7 +149,8 @@ class Tensor {
   /// The same elements, not recorded.
   Tensor detach() const;
   /// `hook` sees (and may replace, by returning a defined tensor) each gradient that reaches this tensor.
-  /// Returns an id for remove_hook().
+  /// Returns an id for remove_hook(). The backward pass throws AutogradError when what replaces a gradient has
+  /// another shape or dtype.
   std::int64_t register_hook(autograd::Hook hook) const;
   void remove_hook(std::int64_t id) const;
   /// Keep grad() for a recorded result too.
@@ -234,6 +235,7 @@ Tensor empty_strided(const Shape& shape, const Strides& strides, DType dtype);
 /// Uninitialised, of `like`'s shape, and of its strides when it is dense (else contiguous).
 Tensor empty_like(const Tensor& like);
 Tensor empty_like(const Tensor& like, DType dtype);
+/// Throws Error when `dtype` is an integer type that does not hold `value`; so does fill_.
 Tensor full(const Shape& shape, const Scalar& value, DType dtype = f32);
 Tensor zeros(const Shape& shape, DType dtype = f32);
 Tensor ones(const Shape& shape, DType dtype = f32);

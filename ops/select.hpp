@@ -29,7 +29,7 @@ inline Tensor max(const Tensor& input, const Tensor& other) { return maximum(inp
 inline Tensor min(const Tensor& input, const Tensor& other) { return minimum(input, other); }
 
 /// min(max(input, min), max), so `max` where the bounds cross; the gradient passes at the bounds. Throws
-/// Error when both bounds are missing.
+/// Error when both bounds are missing, or when input's integer type does not hold one.
 Tensor clamp(const Tensor& input, const std::optional<Scalar>& min,
              const std::optional<Scalar>& max = std::nullopt);
 /// Bounds that broadcast with input and have gradients of their own; an undefined one is no bound.
