@@ -149,8 +149,8 @@ class Tensor {
   /// The same elements, not recorded.
   Tensor detach() const;
   /// `hook` sees (and may replace, by returning a defined tensor) each gradient that reaches this tensor.
-  /// Returns an id for remove_hook(). The backward pass throws AutogradError when what replaces a gradient has
-  /// another shape or dtype.
+  /// Returns an id for remove_hook(). The backward pass throws AutogradError when what replaces a gradient
+  /// has another shape or dtype.
   std::int64_t register_hook(autograd::Hook hook) const;
   void remove_hook(std::int64_t id) const;
   /// Keep grad() for a recorded result too.
