@@ -79,14 +79,11 @@ class XRowsShare final : public WeightShare<T> {
   // Neighbouring voxels of y as [group][panel of channels][voxel][kPanel]: at steps of many channels a few
   // voxels would displace each other from the first-level cache.
   void pack(std::int64_t voxels) {
-    for (std::int64_t panel = 0; panel < p_.geometry.groups * panels_; ++panel) {
-      const std::int64_t group = panel / panels_, first = panel % panels_ * kPanel<T>;
-      const std::int64_t count = std::min(kPanel<T>, p_.y_channels - first);
-      const T* from = lines_ + group * p_.y_channels + first;
-      T* to = packed_.data() + panel * panel_size();
-      for (std::int64_t i = 0; i < voxels; ++i, from += p_.y_row(), to += kPanel<T>)
-        copy_panels(from, count, to);
-    }
+    const T* from = lines_;
+    for (std::int64_t i = 0; i < voxels; ++i)
+      for (std::int64_t group = 0; group < p_.geometry.groups; ++group, from += p_.y_channels)
+        copy_panels(from, p_.y_channels, packed_.data() + group * panels_ * panel_size() + i * kPanel<T>,
+                    panel_size());
     lines_ = packed_.data();
   }
 
