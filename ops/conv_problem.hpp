@@ -18,6 +18,7 @@ struct ConvProblem {
   std::int64_t x_step() const { return x_row() + x_gap; }  ///< from one voxel of x to the next
   std::int64_t y_row() const { return y_channels * geometry.groups; }
   std::int64_t taps() const { return geometry.kernel[0] * geometry.kernel[1] * geometry.kernel[2]; }
+  std::int64_t y_voxels() const { return batch * geometry.y[0] * geometry.y[1] * geometry.y[2]; }
   bool is_depthwise() const { return geometry.groups > 1 && x_channels == 1 && y_channels == 1; }
   /// Multiplications, those at the border counted as if they were inside.
   double work() const {

@@ -77,7 +77,7 @@ bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
 // all taps.
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   if (!direct::has_unfolded(p)) return false;
-  const std::int64_t y = p.y_channels, voxels = direct::patches_of(p), weight = p.taps() * p.x_channels * y;
+  const std::int64_t y = p.y_channels, voxels = p.y_voxels(), weight = p.taps() * p.x_channels * y;
   const bool has_many_channels = p.taps() > 1 && y >= 64;
   if (pass != ConvPass::w) return has_stride(p) && has_many_channels && weight >= 1 << 19 && voxels <= 256;
   return voxels <= 32 || voxels <= y * 3 / 2 || (p.taps() >= 27 && y >= 16 && voxels <= 64 + y * 3 / 2) ||

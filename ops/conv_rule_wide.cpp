@@ -43,7 +43,7 @@ bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   const bool is_summed = pass == ConvPass::w;
   return direct::has_unfolded(p) && p.taps() > 1 && p.y_channels >= kLeastChannels &&
          p.taps() * p.x_channels * p.y_channels >= (is_summed ? kLargeSums : kLarge) &&
-         direct::patches_of(p) <= (is_summed ? 2 * p.y_channels : kFew);
+         p.y_voxels() <= (is_summed ? 2 * p.y_channels : kFew);
 }
 
 // Kernel = stride (the usual decoder step), where patches don't overlap: products of our own, which touch

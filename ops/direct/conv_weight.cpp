@@ -53,14 +53,21 @@ std::unique_ptr<WeightShare<T>> share_of(const ConvProblem& p, const T* x, const
   return std::make_unique<XRowsShare<T>>(p, x, y, tap_lines);
 }
 
-// The lines of taps are shared by the threads as far as they go, then the pieces of y.
+// Whether threads take voxels rather than lines of taps, of which each reads all of y: their sums stay in a
+// core's cache, and to add them up takes little.
+bool splits_voxels(const ConvProblem& p, std::int64_t threads) {
+  constexpr std::int64_t kMostSums = 1 << 15, kLeastVoxels = 1 << 10;
+  return sums_of(p) <= kMostSums && p.y_voxels() >= kLeastVoxels * threads;
+}
+
+// The threads share the lines of taps as far as they go, then the pieces of y; or the pieces alone.
 template <class T>
 void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
   const std::int64_t tap_lines = p.geometry.kernel[0] * p.geometry.kernel[1];
   constexpr double kWorthAThread = 1 << 16;
   const auto threads =
       static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
-  const std::int64_t line_parts = std::gcd(tap_lines, threads);
+  const std::int64_t line_parts = splits_voxels(p, threads) ? 1 : std::gcd(tap_lines, threads);
   const std::int64_t pieces = WeightShare<T>::pieces(p), piece_parts = std::min(pieces, threads / line_parts);
   const std::int64_t parts = line_parts * piece_parts;
   std::vector<std::unique_ptr<WeightShare<T>>> shares(static_cast<std::size_t>(parts));
@@ -96,8 +103,8 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, co
 template <class T>
 void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
   constexpr std::int64_t kAtOnce = 1024;  // voxels whose sums are in T before they are added in double
-  const std::int64_t voxels = p.batch * p.geometry.y[0] * p.geometry.y[1] * p.geometry.y[2],
-                     pieces = (voxels + kAtOnce - 1) / kAtOnce, sums = p.y_channels * p.x_channels;
+  const std::int64_t voxels = p.y_voxels(), pieces = (voxels + kAtOnce - 1) / kAtOnce,
+                     sums = p.y_channels * p.x_channels;
   const std::int64_t threads = std::min<std::int64_t>(num_threads(), pieces);
   std::vector<double> totals(static_cast<std::size_t>(threads * sums));
   parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -20,7 +20,7 @@ class Unfolded {
       : p_(p),
         maps_(p.geometry),
         taps_(p.taps()),
-        rows_(patches_of(p)),
+        rows_(p.y_voxels()),
         chunk_(std::min(p.x_channels, std::max(kLeastChannels, kPatchElements / (rows_ * taps_) /
                                                                    kLeastChannels * kLeastChannels))),
         weight_row_(p.x_channels * taps_),
@@ -154,14 +154,10 @@ void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& wei
 
 }  // namespace
 
-std::int64_t patches_of(const ConvProblem& p) {
-  return p.batch * p.geometry.y[0] * p.geometry.y[1] * p.geometry.y[2];
-}
-
 bool has_unfolded(const ConvProblem& p) {
   constexpr double kMostElements = 4 * kPatchElements;
   return p.geometry.groups == 1 &&
-         static_cast<double>(patches_of(p)) * static_cast<double>(p.taps() * kLeastChannels) <= kMostElements;
+         static_cast<double>(p.y_voxels()) * static_cast<double>(p.taps() * kLeastChannels) <= kMostElements;
 }
 
 void run_unfolded(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,

@@ -10,9 +10,7 @@ namespace lucid::direct {
 using ops::ConvPass;
 using ops::ConvProblem;
 
-/// How many patches there are, as many as voxels of y.
-std::int64_t patches_of(const ConvProblem& problem);
-/// Whether this serves: one group, patches of bounded size.
+/// Whether this serves: one group, and patches, one for each voxel of y, of bounded size.
 bool has_unfolded(const ConvProblem& problem);
 
 /// Writes the operand that the pass produces; the arguments of run_conv() (ops/conv_plan.hpp), with a
