@@ -21,14 +21,13 @@ bool direct_beats_unfolding(const ConvProblem& p, ConvPass pass) {
   return pass == ConvPass::w || p.geometry.groups * p.taps() * p.x_channels * p.y_channels <= kCachedWeight;
 }
 
-// One voxel makes one product; of few samples it is not worth packing the weight for.
-bool has_few_samples(const ConvProblem& p, ConvPass pass) { return p.batch <= (pass == ConvPass::w ? 8 : 1); }
-
 // What serves without oneDNN; `direct` serves everything.
 ConvAlgorithm own_algorithm(const ConvProblem& p, ConvPass pass, DType dtype, bool has_row_major_weight) {
-  if (direct::is_single_voxel(p) && has_row_major_weight)
-    return has_few_samples(p, pass) && direct::has_unfolded(p) ? ConvAlgorithm::unfolded
-                                                               : ConvAlgorithm::single_voxel;
+  if (direct::is_single_voxel(p) && has_row_major_weight) {
+    const bool reads_weight_once = p.batch == 1 && pass != ConvPass::w;  // and is not worth packing it for
+    return reads_weight_once && direct::has_unfolded(p) ? ConvAlgorithm::unfolded
+                                                        : ConvAlgorithm::single_voxel;
+  }
   if (p.is_depthwise()) return ConvAlgorithm::depthwise;
   if (dtype == f32 && winograd_is_faster(p, pass)) return ConvAlgorithm::winograd;
   if (few_channels_are_faster(p, pass)) return ConvAlgorithm::few_channels;

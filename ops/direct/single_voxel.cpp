@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "ops/direct/conv_maps.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/kernels/binary.hpp"
 
@@ -207,7 +208,9 @@ void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, st
   // Elements of b in a part, rows that are computed together, and rows of b that are fetched meanwhile.
   constexpr std::int64_t kCached = 1 << 15, kRows = 6, kRowsAhead = 4;
   const std::int64_t panel = depth * kPanel<T>, panels = (columns + kPanel<T> - 1) / kPanel<T>;
-  const std::int64_t step = std::max<std::int64_t>(1, kCached / panel), parts = (panels + step - 1) / step;
+  const std::int64_t fair = (panels + num_threads() - 1) / num_threads(),
+                     step = std::clamp<std::int64_t>(kCached / panel, 1, fair),
+                     parts = (panels + step - 1) / step;
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<T> packed(static_cast<std::size_t>(step * panel));
     for (std::int64_t part = begin; part < end; ++part) {
@@ -235,6 +238,73 @@ void multiply_short(const Strided<T>& a, const T* b, T* c, std::int64_t rows, st
   });
 }
 
+// c (rows, columns) = a @ b for few terms: a row of c is written along its whole length, where the lines of a
+// block of rows that lie a power of two apart would displace each other.
+struct StoreRows {
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void run(const Strided<T>& a, const T* b, std::int64_t b_row, T* c,
+                                         std::int64_t c_row, std::int64_t rows, std::int64_t depth,
+                                         std::int64_t columns) {
+    for (std::int64_t m = 0; m < rows; m += kRows) {
+      const std::int64_t left = std::min(kRows, rows - m);  // at the end the last row again
+      const T* from[kRows];
+      T* to[kRows];
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        const std::int64_t row = m + std::min(r, left - 1);
+        from[r] = a.data + row * a.row;
+        to[r] = c + row * c_row;
+      }
+      store<Bytes>(from, a.step, b, b_row, to, depth, columns);
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kRows = 2;
+
+  template <int Bytes, class T>
+  [[gnu::always_inline]] static void store(const T* const (&a)[kRows], std::int64_t a_step, const T* b,
+                                           std::int64_t b_row, T* const (&c)[kRows], std::int64_t depth,
+                                           std::int64_t columns) {
+    typedef T Lanes __attribute__((vector_size(Bytes)));
+    constexpr int kRegisters = 4;
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(T)), step = kRegisters * lanes;
+    std::int64_t j = 0;
+    for (; j + step <= columns; j += step) {
+      Lanes sums[kRows][kRegisters] = {};
+      for (std::int64_t k = 0; k < depth; ++k)
+#pragma GCC unroll 4
+        for (int v = 0; v < kRegisters; ++v) {
+          Lanes row;
+          std::memcpy(&row, b + k * b_row + j + v * lanes, sizeof(row));
+          for (int r = 0; r < kRows; ++r) sums[r][v] += a[r][k * a_step] * row;
+        }
+      for (int r = 0; r < kRows; ++r) std::memcpy(c[r] + j, sums[r], sizeof(sums[r]));
+    }
+    for (; j < columns; ++j)
+      for (int r = 0; r < kRows; ++r) {
+        T sum(0);
+        for (std::int64_t k = 0; k < depth; ++k) sum += a[r][k * a_step] * b[k * b_row + j];
+        c[r][j] = sum;
+      }
+  }
+};
+
+// weight (channels, n) = y (samples, channels)^T @ rows (samples, n).
+template <class T>
+void multiply_samples(const T* y, const T* rows, T* weight, std::int64_t samples, std::int64_t channels,
+                      std::int64_t n) {
+  constexpr std::int64_t kFew = 4, kCached = 1 << 12;  // elements of rows that stay in a cache
+  if (samples > kFew) return multiply_short<T>({y, 1, channels}, rows, weight, channels, samples, n);
+  const std::int64_t part = kCached / samples / kPanel<T> * kPanel<T>;
+  parallel_for(channels, grain_of(static_cast<double>(samples * channels * n), channels),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t j = 0; j < n; j += part)
+                   run_for_registers<StoreRows>(Strided<T>{y + begin, 1, channels}, rows + j, n,
+                                                weight + begin * n + j, n, end - begin, samples,
+                                                std::min(part, n - j));
+               });
+}
+
 template <class T>
 void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& weight, const Tensor& y,
          const Tensor& bias) {
@@ -255,8 +325,8 @@ void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& wei
     }
     case ConvPass::w: {
       const Tensor rows = row_major(x);
-      return multiply_short<T>({y.data<T>(), 1, p.y_channels}, rows.data<T>(), weight.mutable_data<T>(),
-                               p.y_channels, p.batch, row);
+      return multiply_samples(y.data<T>(), rows.data<T>(), weight.mutable_data<T>(), p.batch, p.y_channels,
+                              row);
     }
   }
 }

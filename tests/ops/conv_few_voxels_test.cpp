@@ -64,8 +64,11 @@ TEST_CASE("unfolded products serve every pass of one group, in chunks of channel
 TEST_CASE("single voxels of few and many samples are exact on integers") {
   Generator generator(10);
   const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
-  for (const std::int64_t batch : {1, 8, 9, 16, 17, 40}) {
-    const Form p{batch, 5, 7, 1, 1, 0, 1, {2, 3, 2}, {2, 3, 2}, 1};
+  struct Size {
+    std::int64_t batch, x_channels;
+  };
+  for (const Size size : {Size{1, 5}, {3, 150}, {4, 5}, {8, 5}, {9, 5}, {16, 5}, {17, 5}, {40, 5}}) {
+    const Form p{size.batch, size.x_channels, 7, 1, 1, 0, 1, {2, 3, 2}, {2, 3, 2}, 1};
     INFO(text(p, false));
     const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
     REQUIRE(direct::is_single_voxel(problem));
