@@ -29,7 +29,8 @@ bool direct_is_faster_to_y(const ConvProblem& p) {
   if (p.geometry.groups > 1) return x > 1 && y < 64;
   if (direct::has_dots(p, false)) return true;
   if (is_product(p)) return x >= 16;
-  if (p.taps() == 1 || direct::has_patches(p)) return true;
+  if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() < 1 << 16;
+  if (p.taps() == 1) return true;
   const bool has_short = has_short_lines(p);
   if (!has_stride(p)) return x >= 12 && (!has_short || x >= 32);
   if (x >= 12) return !has_short || (x >= 24 && p.taps() < 27);
