@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "lucid/cpu.hpp"
-#include "ops/direct/tap_products.hpp"
 #include "ops/direct/winograd.hpp"
 
 namespace lucid::ops {
@@ -29,14 +28,18 @@ std::int64_t voxels_of(const ConvProblem& p, const Dims3& size) {
 // With a stride, phases of equal taps only: else a quarter of the products or more is of zeros. Its weights
 // and their sums take longer to transform.
 bool strided_winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastVoxelsOfX = 1024, kLeastVoxels = 4096, kLeastInputs = 16, kSumsOfVoxel = 8;
+  constexpr std::int64_t kLeastVoxelsOfX = 1024, kLeastVoxels = 4096, kLeastInputs = 16, kSumsOfVoxel = 8,
+                         kLeastOfFew = 200, kMostOfFew = 1024, kLeastOutputs = 24;
   for (std::size_t i = 1; i < 3; ++i)
     if (p.geometry.kernel[i] % p.geometry.stride[i] != 0) return false;
   const std::int64_t voxels = voxels_of(p, p.geometry.y);
   switch (pass) {
     case ConvPass::x: return voxels >= kLeastVoxelsOfX && p.y_channels >= kLeastInputs;
     case ConvPass::y: return voxels >= kLeastVoxels;
-    default: return voxels >= kLeastVoxels && voxels * kSumsOfVoxel >= p.taps() * p.x_channels * p.y_channels;
+    default:
+      if (voxels <= kMostOfFew && !has_wide_registers())  // whose sums stay in a core's cache
+        return voxels >= kLeastOfFew && p.y_channels >= kLeastOutputs;
+      return voxels >= kLeastVoxels && voxels * kSumsOfVoxel >= p.taps() * p.x_channels * p.y_channels;
   }
 }
 
@@ -77,7 +80,6 @@ bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
 }
 
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
-  if (pass != ConvPass::w && direct::has_tap_products(p)) return true;
   return has_wide_registers() ? wide::direct_is_faster(p, pass) : narrow::direct_is_faster(p, pass);
 }
 

@@ -10,6 +10,7 @@
 #include "ops/direct/dots.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
+#include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
 
 namespace lucid::ops::narrow {
@@ -26,13 +27,13 @@ bool has_short_lines(const ConvProblem& p) {
 
 bool direct_is_faster_to_y(const ConvProblem& p) {
   const std::int64_t x = p.x_channels, y = p.y_channels;
-  if (p.geometry.groups > 1) return x > 1 && y < 64;
+  if (p.geometry.groups > 1) return x > 1 ? x < 8 || p.geometry.y[2] > 4 : y < 32 && !has_short_lines(p);
   if (direct::has_dots(p, false)) return true;
   if (is_product(p)) return x >= 16;
-  if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() < 1 << 16;
+  if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() * y < 1 << 18;
   if (p.taps() == 1) return true;
   const bool has_short = has_short_lines(p);
-  if (!has_stride(p)) return x >= 12 && (!has_short || x >= 32);
+  if (!has_stride(p)) return x >= 32 || (!has_short && (x >= 12 || (x >= 4 && y < 16)));
   if (x >= 12) return !has_short || (x >= 24 && p.taps() < 27);
   return x >= 3 && y <= 16 && !has_short;
 }
@@ -40,19 +41,25 @@ bool direct_is_faster_to_y(const ConvProblem& p) {
 bool direct_is_faster_to_x(const ConvProblem& p) {
   const std::int64_t x = p.x_channels, y = p.y_channels;
   const bool is_overlapping = p.taps() > 1 && !has_stride(p);
-  if (p.geometry.groups > 1) return !is_overlapping || !has_short_lines(p);
-  if (is_product(p)) return y >= 96;
+  if (p.geometry.groups > 1) return !is_overlapping || (y >= 8 && !has_short_lines(p));
+  if (is_product(p)) return x >= 8 && y >= 16;
   if (p.taps() == 1) return x <= 32;
   if (!is_overlapping || direct::has_dots(p, true)) return true;
-  return x >= 12 && y >= 32 && !has_short_lines(p);
+  return y >= 32 && (x >= 32 || (x >= 4 && !has_short_lines(p)));
+}
+
+// Of many taps on few voxels most meet none.
+bool tap_products_are_faster(const ConvProblem& p, ConvPass pass) {
+  return p.taps() < 64 || std::min(p.x_channels, p.y_channels) >= 48 ||
+         (pass == ConvPass::x && has_stride(p));
 }
 
 // oneDNN's are good for few channels of both, and for products.
 bool direct_is_faster_for_weight(const ConvProblem& p) {
   const std::int64_t x = p.x_channels, y = p.y_channels;
-  if (p.geometry.groups > 1) return x >= 3 && x * y >= 16;
-  if (is_product(p)) return x >= 8 && y <= 48;
-  if (direct::has_patches(p)) return x >= 8 || (y >= 8 && y <= 32);
+  if (p.geometry.groups > 1) return x * y < 64 || p.y_voxels() >= 64;
+  if (is_product(p)) return (x >= 8 || y >= 8) && y <= 48;
+  if (direct::has_patches(p)) return x >= 8 || y >= 8;
   if (p.taps() == 1) return x >= 8 || y >= 8;
   return x >= 8 || x * y >= 16;
 }
@@ -63,13 +70,17 @@ bool direct_is_faster_for_weight(const ConvProblem& p) {
 // many more than the operand has, and none where dot products along whole vectors serve, but of many taps.
 bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   const ConvGeometry& g = p.geometry;
-  if (!direct::has_few_channels(p, pass) || is_product(p) || direct::has_patches(p)) return false;
-  const bool to_x = pass == ConvPass::x;
+  constexpr std::int64_t kLongLine = 16, kLongKernel = 7;
+  if (!direct::has_few_channels(p, pass) || is_product(p)) return false;
+  const bool to_x = pass == ConvPass::x, has_long = g.y[2] >= kLongLine;
   const std::int64_t from = to_x ? p.y_channels : p.x_channels, to = to_x ? p.x_channels : p.y_channels;
+  if (direct::has_patches(p)) return to_x && to == 1 && p.taps() >= 8 && has_long;
   if (has_stride(p))  // to y it reads lines that no tap meets
-    return to_x ? to <= std::min<std::int64_t>(4, 2 * from) && !has_short_lines(p)
+    return to_x ? to <= std::min<std::int64_t>(4, 2 * from) &&
+                      (has_long || (g.kernel[2] >= kLongKernel && !has_short_lines(p)))
                 : g.stride[1] <= g.kernel[1];
-  if (to <= 4) return g.kernel[2] >= 5 || (to <= from && !direct::has_dots(p, to_x));
+  const bool beats_dots = to_x && to == 1 && p.taps() >= 27 && has_long;
+  if (to <= 4) return g.kernel[2] >= 5 || (to <= from && (beats_dots || !direct::has_dots(p, to_x)));
   return to < 8 && from >= 4;
 }
 
@@ -78,14 +89,17 @@ bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
 // all taps.
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   if (!direct::has_unfolded(p)) return false;
-  const std::int64_t y = p.y_channels, voxels = p.y_voxels(), weight = p.taps() * p.x_channels * y;
+  const std::int64_t x = p.x_channels, y = p.y_channels, voxels = p.y_voxels(), weight = p.taps() * x * y;
   const bool has_many_channels = p.taps() > 1 && y >= 64;
   if (pass != ConvPass::w) return has_stride(p) && has_many_channels && weight >= 1 << 19 && voxels <= 256;
+  if (x < 8) return false;
+  const std::int64_t most = direct::has_patches(p) ? 512 : 1024;
   return voxels <= 32 || voxels <= y * 3 / 2 || (p.taps() >= 27 && y >= 16 && voxels <= 64 + y * 3 / 2) ||
-         (has_many_channels && weight >= 1 << 17 && voxels <= 1024);
+         (has_many_channels && weight >= 1 << 17 && voxels <= most);
 }
 
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
+  if (pass != ConvPass::w && direct::has_tap_products(p)) return tap_products_are_faster(p, pass);
   switch (pass) {
     case ConvPass::x: return direct_is_faster_to_x(p);
     case ConvPass::y: return direct_is_faster_to_y(p);

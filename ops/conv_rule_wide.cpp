@@ -3,6 +3,7 @@
 #include "ops/direct/dots.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
+#include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
 
 namespace lucid::ops::wide {
@@ -50,6 +51,7 @@ bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
 // each voxel once, beat oneDNN's strided convolutions, if channels fill half a vector. The weight's gradient
 // is faster than oneDNN's too, of one group, as long as its sums fit in a core's cache.
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
+  if (pass != ConvPass::w && direct::has_tap_products(p)) return true;
   constexpr std::int64_t kFewChannels = 8, kCachedSums = 1 << 17, kCachedSumsOfPatches = 1 << 18;
   const bool whole_x = p.x_channels % kVector == 0, whole_y = p.y_channels % kVector == 0;
   const bool has_patches = direct::has_patches(p) && p.taps() > 1;
