@@ -1,6 +1,6 @@
-// Fitted to the times of all algorithms for 4700 passes of random shapes (1 to 256 channels, 3 to 64 voxels a
+// Fitted to the times of all algorithms for 6400 passes of random shapes (1 to 256 channels, 3 to 64 voxels a
 // side, 13 kernels, groups, dilation), and tried on 900 others (bench/bench_rule.cpp): in geometric mean
-// 4 % slower than the fastest of each. Numbers beside x and y are channels, of which a register holds 8;
+// 5 % slower than the fastest of each. Numbers beside x and y are channels, of which a register holds 8;
 // those beside taps() are of 3x3x3 kernels.
 
 #include "ops/conv_rule.hpp"
@@ -26,11 +26,12 @@ bool has_short_lines(const ConvProblem& p) {
 }
 
 bool direct_is_faster_to_y(const ConvProblem& p) {
+  constexpr std::int64_t kManyResults = 1 << 18;
   const std::int64_t x = p.x_channels, y = p.y_channels;
   if (p.geometry.groups > 1) return x > 1 ? x < 8 || p.geometry.y[2] > 4 : y < 32 && !has_short_lines(p);
   if (direct::has_dots(p, false)) return true;
   if (is_product(p)) return x >= 16;
-  if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() * y < 1 << 18;
+  if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() * y < kManyResults;
   if (p.taps() == 1) return true;
   const bool has_short = has_short_lines(p);
   if (!has_stride(p)) return x >= 32 || (!has_short && (x >= 12 || (x >= 4 && y < 16)));
@@ -56,11 +57,12 @@ bool tap_products_are_faster(const ConvProblem& p, ConvPass pass) {
 
 // oneDNN's are good for few channels of both, and for products.
 bool direct_is_faster_for_weight(const ConvProblem& p) {
+  constexpr std::int64_t kTapsOfPlane = 9;
   const std::int64_t x = p.x_channels, y = p.y_channels;
-  if (p.geometry.groups > 1) return x * y < 64 || p.y_voxels() >= 64;
+  if (p.geometry.groups > 1) return p.y_voxels() >= 64 || p.taps() > kTapsOfPlane;
   if (is_product(p)) return (x >= 8 || y >= 8) && y <= 48;
-  if (direct::has_patches(p)) return x >= 8 || y >= 8;
-  if (p.taps() == 1) return x >= 8 || y >= 8;
+  if (direct::has_patches(p) || p.taps() == 1) return x >= 8 || y >= 8;
+  if (p.taps() <= kTapsOfPlane && p.geometry.y[2] <= 4) return false;
   return x >= 8 || x * y >= 16;
 }
 
