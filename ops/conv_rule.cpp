@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lucid/cpu.hpp"
+#include "ops/direct/tap_products.hpp"
 #include "ops/direct/winograd.hpp"
 
 namespace lucid::ops {
@@ -56,6 +57,9 @@ bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
   if (voxels < kLeastVoxels || direct::winograd_products(p, pass) > kMostProducts) return false;
   for (std::size_t i = 1; i < 3; ++i)  // of short lines and residues the padding takes more than is saved
     if (size[i] / kLeastOfLine < p.geometry.dilation[i]) return false;
+  // A plane of four tiles: to read the transformed weight takes longer than its products.
+  if (pass != ConvPass::w && size[2] <= kLeastOfLine && direct::has_tap_products(p) && !has_wide_registers())
+    return false;
   // The transform of a large weight's gradient is too much for few voxels.
   if (pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels > kLargeWeight &&
       voxels < kLeastSummedVoxels)
