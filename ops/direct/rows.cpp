@@ -109,12 +109,14 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
     const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
     if (is_along && reach) {
+      constexpr int kToRead = 0, kSecondLevel = 2;
       if (p.a_row <= kLanes<T>)
-        for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>) __builtin_prefetch(at + reach + k);
+        for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>)
+          __builtin_prefetch(at + reach + k, kToRead, kSecondLevel);
       else
         for (int r = 0; r < R; ++r)
           for (std::int64_t k = 0; k < depth; k += kLanes<T>)
-            __builtin_prefetch(at + reach + r * p.a_row + k);
+            __builtin_prefetch(at + reach + r * p.a_row + k, kToRead, kSecondLevel);
     }
     RowFactors<F, T> factors(at, p.a_row, p.a_step);
 #pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
@@ -182,13 +184,14 @@ template <bool Add, Factors F, int Bytes, int V, class T>
                                                 std::int64_t tail, bool is_first) {
   constexpr int kRows = kBlockRows<T, Bytes, V>;
   const std::int64_t a_ahead = is_first ? p.a_ahead : 0;
-  // The next block of rows; of short terms those about kReach bytes further. Not worth it for a few factors.
+  // The same rows of the next line, which the processor does not see coming; of one line the next block of
+  // rows, or of short terms those about kReach bytes further. Not worth it for a few factors.
   constexpr std::int64_t kReach = 1536, kLeastDepth = 4;
   std::int64_t reach = 0;
   if (F == Factors::along_rows && Bytes != kWideRegister && is_first && p.rows > kRows && p.a_row > 0 &&
       p.depth >= kLeastDepth) {
     const std::int64_t taken = kRows * p.a_row, bytes = taken * static_cast<std::int64_t>(sizeof(T));
-    reach = p.depth >= kLanes<T> ? taken : (kReach + bytes - 1) / bytes * taken;
+    reach = p.lines > 1 ? p.a_line : p.depth >= kLanes<T> ? taken : (kReach + bytes - 1) / bytes * taken;
   }
   for (std::int64_t l = 0; l < p.lines; ++l) {
     const T* a = p.a + l * p.a_line;
