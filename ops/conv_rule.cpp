@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "lucid/cpu.hpp"
-#include "ops/direct/tap_products.hpp"
 #include "ops/direct/winograd.hpp"
 
 namespace lucid::ops {
@@ -29,18 +28,14 @@ std::int64_t voxels_of(const ConvProblem& p, const Dims3& size) {
 // With a stride, phases of equal taps only: else a quarter of the products or more is of zeros. Its weights
 // and their sums take longer to transform.
 bool strided_winograd_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kLeastVoxelsOfX = 1024, kLeastVoxels = 4096, kLeastInputs = 16, kSumsOfVoxel = 8,
-                         kLeastOfFew = 200, kMostOfFew = 1024, kLeastOutputs = 24;
+  constexpr std::int64_t kLeastVoxelsOfX = 1024, kLeastVoxels = 4096, kLeastInputs = 16, kSumsOfVoxel = 8;
   for (std::size_t i = 1; i < 3; ++i)
     if (p.geometry.kernel[i] % p.geometry.stride[i] != 0) return false;
   const std::int64_t voxels = voxels_of(p, p.geometry.y);
   switch (pass) {
     case ConvPass::x: return voxels >= kLeastVoxelsOfX && p.y_channels >= kLeastInputs;
     case ConvPass::y: return voxels >= kLeastVoxels;
-    default:
-      if (voxels <= kMostOfFew && !has_wide_registers())  // whose sums stay in a core's cache
-        return voxels >= kLeastOfFew && p.y_channels >= kLeastOutputs;
-      return voxels >= kLeastVoxels && voxels * kSumsOfVoxel >= p.taps() * p.x_channels * p.y_channels;
+    default: return voxels >= kLeastVoxels && voxels * kSumsOfVoxel >= p.taps() * p.x_channels * p.y_channels;
   }
 }
 
@@ -57,9 +52,7 @@ bool winograd_is_faster(const ConvProblem& p, ConvPass pass) {
   if (voxels < kLeastVoxels || direct::winograd_products(p, pass) > kMostProducts) return false;
   for (std::size_t i = 1; i < 3; ++i)  // of short lines and residues the padding takes more than is saved
     if (size[i] / kLeastOfLine < p.geometry.dilation[i]) return false;
-  // A plane of four tiles: to read the transformed weight takes longer than its products.
-  if (pass != ConvPass::w && size[2] <= kLeastOfLine && direct::has_tap_products(p) && !has_wide_registers())
-    return false;
+  if (!has_wide_registers() && narrow::others_beat_winograd(p, pass)) return false;
   // The transform of a large weight's gradient is too much for few voxels.
   if (pass == ConvPass::w && p.taps() * p.x_channels * p.y_channels > kLargeWeight &&
       voxels < kLeastSummedVoxels)

@@ -28,6 +28,8 @@ bool direct_is_faster(const ConvProblem& problem, ConvPass pass);
 }  // namespace wide
 
 namespace narrow {
+/// Where Winograd's kernel needs fewer products, but not less time.
+bool others_beat_winograd(const ConvProblem& problem, ConvPass pass);
 bool few_channels_are_faster(const ConvProblem& problem, ConvPass pass);
 bool unfolded_is_faster(const ConvProblem& problem, ConvPass pass);
 bool direct_is_faster(const ConvProblem& problem, ConvPass pass);

@@ -12,6 +12,7 @@
 #include "ops/direct/patches.hpp"
 #include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
+#include "ops/direct/weight_by_channels.hpp"
 
 namespace lucid::ops::narrow {
 
@@ -59,14 +60,26 @@ bool tap_products_are_faster(const ConvProblem& p, ConvPass pass) {
 bool direct_is_faster_for_weight(const ConvProblem& p) {
   constexpr std::int64_t kTapsOfPlane = 9;
   const std::int64_t x = p.x_channels, y = p.y_channels;
+  if (direct::has_weight_by_channels(p)) return true;
   if (p.geometry.groups > 1) return p.y_voxels() >= 64 || p.taps() > kTapsOfPlane;
-  if (is_product(p)) return (x >= 8 || y >= 8) && y <= 48;
+  if (is_product(p)) return x >= 8 && y <= 48;
   if (direct::has_patches(p) || p.taps() == 1) return x >= 8 || y >= 8;
   if (p.taps() <= kTapsOfPlane && p.geometry.y[2] <= 4) return false;
   return x >= 8 || x * y >= 16;
 }
 
 }  // namespace
+
+// Of few tiles the transformed weight, or its sums, takes longer to read than the products.
+bool others_beat_winograd(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kShortLine = 4, kFewVoxels = 256, kSomeVoxels = 512, kLargeTap = 1 << 14;
+  if (pass != ConvPass::w)
+    return (pass == ConvPass::x ? p.geometry.x : p.geometry.y)[2] <= kShortLine &&
+           direct::has_tap_products(p);
+  const std::int64_t voxels = p.y_voxels();
+  return direct::has_weight_by_channels(p) &&
+         (voxels <= kFewVoxels || (voxels <= kSomeVoxels && p.x_channels * p.y_channels >= kLargeTap));
+}
 
 // Vectors along the lines of a result of few channels, each of which reads the operand's lines again: not
 // many more than the operand has, and none where dot products along whole vectors serve, but of many taps.
@@ -86,18 +99,13 @@ bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   return to < 8 && from >= 4;
 }
 
-// Few voxels: the direct convolution's lines are short. A weight beyond the caches: other kernels read it
-// several times, and copy it to their layout first; results only of a stride, else voxels are unfolded into
-// all taps.
+// Few voxels: the direct convolution's lines are short, and it copies the weight to its layout first. Results
+// only of a large weight and a stride, else voxels are unfolded into all taps.
 bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
   if (!direct::has_unfolded(p)) return false;
-  const std::int64_t x = p.x_channels, y = p.y_channels, voxels = p.y_voxels(), weight = p.taps() * x * y;
-  const bool has_many_channels = p.taps() > 1 && y >= 64;
-  if (pass != ConvPass::w) return has_stride(p) && has_many_channels && weight >= 1 << 19 && voxels <= 256;
-  if (x < 8) return false;
-  const std::int64_t most = direct::has_patches(p) ? 512 : 1024;
-  return voxels <= 32 || voxels <= y * 3 / 2 || (p.taps() >= 27 && y >= 16 && voxels <= 64 + y * 3 / 2) ||
-         (has_many_channels && weight >= 1 << 17 && voxels <= most);
+  const std::int64_t x = p.x_channels, y = p.y_channels, voxels = p.y_voxels();
+  if (pass == ConvPass::w) return voxels <= 32 && x >= 8;
+  return has_stride(p) && p.taps() > 1 && y >= 64 && p.taps() * x * y >= 1 << 19 && voxels <= 256;
 }
 
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {

@@ -5,6 +5,7 @@
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
 #include "ops/direct/rows.hpp"
+#include "ops/direct/weight_by_channels.hpp"
 #include "ops/direct/weight_share_x_rows.hpp"
 #include "ops/direct/weight_share_y_rows.hpp"
 
@@ -174,6 +175,7 @@ bool is_voxelwise(const ConvProblem& p) {
 bool takes_gaps(ops::ConvPass pass) { return pass != ops::ConvPass::x; }
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
+  if (out.is_contiguous() && has_weight_by_channels(p)) return weight_grad_by_channels(p, x, y, out);
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);
 }
 

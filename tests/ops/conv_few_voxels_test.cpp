@@ -6,9 +6,11 @@
 
 #include "conv_naive.hpp"
 #include "ops/conv.hpp"
+#include "ops/direct/conv.hpp"
 #include "ops/direct/single_voxel.hpp"
 #include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
+#include "ops/direct/weight_by_channels.hpp"
 #include "ops/plan_stats.hpp"
 
 using namespace lucid;
@@ -86,6 +88,52 @@ TEST_CASE("single voxels of few and many samples are exact on integers") {
       CHECK(distance(made_w, w_of(p, x, y)) == 0);
     }
   }
+}
+
+TEST_CASE("weight gradients by channels are exact on integers, from a slice of channels too") {
+  Generator generator(13);
+  const auto integers = [&](const Shape& shape) { return randint(-3, 4, shape, f64, &generator); };
+  const std::vector<Form> forms =
+      forms_of({{2, 70, 150, 1, 2, 0, 1, {4, 6, 4}, 2, {2, 3, 2}},  // patches: one sum; strips and slabs
+                {1, 33, 40, 1, 1, 2, 1, {3, 4, 5}, 5, {3, 4, 5}},   // taps that few voxels meet
+                {3, 64, 16, 1, 1, 0, 1, {5, 4, 3}, 1, {5, 4, 3}},   // a product
+                {1, 8, 9, 1, 1, {3, 0, 5}, {3, 1, 5}, {1, 4, 2}, 3, {1, 2, 2}},  // taps that meet nothing
+                {2, 12, 300, 1, {1, 1, 4}, {1, 0, 2}, {1, 2, 1}, {3, 5, 9}, {3, 2, 3}, {3, 3, 3}}},
+               50, generator);
+  for (const Form& p : forms) {
+    INFO(text(p, false));
+    ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+    const Tensor x = integers(p.x_shape()), y = integers(p.y_shape()), expected = w_of(p, x, y);
+    Shape wide = p.x_shape();
+    wide[1] += 5;
+    for (const DType dtype : {f64, f32}) {
+      const Tensor given_x = x.to(dtype).channels_last(), given_y = y.to(dtype).channels_last(),
+                   made = full(p.weight_shape(), 7, dtype),
+                   slice = full(wide, 1e6, dtype).channels_last().narrow(1, 3, p.x_channels);
+      problem.x_gap = 0;
+      direct::weight_grad_by_channels(problem, given_x, given_y, made);
+      CHECK(distance(made, expected) == 0);
+      slice.copy_(x);
+      problem.x_gap = 5;
+      direct::weight_grad_by_channels(problem, slice, given_y, made);
+      CHECK(distance(made, expected) == 0);
+    }
+  }
+}
+
+TEST_CASE("few voxels' weight gradients are summed by channels, into a weight of any layout") {
+  Generator generator(14);
+  const Form p{1, 24, 40, 1, 1, 1, 1, 6, 3, 6};
+  const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+  CHECK(direct::has_weight_by_channels(problem));
+  const Tensor x = randint(-3, 4, p.x_shape(), f32, &generator).channels_last(),
+               y = randint(-3, 4, p.y_shape(), f32, &generator).channels_last(),
+               rows = full(p.weight_shape(), 7, f32),
+               columns = full(p.weight_shape(), 7, f32).channels_last();
+  direct::conv_weight_grad(problem, x, y, rows);
+  direct::conv_weight_grad(problem, x, y, columns);
+  CHECK(distance(rows, w_of(p, x, y)) == 0);
+  CHECK(distance(columns, rows) == 0);
 }
 
 TEST_CASE("a weight beyond the caches for few voxels is read as it lies") {
