@@ -56,9 +56,9 @@ std::unique_ptr<WeightShare<T>> share_of(const ConvProblem& p, const T* x, const
 
 // Whether threads take voxels rather than lines of taps, of which each reads all of y: their sums stay in a
 // core's cache, and to add them up takes little.
-bool splits_voxels(const ConvProblem& p, std::int64_t threads) {
+bool splits_voxels(const ConvProblem& p, std::int64_t pieces, std::int64_t threads) {
   constexpr std::int64_t kMostSums = 1 << 15, kLeastVoxels = 1 << 10;
-  return sums_of(p) <= kMostSums && p.y_voxels() >= kLeastVoxels * threads;
+  return sums_of(p) <= kMostSums && p.y_voxels() >= kLeastVoxels * threads && pieces >= threads;
 }
 
 // The threads share the lines of taps as far as they go, then the pieces of y; or the pieces alone.
@@ -68,8 +68,9 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, co
   constexpr double kWorthAThread = 1 << 16;
   const auto threads =
       static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
-  const std::int64_t line_parts = splits_voxels(p, threads) ? 1 : std::gcd(tap_lines, threads);
-  const std::int64_t pieces = WeightShare<T>::pieces(p), piece_parts = std::min(pieces, threads / line_parts);
+  const std::int64_t pieces = WeightShare<T>::pieces(p);
+  const std::int64_t line_parts = splits_voxels(p, pieces, threads) ? 1 : std::gcd(tap_lines, threads),
+                     piece_parts = std::min(pieces, threads / line_parts);
   const std::int64_t parts = line_parts * piece_parts;
   std::vector<std::unique_ptr<WeightShare<T>>> shares(static_cast<std::size_t>(parts));
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {

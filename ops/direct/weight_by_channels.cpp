@@ -29,26 +29,36 @@ class WeightByChannels {
   }
 
   void run() const {
-    const std::int64_t strips = (p_.x_channels + kStrip - 1) / kStrip;
-    const std::int64_t slabs = std::max((y_panels_ + kMostPanels - 1) / kMostPanels,
-                                        (num_threads() + strips - 1) / strips),
-                       slab = (y_panels_ + slabs - 1) / slabs;
-    // All strips of x with one slab of y, which stays in a core's cache, then with the next.
-    parallel_for((y_panels_ + slab - 1) / slab * strips, 1, [&](std::int64_t begin, std::int64_t end) {
-      Scratch scratch;
-      scratch.x.resize(static_cast<std::size_t>(voxels_ * kStrip));
-      scratch.sums.resize(static_cast<std::size_t>(p_.taps() * std::min(kStrip, p_.x_channels) *
-                                                   std::min(slab * kPanel<T>, p_.y_channels)));
-      for (std::int64_t task = begin; task < end; ++task) {
-        const std::int64_t y_first = task / strips * slab * kPanel<T>, x_first = task % strips * kStrip;
-        produce({x_first, std::min(x_first + kStrip, p_.x_channels)},
-                {y_first, std::min(y_first + slab * kPanel<T>, p_.y_channels)}, scratch);
-      }
-    });
+    const std::int64_t threads = num_threads(), taps = p_.taps();
+    const std::int64_t strips = pieces_of(p_.x_channels, kMostOfStrip),
+                       strip = padded_to_lanes(pieces_of(p_.x_channels, strips), kStripStep);
+    // Another slab of y packs x again; another group of taps does not.
+    const std::int64_t slabs = std::max(pieces_of(y_panels_, kMostPanels), pieces_of(threads, strips * taps)),
+                       slab = pieces_of(y_panels_, slabs) * kPanel<T>,
+                       groups = std::clamp(pieces_of(2 * threads, slabs * strips), pieces_of(taps, kMostTaps),
+                                           taps);
+    // All strips with one slab of y, which stays in a core's cache, then with the next.
+    parallel_for(
+        pieces_of(p_.y_channels, slab) * strips * groups, 1, [&](std::int64_t begin, std::int64_t end) {
+          Scratch scratch;
+          scratch.x.resize(static_cast<std::size_t>(voxels_ * kMostOfStrip));
+          scratch.sums.resize(static_cast<std::size_t>(
+              pieces_of(taps, groups) * std::min(strip, p_.x_channels) * std::min(slab, p_.y_channels)));
+          for (std::int64_t task = begin; task < end; ++task) {
+            const std::int64_t group = task % groups, x = task / groups % strips * strip,
+                               y = task / groups / strips * slab;
+            if (x < p_.x_channels)
+              produce({x, std::min(x + strip, p_.x_channels)}, {y, std::min(y + slab, p_.y_channels)},
+                      {taps * group / groups, taps * (group + 1) / groups}, scratch);
+          }
+        });
   }
 
  private:
-  static constexpr std::int64_t kMostPanels = 8, kStrip = 2 * kPanel<T>;
+  static constexpr std::int64_t kMostPanels = 8, kMostOfStrip = 2 * kPanel<T>, kStripStep = kPanel<T> / 2,
+                                kMostTaps = 64;
+
+  static std::int64_t pieces_of(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
   struct Scratch {
     std::vector<T> x;     // [voxel that meets the tap][kPanel]
@@ -67,18 +77,17 @@ class WeightByChannels {
                  });
   }
 
-  void produce(Range xs, Range ys, Scratch& scratch) const {
+  void produce(Range xs, Range ys, Range taps, Scratch& scratch) const {
     const Dims3& kernel = p_.geometry.kernel;
-    T* sums = scratch.sums.data();
-    for (std::int64_t kd = 0; kd < kernel[0]; ++kd)
-      for (std::int64_t kh = 0; kh < kernel[1]; ++kh)
-        for (std::int64_t kw = 0; kw < kernel[2]; ++kw, sums += ys.size())
-          sum_tap(kd, kh, kw, xs, ys, scratch, sums);
-    write(xs, ys, scratch.sums.data());
+    for (std::int64_t tap = taps.begin; tap < taps.end; ++tap)
+      sum_tap(tap / kernel[2] / kernel[1], tap / kernel[2] % kernel[1], tap % kernel[2], xs, ys, scratch,
+              scratch.sums.data() + (tap - taps.begin) * ys.size(), taps.size() * ys.size());
+    write(xs, ys, taps, scratch.sums.data());
   }
 
+  // Sums of x channels are `sums_step` apart.
   void sum_tap(std::int64_t kd, std::int64_t kh, std::int64_t kw, Range xs, Range ys, Scratch& scratch,
-               T* sums) const {
+               T* sums, std::int64_t sums_step) const {
     const Range ds = maps_.d.y_range(kd), hs = maps_.h.y_range(kh), ws = maps_.w.y_range(kw);
     const std::int64_t step = step_of(maps_.w.stride, p_.x_step());
     scratch.terms.clear();
@@ -93,8 +102,8 @@ class WeightByChannels {
               {to - scratch.x.data(),
                (((n * maps_.d.y + d) * maps_.h.y + h) * maps_.w.y + ws.begin) * kPanel<T>});
           for (std::int64_t i = 0; i < ws.size(); ++i, from += step, to += kPanel<T>) {
-            if (xs.size() == kStrip)
-              copy_panels(from, kStrip, to, voxels_ * kPanel<T>);  // moves of a fixed size
+            if (xs.size() == kMostOfStrip)
+              copy_panels(from, kMostOfStrip, to, voxels_ * kPanel<T>);  // moves of a fixed size
             else
               copy_panels(from, xs.size(), to, voxels_ * kPanel<T>);
           }
@@ -107,8 +116,8 @@ class WeightByChannels {
                                    .a_step = kPanel<T>,
                                    .b = y_.data<T>() + ys.begin * voxels_,
                                    .b_row = kPanel<T>,
-                                   .c = sums + first * p_.taps() * ys.size(),
-                                   .c_row = p_.taps() * ys.size(),
+                                   .c = sums + first * sums_step,
+                                   .c_row = sums_step,
                                    .rows = std::min(kPanel<T>, xs.size() - first),
                                    .depth = all ? voxels_ : ws.size(),
                                    .columns = ys.size(),
@@ -117,11 +126,15 @@ class WeightByChannels {
                                    .terms = scratch.terms.data()});
   }
 
-  // [x channel][tap][y channel] to the weight, whose channels of x and taps are one row.
-  void write(Range xs, Range ys, const T* sums) const {
-    const std::int64_t taps = p_.taps(), row = p_.x_channels * taps;
-    kernels::transpose(out_ + ys.begin * row + xs.begin * taps, sums, row, ys.size(), ys.size(),
-                       xs.size() * taps);
+  // [x channel][tap][y channel] to the weight, whose x channels and taps are one row.
+  void write(Range xs, Range ys, Range taps, const T* sums) const {
+    const std::int64_t all = p_.taps(), row = p_.x_channels * all, count = taps.size();
+    const auto transpose = [&](std::int64_t x, std::int64_t of_row, const T* from) {
+      kernels::transpose(out_ + ys.begin * row + x * all + taps.begin, from, row, ys.size(), ys.size(),
+                         of_row);
+    };
+    if (count == all) return transpose(xs.begin, xs.size() * all, sums);
+    for (std::int64_t x = 0; x < xs.size(); ++x) transpose(xs.begin + x, count, sums + x * count * ys.size());
   }
 
   const ConvProblem& p_;
@@ -135,10 +148,12 @@ class WeightByChannels {
 }  // namespace
 
 bool has_weight_by_channels(const ConvProblem& p) {
-  constexpr std::int64_t kLeastVoxels = 40, kMostVoxels = 2048, kLeastChannels = 8, kLeastSums = 1 << 13;
+  constexpr std::int64_t kLeastVoxels = 40, kMostVoxels = 2048, kLeastChannels = 8, kLeastSums = 1 << 13,
+                         kLargeTap = 1 << 12;
   const std::int64_t voxels = p.y_voxels(), x = p.x_channels, y = p.y_channels;
-  return p.geometry.groups == 1 && voxels >= kLeastVoxels && voxels <= kMostVoxels &&
-         std::min(x, y) >= kLeastChannels && p.taps() * x * y >= kLeastSums;
+  return p.geometry.groups == 1 && voxels >= kLeastVoxels &&
+         voxels <= (x * y >= kLargeTap ? kMostVoxels : kMostVoxels / 2) && std::min(x, y) >= kLeastChannels &&
+         p.taps() * x * y >= kLeastSums;
 }
 
 void weight_grad_by_channels(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
