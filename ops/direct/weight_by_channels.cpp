@@ -30,20 +30,20 @@ class WeightByChannels {
 
   void run() const {
     const std::int64_t threads = num_threads(), taps = p_.taps();
-    const std::int64_t strips = pieces_of(p_.x_channels, kMostOfStrip),
-                       strip = padded_to_lanes(pieces_of(p_.x_channels, strips), kStripStep);
+    const std::int64_t strips = ceil_div(p_.x_channels, kMostOfStrip),
+                       strip = padded_to_lanes(ceil_div(p_.x_channels, strips), kStripStep);
     // Another slab of y packs x again; another group of taps does not.
-    const std::int64_t slabs = std::max(pieces_of(y_panels_, kMostPanels), pieces_of(threads, strips * taps)),
-                       slab = pieces_of(y_panels_, slabs) * kPanel<T>,
-                       groups = std::clamp(pieces_of(2 * threads, slabs * strips), pieces_of(taps, kMostTaps),
-                                           taps);
+    const std::int64_t slabs = std::max(ceil_div(y_panels_, kMostPanels), ceil_div(threads, strips * taps)),
+                       slab = ceil_div(y_panels_, slabs) * kPanel<T>,
+                       groups =
+                           std::clamp(ceil_div(2 * threads, slabs * strips), ceil_div(taps, kMostTaps), taps);
     // All strips with one slab of y, which stays in a core's cache, then with the next.
     parallel_for(
-        pieces_of(p_.y_channels, slab) * strips * groups, 1, [&](std::int64_t begin, std::int64_t end) {
+        ceil_div(p_.y_channels, slab) * strips * groups, 1, [&](std::int64_t begin, std::int64_t end) {
           Scratch scratch;
           scratch.x.resize(static_cast<std::size_t>(voxels_ * kMostOfStrip));
           scratch.sums.resize(static_cast<std::size_t>(
-              pieces_of(taps, groups) * std::min(strip, p_.x_channels) * std::min(slab, p_.y_channels)));
+              ceil_div(taps, groups) * std::min(strip, p_.x_channels) * std::min(slab, p_.y_channels)));
           for (std::int64_t task = begin; task < end; ++task) {
             const std::int64_t group = task % groups, x = task / groups % strips * strip,
                                y = task / groups / strips * slab;
@@ -58,7 +58,7 @@ class WeightByChannels {
   static constexpr std::int64_t kMostPanels = 8, kMostOfStrip = 2 * kPanel<T>, kStripStep = kPanel<T> / 2,
                                 kMostTaps = 64;
 
-  static std::int64_t pieces_of(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
+  static std::int64_t ceil_div(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 
   struct Scratch {
     std::vector<T> x;     // [voxel that meets the tap][kPanel]
