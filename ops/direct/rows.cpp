@@ -1,5 +1,6 @@
 #include "ops/direct/rows.hpp"
 
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
@@ -108,9 +109,10 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    if (is_along && reach) {
+    const bool is_near = i > 0 && p.terms && std::abs(p.terms[i].a - p.terms[i - 1].a) < R * p.a_row;
+    if (is_along && reach && !is_near) {  // else the term before fetched most of it
       constexpr int kToRead = 0, kSecondLevel = 2;
-      if (p.a_row <= kLanes<T>)
+      if (p.a_row <= std::max(kLanes<T>, depth))
         for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>)
           __builtin_prefetch(at + reach + k, kToRead, kSecondLevel);
       else
@@ -189,7 +191,7 @@ template <bool Add, Factors F, int Bytes, int V, class T>
   constexpr std::int64_t kReach = 1536, kLeastDepth = 4;
   std::int64_t reach = 0;
   if (F == Factors::along_rows && Bytes != kWideRegister && is_first && p.rows > kRows && p.a_row > 0 &&
-      p.depth >= kLeastDepth) {
+      p.depth >= kLeastDepth && p.fetches) {
     const std::int64_t taken = kRows * p.a_row, bytes = taken * static_cast<std::int64_t>(sizeof(T));
     reach = p.lines > 1 ? p.a_line : p.depth >= kLanes<T> ? taken : (kReach + bytes - 1) / bytes * taken;
   }
