@@ -85,8 +85,13 @@ class Direction {
     // Each panel of columns reads the voxels again, from a cache; dots read them once.
     constexpr std::int64_t kCachedVoxels = 256, kMany = 1 << 20;
     const std::int64_t at_once = weight_.is_for_dots() ? kMany : kCachedVoxels;
+    // The processor sees what comes next, but is late from memory.
+    constexpr std::int64_t kCachedBytes = 1 << 23, kSize = sizeof(T);
     const std::vector<RowsTerm> terms{{0, 0}};
     const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
+    const bool fetches = voxels * from_step_ * kSize > kCachedBytes;
+    const bool past_caches = p_.geometry.groups == 1 && takes_past_caches<T>(weight_.columns()) &&
+                             goes_past_caches(to_, voxels * to_step_ * kSize, to_step_ * kSize);
     parallel_for(voxels, grain_of(p_.work(), voxels), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t first = begin; first < end; first += at_once)
         for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
@@ -100,7 +105,9 @@ class Direction {
                                   .rows = std::min(at_once, end - first),
                                   .depth = weight_.depth(),
                                   .columns = weight_.columns(),
-                                  .b_panel = weight_.panel_size()},
+                                  .b_panel = weight_.panel_size(),
+                                  .fetches = fetches,
+                                  .past_caches = past_caches},
                    group, terms);
     });
   }
@@ -172,7 +179,7 @@ class Direction {
     product.terms = terms.data();
     // Else the group before fetched the lines of the cache in which these channels lie.
     const std::int64_t begin = group * weight_.depth(), last = begin + weight_.depth() - 1;
-    product.fetches = begin % kLanes<T> == 0 || begin / kLanes<T> < last / kLanes<T>;
+    product.fetches = product.fetches && (begin % kLanes<T> == 0 || begin / kLanes<T> < last / kLanes<T>);
     if constexpr (std::is_same_v<T, float>)
       if (weight_.is_for_dots()) {
         product.outer = count;
@@ -219,7 +226,7 @@ void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, c
 void conv_transpose(const ConvProblem& p, const Tensor& y, const Tensor& weight, const Tensor& bias,
                     const Tensor& out, const ops::PackedWeights& kept) {
   if (out.dtype() == f32 && has_tap_products(p)) return run_tap_products(p, true, y, weight, bias, out, kept);
-  if (has_patches(p)) return scatter_patches(p, y, weight, bias, out, kept);
+  if (has_patches(p) && !meets_every_voxel(p)) return scatter_patches(p, y, weight, bias, out, kept);
   run(p, true, y, weight, bias, out, kept);
 }
 

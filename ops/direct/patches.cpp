@@ -67,6 +67,9 @@ class PatchWeight {
 template <class T>
 void fill_behind(const ConvProblem& p, const T* bias, T* x) {
   const Dims3 &size = p.geometry.x, &stride = p.geometry.stride, &y = p.geometry.y;
+  bool has_behind = false;
+  for (std::size_t i = 0; i < 3; ++i) has_behind = has_behind || size[i] > y[i] * stride[i];
+  if (!has_behind) return;
   const std::int64_t lines = p.batch * size[0] * size[1], channels = p.x_channels;
   parallel_for(lines, grain_of(p.work(), lines), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t line = begin; line < end; ++line) {
@@ -130,7 +133,7 @@ void scatter(const ConvProblem& p, const Tensor& input, const Tensor& weight, co
   T* const x = out.mutable_data<T>();
   const Dims3 &size = p.geometry.y, &kernel = p.geometry.kernel;
   const std::int64_t y_line = size[2] * p.y_channels, x_line = p.geometry.x[2] * p.x_channels;
-  const bool past_caches = (packed.run() % kPanel<T> == 0 || packed.run() == kPanel<T> / 2) &&
+  const bool past_caches = takes_past_caches<T>(packed.run()) &&
                            goes_past_caches(x, out.nbytes(), x_line * static_cast<std::int64_t>(sizeof(T)));
   for_parts(p, [&](std::int64_t plane, std::int64_t first, std::int64_t lines) {
     for (std::int64_t kd = 0; kd < kernel[0]; ++kd)

@@ -146,9 +146,24 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
       }
     }
   }
+  const std::int64_t c_row = p.c_row;
+  if (!tail && (Add || !p.past_caches)) {
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) {
-    T* at = c + r * p.c_row;
+    for (int r = 0; r < R; ++r, c += c_row)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        if constexpr (Add) {
+          Lanes before;
+          std::memcpy(&before, c + v * lanes, sizeof(Lanes));
+          sums[r][v] += before;
+        }
+        std::memcpy(c + v * lanes, &sums[r][v], sizeof(Lanes));
+      }
+    return;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r, c += c_row) {
+    T* at = c;
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v, at += lanes) {
       Lanes before = {};

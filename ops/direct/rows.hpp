@@ -69,12 +69,18 @@ struct RowsProduct {
   std::int64_t lines = 1, a_line = 0, c_line = 0;
   const T* start = nullptr;
   bool fetches = true;  ///< factors along rows before they are needed, unless another product has
-  /// store_product() writes past the caches: for a result too large to be found there later. Whole panels
-  /// of columns, or half of one; c, its rows and its lines begin at multiples of 16 bytes.
+  /// store_product() writes past the caches: for a result too large to be found there later. As many columns
+  /// as takes_past_caches() takes; c, its rows and its lines begin at multiples of 16 bytes.
   bool past_caches = false;
   /// What lies there from a is fetched from memory meanwhile: by add_product() where a_row is 1.
   std::int64_t a_ahead = 0;
 };
+
+/// Whole panels of columns, or half of one.
+template <class T>
+bool takes_past_caches(std::int64_t columns) {
+  return columns % kPanel<T> == 0 || columns == kPanel<T> / 2;
+}
 
 /// Whether a result of `bytes` at `to` is so large that it is better written past the caches: measured from 8
 /// MB on, where it takes up to a fifth less time. Its rows, `row_bytes` apart, must begin where that is
