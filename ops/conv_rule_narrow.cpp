@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "ops/direct/conv.hpp"
 #include "ops/direct/dots.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
@@ -26,12 +27,20 @@ bool has_short_lines(const ConvProblem& p) {
   return p.geometry.y[2] < kShort;
 }
 
+// oneDNN's products are good for few channels but of few voxels, where calling them takes longer, and for
+// results beyond the caches.
+bool is_small_or_large_product(const ConvProblem& p, std::int64_t from, std::int64_t to) {
+  constexpr std::int64_t kFewVoxels = 1 << 12, kSize = sizeof(float);
+  const std::int64_t voxels = p.y_voxels();
+  return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kVoxelsPastCaches);
+}
+
 bool direct_is_faster_to_y(const ConvProblem& p) {
   constexpr std::int64_t kManyResults = 1 << 18;
   const std::int64_t x = p.x_channels, y = p.y_channels;
   if (p.geometry.groups > 1) return x > 1 ? x < 8 || p.geometry.y[2] > 4 : y < 32 && !has_short_lines(p);
   if (direct::has_dots(p, false)) return true;
-  if (is_product(p)) return x >= 16;
+  if (is_product(p)) return x >= 16 || is_small_or_large_product(p, x, y);
   if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() * y < kManyResults;
   if (p.taps() == 1) return true;
   const bool has_short = has_short_lines(p);
@@ -44,7 +53,7 @@ bool direct_is_faster_to_x(const ConvProblem& p) {
   const std::int64_t x = p.x_channels, y = p.y_channels;
   const bool is_overlapping = p.taps() > 1 && !has_stride(p);
   if (p.geometry.groups > 1) return !is_overlapping || (y >= 8 && !has_short_lines(p));
-  if (is_product(p)) return x >= 8 && y >= 16;
+  if (is_product(p)) return (x >= 8 && y >= 16) || y >= 24 || is_small_or_large_product(p, y, x);
   if (p.taps() == 1) return x <= 32;
   if (!is_overlapping || direct::has_dots(p, true)) return true;
   return y >= 32 && (x >= 32 || (x >= 4 && !has_short_lines(p)));
