@@ -67,11 +67,11 @@ bool tap_products_are_faster(const ConvProblem& p, ConvPass pass) {
 
 // oneDNN's are good for few channels of both, and for products.
 bool direct_is_faster_for_weight(const ConvProblem& p) {
-  constexpr std::int64_t kTapsOfPlane = 9;
+  constexpr std::int64_t kTapsOfPlane = 9, kLargeTap = 1 << 15;
   const std::int64_t x = p.x_channels, y = p.y_channels;
   if (direct::has_weight_by_channels(p)) return true;
   if (p.geometry.groups > 1) return p.y_voxels() >= 64 || p.taps() > kTapsOfPlane;
-  if (is_product(p)) return x >= 8 && y <= 48;
+  if (is_product(p)) return x >= (y <= 48 ? 8 : 32) && x * y <= kLargeTap;
   if (direct::has_patches(p) || p.taps() == 1) return x >= 8 || y >= 8;
   if (p.taps() <= kTapsOfPlane && p.geometry.y[2] <= 4) return false;
   return x >= 8 || x * y >= 16;
