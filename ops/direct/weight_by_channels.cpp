@@ -12,8 +12,8 @@ namespace {
 
 using ops::ConvProblem;
 
-// Threads share blocks of (x channels, y channels). Both operands are packed: at steps of many channels a few
-// voxels would displace each other from the first-level cache.
+// Threads share blocks of (group, x channels, y channels, taps). Both operands are packed: at steps of many
+// channels a few voxels would displace each other from the first-level cache.
 template <class T>
 class WeightByChannels {
  public:
@@ -22,36 +22,36 @@ class WeightByChannels {
         maps_(p.geometry),
         voxels_(p.y_voxels()),
         y_panels_((p.y_channels + kPanel<T> - 1) / kPanel<T>),
-        y_(empty({y_panels_, voxels_, kPanel<T>}, dtype_of<T>())),
+        y_(empty({p.geometry.groups, y_panels_, voxels_, kPanel<T>}, dtype_of<T>())),
         x_(x.data<T>()),
         out_(out.mutable_data<T>()) {
     pack(y.data<T>());
   }
 
   void run() const {
-    const std::int64_t threads = num_threads(), taps = p_.taps();
+    const std::int64_t threads = num_threads(), taps = p_.taps(), groups = p_.geometry.groups;
     const std::int64_t strips = ceil_div(p_.x_channels, kMostOfStrip),
                        strip = padded_to_lanes(ceil_div(p_.x_channels, strips), kStripStep);
-    // Another slab of y packs x again; another group of taps does not.
-    const std::int64_t slabs = std::max(ceil_div(y_panels_, kMostPanels), ceil_div(threads, strips * taps)),
-                       slab = ceil_div(y_panels_, slabs) * kPanel<T>,
-                       groups =
-                           std::clamp(ceil_div(2 * threads, slabs * strips), ceil_div(taps, kMostTaps), taps);
+    // Another slab of y packs x again; another part of the taps does not.
+    const std::int64_t slabs = std::max(ceil_div(y_panels_, kMostPanels),
+                                        ceil_div(threads, groups * strips * taps)),
+                       slab = ceil_div(y_panels_, slabs) * kPanel<T>, blocks = groups * slabs * strips,
+                       parts = std::clamp(ceil_div(2 * threads, blocks), ceil_div(taps, kMostTaps), taps);
     // All strips with one slab of y, which stays in a core's cache, then with the next.
-    parallel_for(
-        ceil_div(p_.y_channels, slab) * strips * groups, 1, [&](std::int64_t begin, std::int64_t end) {
-          Scratch scratch;
-          scratch.x.resize(static_cast<std::size_t>(voxels_ * kMostOfStrip));
-          scratch.sums.resize(static_cast<std::size_t>(
-              ceil_div(taps, groups) * std::min(strip, p_.x_channels) * std::min(slab, p_.y_channels)));
-          for (std::int64_t task = begin; task < end; ++task) {
-            const std::int64_t group = task % groups, x = task / groups % strips * strip,
-                               y = task / groups / strips * slab;
-            if (x < p_.x_channels)
-              produce({x, std::min(x + strip, p_.x_channels)}, {y, std::min(y + slab, p_.y_channels)},
-                      {taps * group / groups, taps * (group + 1) / groups}, scratch);
-          }
-        });
+    parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+      Scratch scratch;
+      scratch.x.resize(static_cast<std::size_t>(voxels_ * kMostOfStrip));
+      scratch.sums.resize(static_cast<std::size_t>(ceil_div(taps, parts) * std::min(strip, p_.x_channels) *
+                                                   std::min(slab, p_.y_channels)));
+      for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t part = task % parts, x = task / parts % strips * strip,
+                           y = task / parts / strips % slabs * slab;
+        if (x < p_.x_channels && y < p_.y_channels)
+          produce(task / parts / strips / slabs, {x, std::min(x + strip, p_.x_channels)},
+                  {y, std::min(y + slab, p_.y_channels)}, {taps * part / parts, taps * (part + 1) / parts},
+                  scratch);
+      }
+    });
   }
 
  private:
@@ -66,28 +66,29 @@ class WeightByChannels {
     std::vector<RowsTerm> terms;
   };
 
-  // y as [panel of channels][voxel][kPanel].
+  // y as [group][panel of channels][voxel][kPanel].
   void pack(const T* from) {
     T* const to = y_.mutable_data<T>();
-    parallel_for(voxels_, grain_of(static_cast<double>(voxels_ * p_.y_channels), voxels_),
+    parallel_for(voxels_, grain_of(static_cast<double>(voxels_ * p_.y_row()), voxels_),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = begin; i < end; ++i)
-                     copy_panels(from + i * p_.y_channels, p_.y_channels, to + i * kPanel<T>,
-                                 voxels_ * kPanel<T>);
+                     for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
+                       copy_panels(from + i * p_.y_row() + group * p_.y_channels, p_.y_channels,
+                                   to + (group * y_panels_ * voxels_ + i) * kPanel<T>, voxels_ * kPanel<T>);
                  });
   }
 
-  void produce(Range xs, Range ys, Range taps, Scratch& scratch) const {
+  void produce(std::int64_t group, Range xs, Range ys, Range taps, Scratch& scratch) const {
     const Dims3& kernel = p_.geometry.kernel;
     for (std::int64_t tap = taps.begin; tap < taps.end; ++tap)
-      sum_tap(tap / kernel[2] / kernel[1], tap / kernel[2] % kernel[1], tap % kernel[2], xs, ys, scratch,
-              scratch.sums.data() + (tap - taps.begin) * ys.size(), taps.size() * ys.size());
-    write(xs, ys, taps, scratch.sums.data());
+      sum_tap(tap / kernel[2] / kernel[1], tap / kernel[2] % kernel[1], tap % kernel[2], group, xs, ys,
+              scratch, scratch.sums.data() + (tap - taps.begin) * ys.size(), taps.size() * ys.size());
+    write(group, xs, ys, taps, scratch.sums.data());
   }
 
   // Sums of x channels are `sums_step` apart.
-  void sum_tap(std::int64_t kd, std::int64_t kh, std::int64_t kw, Range xs, Range ys, Scratch& scratch,
-               T* sums, std::int64_t sums_step) const {
+  void sum_tap(std::int64_t kd, std::int64_t kh, std::int64_t kw, std::int64_t group, Range xs, Range ys,
+               Scratch& scratch, T* sums, std::int64_t sums_step) const {
     const Range ds = maps_.d.y_range(kd), hs = maps_.h.y_range(kh), ws = maps_.w.y_range(kw);
     const std::int64_t step = step_of(maps_.w.stride, p_.x_step());
     scratch.terms.clear();
@@ -97,7 +98,8 @@ class WeightByChannels {
         for (std::int64_t h = hs.begin; h < hs.end; ++h) {
           if (ws.empty()) continue;
           const std::int64_t line = (n * maps_.d.x + maps_.d.x_of(d, kd)) * maps_.h.x + maps_.h.x_of(h, kh);
-          const T* from = x_ + (line * maps_.w.x + maps_.w.x_of(ws.begin, kw)) * p_.x_step() + xs.begin;
+          const T* from = x_ + (line * maps_.w.x + maps_.w.x_of(ws.begin, kw)) * p_.x_step() +
+                          group * p_.x_channels + xs.begin;
           scratch.terms.push_back(
               {to - scratch.x.data(),
                (((n * maps_.d.y + d) * maps_.h.y + h) * maps_.w.y + ws.begin) * kPanel<T>});
@@ -114,7 +116,7 @@ class WeightByChannels {
       store_product(RowsProduct<T>{.a = scratch.x.data() + first * voxels_,
                                    .a_row = 1,
                                    .a_step = kPanel<T>,
-                                   .b = y_.data<T>() + ys.begin * voxels_,
+                                   .b = y_.data<T>() + (group * y_panels_ * kPanel<T> + ys.begin) * voxels_,
                                    .b_row = kPanel<T>,
                                    .c = sums + first * sums_step,
                                    .c_row = sums_step,
@@ -127,11 +129,11 @@ class WeightByChannels {
   }
 
   // [x channel][tap][y channel] to the weight, whose x channels and taps are one row.
-  void write(Range xs, Range ys, Range taps, const T* sums) const {
+  void write(std::int64_t group, Range xs, Range ys, Range taps, const T* sums) const {
     const std::int64_t all = p_.taps(), row = p_.x_channels * all, count = taps.size();
     const auto transpose = [&](std::int64_t x, std::int64_t of_row, const T* from) {
-      kernels::transpose(out_ + ys.begin * row + x * all + taps.begin, from, row, ys.size(), ys.size(),
-                         of_row);
+      kernels::transpose(out_ + (group * p_.y_channels + ys.begin) * row + x * all + taps.begin, from, row,
+                         ys.size(), ys.size(), of_row);
     };
     if (count == all) return transpose(xs.begin, xs.size() * all, sums);
     for (std::int64_t x = 0; x < xs.size(); ++x) transpose(xs.begin + x, count, sums + x * count * ys.size());
@@ -149,11 +151,16 @@ class WeightByChannels {
 
 bool has_weight_by_channels(const ConvProblem& p) {
   constexpr std::int64_t kLeastVoxels = 40, kMostVoxels = 2048, kLeastChannels = 8, kLeastSums = 1 << 13,
-                         kLargeTap = 1 << 12;
-  const std::int64_t voxels = p.y_voxels(), x = p.x_channels, y = p.y_channels;
-  return p.geometry.groups == 1 && voxels >= kLeastVoxels &&
-         voxels <= (x * y >= kLargeTap ? kMostVoxels : kMostVoxels / 2) && std::min(x, y) >= kLeastChannels &&
-         p.taps() * x * y >= kLeastSums;
+                         kLargeTap = 1 << 12, kFewVoxels = 512;
+  const std::int64_t voxels = p.y_voxels(), x = p.x_channels, y = p.y_channels, groups = p.geometry.groups;
+  // Of a group's few channels the voxels take longer to pack than to multiply, but where taps meet them
+  // again.
+  const bool meets_again = p.taps() > 1 && p.geometry.stride == Dims3(1) && voxels <= kFewVoxels;
+  const std::int64_t least = groups == 1   ? kLeastChannels
+                             : meets_again ? 2 * kLeastChannels
+                                           : 4 * kLeastChannels;
+  return voxels >= kLeastVoxels && voxels <= (x * y >= kLargeTap ? kMostVoxels : kMostVoxels / 2) &&
+         std::min(x, y) >= least && groups * p.taps() * x * y >= kLeastSums;
 }
 
 void weight_grad_by_channels(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {

@@ -18,12 +18,13 @@ using namespace naive;
 
 namespace {
 
-// Forms of one group.
-std::vector<Form> forms_of(std::vector<Form> forms, std::size_t count, Generator& generator) {
+// Forms, of one group unless asked.
+std::vector<Form> forms_of(std::vector<Form> forms, std::size_t count, Generator& generator,
+                           bool has_groups = false) {
   while (forms.size() < count) {
     Dims3 output_padding = 0;
     const Form p = draw(generator, false, &output_padding);
-    if (p.groups == 1) forms.push_back(p);
+    if (p.groups == 1 || has_groups) forms.push_back(p);
   }
   return forms;
 }
@@ -98,11 +99,14 @@ TEST_CASE("weight gradients by channels are exact on integers, from a slice of c
                 {1, 33, 40, 1, 1, 2, 1, {3, 4, 5}, 5, {3, 4, 5}},   // taps that few voxels meet
                 {3, 64, 16, 1, 1, 0, 1, {5, 4, 3}, 1, {5, 4, 3}},   // a product
                 {1, 8, 9, 1, 1, {3, 0, 5}, {3, 1, 5}, {1, 4, 2}, 3, {1, 2, 2}},  // taps that meet nothing
-                {2, 12, 300, 1, {1, 1, 4}, {1, 0, 2}, {1, 2, 1}, {3, 5, 9}, {3, 2, 3}, {3, 3, 3}}},
-               50, generator);
+                {2, 12, 300, 1, {1, 1, 4}, {1, 0, 2}, {1, 2, 1}, {3, 5, 9}, {3, 2, 3}, {3, 3, 3}},
+                {2, 3 * 50, 3 * 140, 3, 2, 0, 1, {4, 6, 4}, 2, {2, 3, 2}},  // strips and slabs of groups
+                {1, 2 * 17, 2 * 24, 2, 1, 1, 1, 3, 3, 3}},
+               60, generator, true);
   for (const Form& p : forms) {
     INFO(text(p, false));
-    ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+    ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels / p.groups,
+                             p.y_channels / p.groups};
     const Tensor x = integers(p.x_shape()), y = integers(p.y_shape()), expected = w_of(p, x, y);
     Shape wide = p.x_shape();
     wide[1] += 5;
