@@ -174,12 +174,24 @@ class Walk {
           }
         for (std::int64_t f = some, block; f < end; f += block) {
           block = block_at(f, p_.outputs);
-          for (std::int64_t t = first; t < std::min(first + count, tiles); ++t)
-            transform_output(bands_.size, products + count * (f - some) + (t - first) * block, step, block,
-                             output(depths.begin + t / tiles_, t % tiles_, f),
-                             bias_ + group_ * p_.outputs + f, epilogue_);
+          finish({first, std::min(first + count, tiles)}, depths.begin, f, block,
+                 products + count * (f - some), step);
         }
       }
+    }
+  }
+
+  // The outputs from f on of some tiles of some depths, the first of which is d.
+  void finish(ops::Range tiles, std::int64_t d, std::int64_t f, std::int64_t block, const float* products,
+              std::int64_t point_step) {
+    const std::int64_t plane = unit_.depth->step * p_.to[1] * p_.to[2] * p_.out_row(),
+                       channel = group_ * p_.outputs + f;
+    for (std::int64_t t = tiles.begin, end; t < tiles.end; t = end) {
+      const std::int64_t depth = t / tiles_;
+      end = std::min(tiles.end, (depth + 1) * tiles_);
+      transform_outputs(bands_.size, products + (t - tiles.begin) * block, point_step, block,
+                        {outputs_.data() + t - depth * tiles_, outputs_.data() + end - depth * tiles_},
+                        (d + depth) * plane + channel, bias_ + channel, epilogue_);
     }
   }
 
@@ -219,11 +231,6 @@ class Walk {
                               width.count - w, height.step * line, width.step * p_.out_row()});
       });
     }
-  }
-  TileOutput output(std::int64_t d, std::int64_t tile, std::int64_t channel) const {
-    TileOutput out = outputs_[static_cast<std::size_t>(tile)];
-    out.at += d * unit_.depth->step * p_.to[1] * p_.to[2] * p_.out_row() + group_ * p_.outputs + channel;
-    return out;
   }
 
   const TileProblem& p_;

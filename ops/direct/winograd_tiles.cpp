@@ -153,15 +153,19 @@ struct Multiply {
 // ---- output: A^T m A for each tile, and what follows ----
 
 template <class F, bool HasEpilogue>
-struct TransformOutput {
+struct TransformOutputs {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const float* m, std::int64_t point_step, std::int64_t width,
-                                         const TileOutput& out, const float* bias,
-                                         const ops::ConvEpilogue& epilogue) {
-    for_registers<Bytes>(
-        width, [&]<class V>(std::int64_t channel, const V&) __attribute__((always_inline)) {
-          transform<V>(m + channel, point_step, out, channel, bias, epilogue);
-        });
+                                         std::span<const TileOutput> tiles, std::int64_t offset,
+                                         const float* bias, const ops::ConvEpilogue& epilogue) {
+    for (TileOutput out : tiles) {
+      out.at += offset;
+      for_registers<Bytes>(
+          width, [&]<class V>(std::int64_t channel, const V&) __attribute__((always_inline)) {
+            transform<V>(m + channel, point_step, out, channel, bias, epilogue);
+          });
+      m += width;
+    }
   }
 
  private:
@@ -286,13 +290,14 @@ void multiply_tiles(std::span<const TileTerm> terms, std::int64_t first, std::in
   run_for_registers<Multiply>(terms, first, tiles, width, c);
 }
 
-void transform_output(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
-                      const TileOutput& out, const float* bias, const ops::ConvEpilogue& epilogue) {
+void transform_outputs(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
+                       std::span<const TileOutput> tiles, std::int64_t offset, const float* bias,
+                       const ops::ConvEpilogue& epilogue) {
   with_filter(size, [&]<class F>(F) {
     if (epilogue.is_nothing())
-      run_for_registers<TransformOutput<F, false>>(m, point_step, width, out, bias, epilogue);
+      run_for_registers<TransformOutputs<F, false>>(m, point_step, width, tiles, offset, bias, epilogue);
     else
-      run_for_registers<TransformOutput<F, true>>(m, point_step, width, out, bias, epilogue);
+      run_for_registers<TransformOutputs<F, true>>(m, point_step, width, tiles, offset, bias, epilogue);
   });
 }
 

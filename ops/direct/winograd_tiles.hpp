@@ -51,10 +51,11 @@ struct TileOutput {
   std::int64_t row, column;    // elements between voxels
 };
 
-/// A^T m A of one tile, and what follows. m: the tile's first product of `width`; products of one point are
-/// point_step apart.
-void transform_output(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
-                      const TileOutput& out, const float* bias, const ops::ConvEpilogue& epilogue);
+/// A^T m A of each tile, and what follows, to `offset` elements behind where it lies. m: the first tile's
+/// first product of `width`; products of the next tile follow, those of one point are point_step apart.
+void transform_outputs(TileSize size, const float* m, std::int64_t point_step, std::int64_t width,
+                       std::span<const TileOutput> tiles, std::int64_t offset, const float* bias,
+                       const ops::ConvEpilogue& epilogue);
 
 // rows x columns taps of one output and input, and how far the next output, row and column of taps are.
 struct TileTaps {
