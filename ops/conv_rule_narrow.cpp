@@ -43,10 +43,13 @@ bool direct_is_faster_to_y(const ConvProblem& p) {
   if (is_product(p)) return x >= 16 || is_small_or_large_product(p, x, y);
   if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() * y < kManyResults;
   if (p.taps() == 1) return true;
-  const bool has_short = has_short_lines(p);
-  if (!has_stride(p)) return x >= 32 || (!has_short && (x >= 12 || (x >= 4 && y < 16)));
+  // Of neighbouring taps the channels are summed as one run.
+  constexpr std::int64_t kLongRun = 7;
+  const ConvGeometry& g = p.geometry;
+  const bool has_short = has_short_lines(p), has_long_run = g.dilation[2] == 1 && g.kernel[2] * x >= kLongRun;
+  if (!has_stride(p)) return x >= 32 || (!has_short && (x >= 12 || ((x >= 4 || has_long_run) && y < 16)));
   if (x >= 12) return !has_short || (x >= 24 && p.taps() < 27);
-  return x >= 3 && y <= 16 && !has_short;
+  return (x == 8 || ((x >= 3 || has_long_run) && y <= 16)) && !has_short;
 }
 
 bool direct_is_faster_to_x(const ConvProblem& p) {
