@@ -68,7 +68,7 @@ bool tap_products_are_faster(const ConvProblem& p, ConvPass pass) {
          (pass == ConvPass::x && has_stride(p));
 }
 
-// oneDNN's are good for few channels of both, and for products.
+// oneDNN's are good for few channels of both, and for large products.
 bool direct_is_faster_for_weight(const ConvProblem& p) {
   constexpr std::int64_t kTapsOfPlane = 9, kLargeTap = 1 << 15;
   const std::int64_t x = p.x_channels, y = p.y_channels;

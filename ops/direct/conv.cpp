@@ -179,7 +179,7 @@ class Direction {
     if (!start_.empty())
       product.start = start_.data() + group * padded_to_lanes(weight_.columns(), kPanel<T>);
     product.terms = terms.data();
-    // Else the group before fetched the lines of the cache in which these channels lie.
+    // Else the group before fetched the line of the cache in which these channels end.
     const std::int64_t begin = group * weight_.depth(), last = begin + weight_.depth() - 1;
     product.fetches = product.fetches && (begin % kLanes<T> == 0 || begin / kLanes<T> < last / kLanes<T>);
     if constexpr (std::is_same_v<T, float>)

@@ -109,16 +109,20 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    const bool is_near = i > 0 && p.terms && std::abs(p.terms[i].a - p.terms[i - 1].a) < R * p.a_row;
-    if (is_along && reach && !is_near) {  // else the term before fetched most of it
+    if (is_along && reach) {
       constexpr int kToRead = 0, kSecondLevel = 2;
-      if (p.a_row <= std::max(kLanes<T>, depth))
-        for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>)
-          __builtin_prefetch(at + reach + k, kToRead, kSecondLevel);
-      else
-        for (int r = 0; r < R; ++r)
-          for (std::int64_t k = 0; k < depth; k += kLanes<T>)
-            __builtin_prefetch(at + reach + r * p.a_row + k, kToRead, kSecondLevel);
+      const bool is_span = p.a_row <= std::max(kLanes<T>, depth);
+      // The term before fetched the rows of its neighbour, or most of a span.
+      const std::int64_t moved = i > 0 && p.terms ? std::abs(p.terms[i].a - p.terms[i - 1].a) : 0;
+      if (moved == 0 || (is_span ? moved >= R * p.a_row : moved != p.a_row)) {
+        if (is_span)
+          for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>)
+            __builtin_prefetch(at + reach + k, kToRead, kSecondLevel);
+        else
+          for (int r = 0; r < R; ++r)
+            for (std::int64_t k = depth - 1; k >= 0; k -= kLanes<T>)
+              __builtin_prefetch(at + reach + r * p.a_row + k, kToRead, kSecondLevel);
+      }
     }
     RowFactors<F, T> factors(at, p.a_row, p.a_step);
 #pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
