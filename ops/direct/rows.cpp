@@ -90,6 +90,70 @@ class RowFactors {
   std::uintptr_t at_, far_, one_, three_, five_, seven_, step_;
 };
 
+// Fetches R rows of term i, which lie at `at`, but for what the term before fetched: the rows of a neighbour,
+// or most of a span without gaps.
+template <int R, class T>
+[[gnu::always_inline]] inline void fetch_rows(const RowsProduct<T>& p, std::int64_t i, const T* at) {
+  constexpr int kToRead = 0, kSecondLevel = 2;
+  const bool is_span = p.a_row <= std::max(kLanes<T>, p.depth);
+  const std::int64_t moved = i > 0 && p.terms ? std::abs(p.terms[i].a - p.terms[i - 1].a) : 0;
+  if (moved != 0 && (is_span ? moved < R * p.a_row : moved == p.a_row)) return;
+  if (is_span)
+    for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>)
+      __builtin_prefetch(at + k, kToRead, kSecondLevel);
+  else
+    for (int r = 0; r < R; ++r)
+      for (std::int64_t k = p.depth - 1; k >= 0; k -= kLanes<T>)
+        __builtin_prefetch(at + r * p.a_row + k, kToRead, kSecondLevel);
+}
+
+// Adds a block's sums to c or writes them there: with no test for each register, which take as long as a
+// short sum.
+template <bool Add, class Lanes, int R, int V, class T>
+[[gnu::always_inline]] inline void write_whole(Lanes (&sums)[R][V], T* c, std::int64_t c_row) {
+  constexpr std::int64_t lanes = sizeof(Lanes) / sizeof(T);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r, c += c_row)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      if constexpr (Add) {
+        Lanes before;
+        std::memcpy(&before, c + v * lanes, sizeof(Lanes));
+        sums[r][v] += before;
+      }
+      std::memcpy(c + v * lanes, &sums[r][v], sizeof(Lanes));
+    }
+}
+
+// The same of a last register of `tail` columns when that is not 0, or past the caches.
+template <bool Add, class Lanes, int R, int V, class T>
+[[gnu::always_inline]] inline void write_some(const Lanes (&sums)[R][V], T* c, std::int64_t c_row,
+                                              std::int64_t tail, bool past_caches) {
+  constexpr std::int64_t lanes = sizeof(Lanes) / sizeof(T);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r, c += c_row) {
+    T* at = c;
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v, at += lanes) {
+      Lanes before = {};
+      const bool partial = v + 1 == V && tail;
+      if constexpr (Add) {
+        if (partial)
+          copy_some<lanes / 2>(reinterpret_cast<T*>(&before), at, tail);
+        else
+          std::memcpy(&before, at, sizeof(Lanes));
+      }
+      before += sums[r][v];
+      if (partial)
+        copy_some<lanes / 2>(at, reinterpret_cast<const T*>(&before), tail);
+      else if (!Add && past_caches)
+        store_past_caches(before, at);
+      else
+        std::memcpy(at, &before, sizeof(Lanes));
+    }
+  }
+}
+
 // R rows at `a` and V registers at `b` of the product, whose sums are held in registers; the last register
 // has `tail` columns when that is not 0. The first block of columns fetches what the others find in a cache:
 // the rows of a that lie `reach` further (processors with wide registers do so themselves), or what lies
@@ -109,21 +173,7 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const T* const at = a + (p.terms ? p.terms[i].a : i * p.a_outer);
     const T* from = b + (p.terms ? p.terms[i].b : i * p.b_outer);
-    if (is_along && reach) {
-      constexpr int kToRead = 0, kSecondLevel = 2;
-      const bool is_span = p.a_row <= std::max(kLanes<T>, depth);
-      // The term before fetched the rows of its neighbour, or most of a span.
-      const std::int64_t moved = i > 0 && p.terms ? std::abs(p.terms[i].a - p.terms[i - 1].a) : 0;
-      if (moved == 0 || (is_span ? moved >= R * p.a_row : moved != p.a_row)) {
-        if (is_span)
-          for (std::int64_t k = 0; k < R * p.a_row; k += kLanes<T>)
-            __builtin_prefetch(at + reach + k, kToRead, kSecondLevel);
-        else
-          for (int r = 0; r < R; ++r)
-            for (std::int64_t k = depth - 1; k >= 0; k -= kLanes<T>)
-              __builtin_prefetch(at + reach + r * p.a_row + k, kToRead, kSecondLevel);
-      }
-    }
+    if (is_along && reach) fetch_rows<R>(p, i, at + reach);
     RowFactors<F, T> factors(at, p.a_row, p.a_step);
 #pragma GCC unroll 4  // beside a busy neighbour on the core every instruction counts
     for (std::int64_t k = 0; k < depth; ++k, from += b_row, factors.advance()) {
@@ -150,43 +200,10 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
       }
     }
   }
-  const std::int64_t c_row = p.c_row;
-  if (!tail && (Add || !p.past_caches)) {
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r, c += c_row)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        if constexpr (Add) {
-          Lanes before;
-          std::memcpy(&before, c + v * lanes, sizeof(Lanes));
-          sums[r][v] += before;
-        }
-        std::memcpy(c + v * lanes, &sums[r][v], sizeof(Lanes));
-      }
-    return;
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r, c += c_row) {
-    T* at = c;
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v, at += lanes) {
-      Lanes before = {};
-      const bool partial = v + 1 == V && tail;
-      if constexpr (Add) {
-        if (partial)
-          copy_some<lanes / 2>(reinterpret_cast<T*>(&before), at, tail);
-        else
-          std::memcpy(&before, at, sizeof(Lanes));
-      }
-      before += sums[r][v];
-      if (partial)
-        copy_some<lanes / 2>(at, reinterpret_cast<const T*>(&before), tail);
-      else if (!Add && p.past_caches)
-        store_past_caches(before, at);
-      else
-        std::memcpy(at, &before, sizeof(Lanes));
-    }
-  }
+  if (tail || (!Add && p.past_caches))
+    write_some<Add>(sums, c, p.c_row, tail, p.past_caches);
+  else
+    write_whole<Add>(sums, c, p.c_row);
 }
 
 // Rows of a block of V registers of columns. Eight sums in flight hide the latency of a multiplication, and
