@@ -1,6 +1,6 @@
 // Fitted to the times of all algorithms for 6400 passes of random shapes (1 to 256 channels, 3 to 64 voxels a
 // side, 13 kernels, groups, dilation), and tried on 900 others (bench/bench_rule.cpp): in geometric mean
-// 5 % slower than the fastest of each. Numbers beside x and y are channels, of which a register
+// 4 % slower than the fastest of each. Numbers beside x and y are channels, of which a register
 // holds 8.
 
 #include "ops/conv_rule.hpp"
@@ -27,12 +27,12 @@ bool has_short_lines(const ConvProblem& p) {
   return p.geometry.y[2] < kShort;
 }
 
-// oneDNN's products are good for few channels but of few voxels, where calling them takes longer, and for
-// results beyond the caches.
+// oneDNN's products are good for few channels, but not for few voxels, where the call takes longer than the
+// product, nor for results beyond the caches.
 bool is_small_or_large_product(const ConvProblem& p, std::int64_t from, std::int64_t to) {
   constexpr std::int64_t kFewVoxels = 1 << 12, kSize = sizeof(float);
   const std::int64_t voxels = p.y_voxels();
-  return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kVoxelsPastCaches);
+  return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kVoxelwiseBytesPastCaches);
 }
 
 bool direct_is_faster_to_y(const ConvProblem& p) {

@@ -14,7 +14,7 @@ bool takes_gaps(ops::ConvPass pass);
 
 /// Bytes of a result of one-voxel kernels that is written past the caches: smaller ones are found there
 /// later.
-inline constexpr std::int64_t kVoxelsPastCaches = 3 << 23;
+inline constexpr std::int64_t kVoxelwiseBytesPastCaches = 3 << 23;
 
 /// Whether the weight's gradient is that of a kernel of one voxel to few channels, as a segmentation head
 /// has, for which conv_weight_grad() has a way of its own.

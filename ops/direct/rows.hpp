@@ -68,7 +68,9 @@ struct RowsProduct {
   const RowsTerm* terms = nullptr;  ///< instead of i * a_outer and i * b_outer
   std::int64_t lines = 1, a_line = 0, c_line = 0;
   const T* start = nullptr;
-  bool fetches = true;  ///< factors along rows before they are needed, unless another product has
+  /// store_product() and add_product() fetch factors along rows before they are needed; false where they lie
+  /// in a cache, or another product fetches them.
+  bool fetches = true;
   /// store_product() writes past the caches: for a result too large to be found there later. As many columns
   /// as takes_past_caches() takes; c, its rows and its lines begin at multiples of 16 bytes.
   bool past_caches = false;
