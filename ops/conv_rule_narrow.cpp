@@ -11,6 +11,7 @@
 #include "ops/direct/dots.hpp"
 #include "ops/direct/few_channels.hpp"
 #include "ops/direct/patches.hpp"
+#include "ops/direct/sliding.hpp"
 #include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
 #include "ops/direct/weight_by_channels.hpp"
@@ -33,6 +34,15 @@ bool is_small_or_large_product(const ConvProblem& p, std::int64_t from, std::int
   constexpr std::int64_t kFewVoxels = 1 << 12, kSize = sizeof(float);
   const std::int64_t voxels = p.y_voxels();
   return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kVoxelwiseBytesPastCaches);
+}
+
+// Vectors along channels, which three taps share; of one or two results lines of voxels fill them better.
+bool sliding_is_faster(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kHalfVector = 4;
+  const bool to_x = pass == ConvPass::x;
+  const std::int64_t from = to_x ? p.y_channels : p.x_channels, to = to_x ? p.x_channels : p.y_channels;
+  return direct::has_sliding(p, pass) &&
+         (p.geometry.groups > 1 || to > kHalfVector || (to >= 3 && from < 2 * kHalfVector));
 }
 
 bool direct_is_faster_to_y(const ConvProblem& p) {
@@ -98,7 +108,7 @@ bool others_beat_winograd(const ConvProblem& p, ConvPass pass) {
 bool few_channels_are_faster(const ConvProblem& p, ConvPass pass) {
   const ConvGeometry& g = p.geometry;
   constexpr std::int64_t kLongLine = 16, kLongKernel = 7;
-  if (!direct::has_few_channels(p, pass) || is_product(p)) return false;
+  if (!direct::has_few_channels(p, pass) || is_product(p) || sliding_is_faster(p, pass)) return false;
   const bool to_x = pass == ConvPass::x, has_long = g.y[2] >= kLongLine;
   const std::int64_t from = to_x ? p.y_channels : p.x_channels, to = to_x ? p.x_channels : p.y_channels;
   if (direct::has_patches(p)) return to_x && to == 1 && p.taps() >= 8 && has_long;
@@ -122,6 +132,7 @@ bool unfolded_is_faster(const ConvProblem& p, ConvPass pass) {
 
 bool direct_is_faster(const ConvProblem& p, ConvPass pass) {
   if (pass != ConvPass::w && direct::has_tap_products(p)) return tap_products_are_faster(p, pass);
+  if (sliding_is_faster(p, pass)) return true;
   switch (pass) {
     case ConvPass::x: return direct_is_faster_to_x(p);
     case ConvPass::y: return direct_is_faster_to_y(p);

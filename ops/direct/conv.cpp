@@ -7,6 +7,7 @@
 #include "ops/direct/axis_runs.hpp"
 #include "ops/direct/packed_weight.hpp"
 #include "ops/direct/patches.hpp"
+#include "ops/direct/sliding.hpp"
 #include "ops/direct/tap_products.hpp"
 
 namespace lucid::direct {
@@ -17,18 +18,6 @@ struct Piece {
   const Run* heights;
   std::int64_t first, lines;  // of the run
 };
-
-// The values that the sums start from: each group's columns padded to whole panels; empty without a bias.
-template <class T>
-std::vector<T> start_of(const Tensor& bias, std::int64_t groups, std::int64_t columns) {
-  std::vector<T> out;
-  if (!bias.defined()) return out;
-  const std::int64_t padded = padded_to_lanes(columns, kPanel<T>);
-  out.resize(static_cast<std::size_t>(groups * padded));
-  for (std::int64_t group = 0; group < groups; ++group)
-    std::copy_n(bias.data<T>() + group * columns, columns, out.begin() + group * padded);
-  return out;
-}
 
 // One direction of a convolution: each position of the result is computed at once, from all its taps. Runs of
 // positions along W that the same taps reach are the rows of a product, whose outer terms are the taps.
@@ -46,7 +35,7 @@ class Direction {
         height_runs_(runs_of(heights_)),
         width_runs_(runs_of(widths_)),
         weight_(p, weight, transposed, kept, std::is_same_v<T, float> && has_dots(p, transposed)),
-        start_(start_of<T>(bias, p.geometry.groups, weight_.columns())),
+        start_(padded_start<T>(bias, p.geometry.groups, weight_.columns())),
         is_voxelwise_(meets_every_voxel(p)),
         from_size_(transposed ? p.geometry.y : p.geometry.x),
         to_size_(transposed ? p.geometry.x : p.geometry.y),
@@ -222,6 +211,8 @@ void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, c
                   const Tensor& out, const ops::PackedWeights& kept) {
   if (out.dtype() == f32 && has_tap_products(p))
     return run_tap_products(p, false, x, weight, bias, out, kept);
+  if (out.dtype() == f32 && has_sliding(p, ops::ConvPass::y))
+    return conv_sliding(p, ops::ConvPass::y, x, weight, bias, out, kept);
   run(p, false, x, weight, bias, out, kept);
 }
 
@@ -229,6 +220,8 @@ void conv_transpose(const ConvProblem& p, const Tensor& y, const Tensor& weight,
                     const Tensor& out, const ops::PackedWeights& kept) {
   if (out.dtype() == f32 && has_tap_products(p)) return run_tap_products(p, true, y, weight, bias, out, kept);
   if (has_patches(p) && !meets_every_voxel(p)) return scatter_patches(p, y, weight, bias, out, kept);
+  if (out.dtype() == f32 && has_sliding(p, ops::ConvPass::x))
+    return conv_sliding(p, ops::ConvPass::x, y, weight, bias, out, kept);
   run(p, true, y, weight, bias, out, kept);
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 // Weights as the direct convolutions read them.
 
+#include <algorithm>
+#include <vector>
+
 #include "ops/conv_problem.hpp"
 #include "ops/direct/dots.hpp"
 #include "ops/direct/rows.hpp"
@@ -37,6 +40,18 @@ class PackedWeight {
   Tensor buffer_;
   const T* data_;
 };
+
+/// What the sums of each group's columns start from, padded to whole panels; empty without a bias.
+template <class T>
+std::vector<T> padded_start(const Tensor& bias, std::int64_t groups, std::int64_t columns) {
+  std::vector<T> out;
+  if (!bias.defined()) return out;
+  const std::int64_t padded = padded_to_lanes(columns, kPanel<T>);
+  out.resize(static_cast<std::size_t>(groups * padded));
+  for (std::int64_t group = 0; group < groups; ++group)
+    std::copy_n(bias.data<T>() + group * columns, columns, out.begin() + group * padded);
+  return out;
+}
 
 extern template class PackedWeight<float>;
 extern template class PackedWeight<double>;

@@ -18,16 +18,6 @@ namespace {
 template <class T, int Bytes>
 constexpr std::int64_t kIn = Bytes / static_cast<std::int64_t>(sizeof(T));
 
-// Copies `count` < 2 * Step elements: whole powers of two, which compile to single moves.
-template <std::int64_t Step, class T>
-[[gnu::always_inline]] inline void copy_some(T* to, const T* from, std::int64_t count) {
-  if (count & Step) {
-    std::memcpy(to, from, Step * sizeof(T));
-    to += Step, from += Step;
-  }
-  if constexpr (Step > 1) copy_some<Step / 2>(to, from, count);
-}
-
 // Writes past the caches, where the processor can.
 template <class Lanes>
 [[gnu::always_inline]] inline void store_past_caches(const Lanes& from, void* to) {

@@ -42,6 +42,16 @@ void copy_panels(const T* from, std::int64_t count, T* to, std::int64_t step = k
   std::copy(from, from + count, to);
 }
 
+/// Copies `count` < 2 * Step elements: whole powers of two, which compile to single moves.
+template <std::int64_t Step, class T>
+[[gnu::always_inline]] inline void copy_some(T* to, const T* from, std::int64_t count) {
+  if (count & Step) {
+    std::memcpy(to, from, Step * sizeof(T));
+    to += Step, from += Step;
+  }
+  if constexpr (Step > 1) copy_some<Step / 2>(to, from, count);
+}
+
 /// Where one of the outer terms of a product lies, from a and from b.
 struct RowsTerm {
   std::int64_t a, b;

@@ -10,6 +10,7 @@
 #include "ops/conv.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/direct/dots.hpp"
+#include "ops/direct/sliding.hpp"
 #include "ops/direct/weight_share_y_rows.hpp"
 #include "ops/plan_stats.hpp"
 
@@ -79,6 +80,56 @@ TEST_CASE("dot products along channels are exact on integers both ways, from a s
     direct::conv_transpose(problem, y.channels_last(), w, bias, made, {});
     CHECK(distance(made, x_of(p, y, w) + bias.reshape({1, p.x_channels, 1, 1, 1})) == 0);
   }
+}
+
+TEST_CASE("taps that share what they load are exact on integers both ways, from a slice of channels too") {
+  Generator generator(33);
+  const auto along_w = [](Dims3 at, std::int64_t value) {
+    at[2] = value;
+    return at;
+  };
+  // Any kernel, stride and dilation along D and H; padding up to beyond the kernel.
+  const auto form = [&](bool to_x, std::int64_t from, std::int64_t to, std::int64_t groups,
+                        std::int64_t width, std::int64_t padding) {
+    Dims3 output_padding = 0;
+    Form p = draw(generator, to_x, &output_padding);
+    p.groups = groups;
+    (to_x ? p.y_channels : p.x_channels) = from * groups;
+    (to_x ? p.x_channels : p.y_channels) = to * groups;
+    p.kernel = along_w(p.kernel, 3), p.stride = along_w(p.stride, 1), p.dilation = along_w(p.dilation, 1);
+    p.padding = along_w(p.padding, padding);
+    p.x = along_w(p.x, to_x ? width : width + 2 - 2 * padding);
+    p.y = along_w(p.y, to_x ? width + 2 * padding - 2 : width);
+    return p;
+  };
+  for (const bool to_x : {false, true})
+    for (const std::int64_t from : {1, 3, 12})
+      for (const std::int64_t to : {1, 5, 8, 15, 16, 24, 37})
+        for (const std::int64_t width : {8, 9, 10, 13, 23})
+          for (const std::int64_t padding : {0, 1, 2, 4}) {
+            const Form p = form(to_x, from, to, width % 3 + 1, width, padding);
+            INFO(text(p, to_x));
+            ops::ConvProblem problem{geometry_of(p, to_x), p.batch, p.x_channels / p.groups,
+                                     p.y_channels / p.groups};
+            REQUIRE(direct::has_sliding(problem, to_x ? ops::ConvPass::x : ops::ConvPass::y));
+            const Tensor w = integers(p.weight_shape(), generator),
+                         bias = integers({to * p.groups}, generator),
+                         added = bias.reshape({1, to * p.groups, 1, 1, 1});
+            if (to_x) {
+              const Tensor y = integers(p.y_shape(), generator),
+                           made = full(p.x_shape(), 7, f32).channels_last();
+              direct::conv_sliding(problem, ops::ConvPass::x, y.channels_last(), w, bias, made, {});
+              CHECK(distance(made, x_of(p, y, w) + added) == 0);
+              continue;
+            }
+            const Tensor x = integers(p.x_shape(), generator),
+                         made = full(p.y_shape(), 7, f32).channels_last(), expected = y_of(p, x, w);
+            direct::conv_sliding(problem, ops::ConvPass::y, x.channels_last(), w, {}, made, {});
+            CHECK(distance(made, expected) == 0);
+            problem.x_gap = 11;
+            direct::conv_sliding(problem, ops::ConvPass::y, within_wider(x), w, bias, made, {});
+            CHECK(distance(made, expected + added) == 0);
+          }
 }
 
 TEST_CASE("weight gradients of few y channels are exact on integers, from a slice of channels too") {

@@ -1,0 +1,158 @@
+#include "ops/direct/sliding.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "ops/direct/dots.hpp"
+#include "ops/direct/packed_weight.hpp"
+#include "ops/direct/plane_window.hpp"
+#include "ops/direct/sliding_rows.hpp"
+
+namespace lucid::direct {
+namespace {
+
+using ops::ConvPass;
+using Window = PlaneWindow<float>;
+
+class Sliding {
+ public:
+  Sliding(const ConvProblem& p, bool transposed, const Tensor& from, const Tensor& weight, const Tensor& bias,
+          const Tensor& to, const ops::PackedWeights& kept)
+      : p_(p),
+        maps_(p.geometry),
+        transposed_(transposed),
+        depths_(maps_.d, transposed),
+        heights_(maps_.h, transposed),
+        height_runs_(runs_of(heights_)),
+        weight_(p, weight, transposed, kept),
+        start_(padded_start<float>(bias, p.geometry.groups, weight_.columns())),
+        from_size_(transposed ? p.geometry.y : p.geometry.x),
+        to_size_(transposed ? p.geometry.x : p.geometry.y),
+        from_step_(transposed ? p.y_row() : p.x_step()),
+        from_channels_(transposed ? p.y_row() : p.x_row()),
+        to_step_(transposed ? p.x_row() : p.y_row()),
+        from_(from.data<float>()),
+        to_(to.mutable_data<float>()) {}
+
+  void run() const {
+    const std::int64_t planes = p_.batch * to_size_[0], kept = Window::planes_at_once(maps_.d, transposed_),
+                       step =
+                           Window::lines_at_once(to_size_[1], heights_.period(), kept * line_size(), planes);
+    const std::int64_t tasks = (to_size_[1] + step - 1) / step * planes;
+    parallel_for(tasks, grain_of(p_.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
+      Window window(from_size_[0], line_size(), kept);
+      Scratch scratch;
+      for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
+        const std::int64_t plane = task % planes, first = task / planes * step;
+        produce(plane, {first, std::min(first + step, to_size_[1])}, window, scratch);
+      }
+    });
+  }
+
+ private:
+  struct Scratch {
+    std::vector<Tap> depths, heights;
+    std::vector<RowsTerm> terms;
+  };
+
+  // Of a line of the source with its padding: one voxel for each tap of each voxel of the result.
+  std::int64_t line_size() const { return (to_size_[2] + kSlidingTaps - 1) * from_channels_; }
+
+  void produce(std::int64_t plane, Range lines, Window& window, Scratch& scratch) const {
+    const std::int64_t n = plane / to_size_[0], to_line = to_size_[2] * to_step_;
+    window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
+    depths_.list(plane % to_size_[0], scratch.depths);
+    window.load(n, scratch.depths,
+                [&](std::int64_t from, std::int64_t line, float* to) { pad_line(from, line, to); });
+    for (const Run& run : height_runs_) {
+      const std::int64_t before = lines.begin > run.first
+                                      ? (lines.begin - run.first + run.step - 1) / run.step
+                                      : 0,
+                         h = run.first + before * run.step;
+      if (before >= run.count || h >= lines.end) continue;
+      heights_.list(h, scratch.heights);
+      list_terms(n, window, scratch);
+      RowsProduct<float> product{
+          .a = nullptr,
+          .a_row = from_channels_,
+          .a_step = 1,
+          .b = nullptr,
+          .b_row = kPanel<float>,
+          .c = nullptr,
+          .c_row = to_step_,
+          .rows = to_size_[2],
+          .depth = weight_.depth(),
+          .columns = weight_.columns(),
+          .b_panel = weight_.panel_size(),
+          .outer = static_cast<std::int64_t>(scratch.terms.size()),
+          .terms = scratch.terms.data(),
+          .lines = std::min(run.count - before, (lines.end - h + run.step - 1) / run.step),
+          .a_line = step_of(run.source_step, line_size()),
+          .c_line = step_of(run.step, to_line)};
+      for (std::int64_t group = 0; group < p_.geometry.groups; ++group) {
+        product.a = window.data() + group * weight_.depth();
+        product.b = weight_.at(group, transposed_ ? kSlidingTaps - 1 : 0);
+        product.c = to_ + (plane * to_size_[1] + h) * to_line + group * weight_.columns();
+        if (!start_.empty())
+          product.start = start_.data() + group * padded_to_lanes(weight_.columns(), kPanel<float>);
+        store_sliding_rows(product, transposed_ ? -weight_.tap_size() : weight_.tap_size());
+      }
+    }
+  }
+
+  void list_terms(std::int64_t n, const Window& window, Scratch& scratch) const {
+    scratch.terms.clear();
+    for (const Tap& kd : scratch.depths)
+      for (const Tap& kh : scratch.heights)
+        scratch.terms.push_back(
+            {window.offset(n, kd.source, kh.source), maps_.tap(kd.tap, kh.tap, 0) * weight_.tap_size()});
+  }
+
+  // The voxels that meet the first tap from the first voxel of the result, to those that meet the last.
+  void pad_line(std::int64_t plane, std::int64_t line, float* to) const {
+    const float* from = from_ + (plane * from_size_[1] + line) * from_size_[2] * from_step_;
+    const std::int64_t shift = transposed_ ? -maps_.w.shift(kSlidingTaps - 1) : maps_.w.shift(0);
+    const std::int64_t width = to_size_[2] + kSlidingTaps - 1;
+    const std::int64_t begin = std::clamp<std::int64_t>(-shift, 0, width),
+                       end = std::clamp<std::int64_t>(from_size_[2] - shift, begin, width);
+    std::fill_n(to, begin * from_channels_, 0.0f);
+    to += begin * from_channels_;
+    from += (begin + shift) * from_step_;
+    if (from_step_ == from_channels_)
+      to = std::copy_n(from, (end - begin) * from_channels_, to);
+    else
+      for (std::int64_t w = begin; w < end; ++w, from += from_step_)
+        to = std::copy_n(from, from_channels_, to);
+    std::fill_n(to, (width - end) * from_channels_, 0.0f);
+  }
+
+  const ConvProblem& p_;
+  Maps maps_;
+  bool transposed_;
+  AxisTaps depths_, heights_;  // of the result's positions
+  std::vector<Run> height_runs_;
+  PackedWeight<float> weight_;
+  std::vector<float> start_;
+  const Dims3 &from_size_, &to_size_;
+  std::int64_t from_step_, from_channels_, to_step_;  // of all groups
+  const float* from_;
+  float* to_;
+};
+
+}  // namespace
+
+bool has_sliding(const ConvProblem& p, ConvPass pass) {
+  constexpr std::int64_t kFewChannels = 12;
+  const ops::ConvGeometry& g = p.geometry;
+  const bool to_x = pass == ConvPass::x;
+  return pass != ConvPass::w && g.kernel[2] == kSlidingTaps && g.dilation[2] == 1 && g.stride[2] == 1 &&
+         (to_x ? p.y_channels : p.x_channels) <= kFewChannels && (to_x ? g.x : g.y)[2] >= kLeastSlidingRows &&
+         !has_dots(p, to_x);
+}
+
+void conv_sliding(const ConvProblem& p, ConvPass pass, const Tensor& from, const Tensor& weight,
+                  const Tensor& bias, const Tensor& to, const ops::PackedWeights& kept) {
+  Sliding(p, pass == ConvPass::x, from, weight, bias, to, kept).run();
+}
+
+}  // namespace lucid::direct

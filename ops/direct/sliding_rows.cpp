@@ -1,0 +1,110 @@
+#include "ops/direct/sliding_rows.hpp"
+
+#include <type_traits>
+
+namespace lucid::direct {
+namespace {
+
+// Rows of a block of V registers of columns: of the 16 narrow registers 8 are sums and 6 weights.
+template <int Bytes, int V>
+constexpr int kRows = Bytes == kWideRegister ? 8 : 8 / V;
+
+template <bool Single, int Bytes, int V, int Rows>
+[[gnu::always_inline]] inline void block(const RowsProduct<float>& p, std::int64_t b_tap, const float* a,
+                                         const float* b, const float* start, float* c, std::int64_t tail) {
+  typedef float Lanes __attribute__((vector_size(Bytes)));
+  constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
+  constexpr int kTaps = kSlidingTaps;
+  Lanes sums[Rows][V];
+#pragma GCC unroll 16
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
+  const std::int64_t depth = Single ? 1 : p.depth, row = Single ? 1 : p.a_row;
+  std::int64_t i = 0;
+  do {
+    const float* at = a + p.terms[i].a;
+    const float* from = b + p.terms[i].b;
+    std::int64_t k = depth;
+    do {
+      Lanes taps[kTaps][V];
+#pragma GCC unroll 4
+      for (int t = 0; t < kTaps; ++t)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v)
+          std::memcpy(&taps[t][v],
+                      from + t * b_tap + v * lanes / kPanel<float> * p.b_panel + v * lanes % kPanel<float>,
+                      sizeof(Lanes));
+#pragma GCC unroll 24
+      for (int j = 0; j < Rows + kTaps - 1; ++j) {
+        const float factor = at[j * row];
+#pragma GCC unroll 4
+        for (int t = 0; t < kTaps; ++t)
+          if (j >= t && j - t < Rows)
+#pragma GCC unroll 4
+            for (int v = 0; v < V; ++v) sums[j - t][v] += factor * taps[t][v];
+      }
+      ++at, from += kPanel<float>;
+    } while (!Single && --k > 0);
+  } while (++i < p.outer);
+  if (tail) {
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r) {
+      float* const to = c + r * p.c_row;
+#pragma GCC unroll 4
+      for (int v = 0; v + 1 < V; ++v) std::memcpy(to + v * lanes, &sums[r][v], sizeof(Lanes));
+      copy_some<lanes / 2>(to + (V - 1) * lanes, reinterpret_cast<const float*>(&sums[r][V - 1]), tail);
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) std::memcpy(c + r * p.c_row + v * lanes, &sums[r][v], sizeof(Lanes));
+  }
+}
+
+// A line of V registers of columns. The last rows are computed again where that takes as long as fewer.
+template <bool Single, int Bytes, int V>
+[[gnu::always_inline]] inline void columns(const RowsProduct<float>& p, std::int64_t b_tap, const float* a,
+                                           const float* b, const float* start, float* c, std::int64_t tail) {
+  constexpr int kMost = kRows<Bytes, V>, kHalf = kMost / 2;
+
+  const auto rows = [&]<int Rows>(std::int64_t first, std::integral_constant<int, Rows>)
+      __attribute__((always_inline)) {
+    block<Single, Bytes, V, Rows>(p, b_tap, a + first * p.a_row, b, start, c + first * p.c_row, tail);
+  };
+  std::int64_t m = 0;
+  for (; m + kHalf < p.rows; m += kMost)
+    rows(std::min(m, p.rows - kMost), std::integral_constant<int, kMost>{});
+  if (m < p.rows) rows(p.rows - kHalf, std::integral_constant<int, kHalf>{});
+}
+
+template <bool Single>
+struct Sliding {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(const RowsProduct<float>& p, const std::int64_t& b_tap) {
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
+    for (std::int64_t l = 0; l < p.lines; ++l)
+      for (std::int64_t column = 0; column < p.columns; column += 2 * lanes) {
+        const float* const a = p.a + l * p.a_line;
+        const float* const b = p.b + column / kPanel<float> * p.b_panel + column % kPanel<float>;
+        const float* const start = p.start ? p.start + column : kZeros<float>;
+        float* const c = p.c + l * p.c_line + column;
+        const std::int64_t rest = p.columns - column;
+        if (rest > lanes)
+          columns<Single, Bytes, 2>(p, b_tap, a, b, start, c, rest >= 2 * lanes ? 0 : rest - lanes);
+        else
+          columns<Single, Bytes, 1>(p, b_tap, a, b, start, c, rest == lanes ? 0 : rest);
+      }
+  }
+};
+
+}  // namespace
+
+void store_sliding_rows(const RowsProduct<float>& p, std::int64_t b_tap) {
+  if (p.outer == 0) return store_product(p);
+  p.depth == 1 && p.a_row == 1 ? run_for_registers<Sliding<true>>(p, b_tap)
+                               : run_for_registers<Sliding<false>>(p, b_tap);
+}
+
+}  // namespace lucid::direct
