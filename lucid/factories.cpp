@@ -81,7 +81,7 @@ Tensor full(const Shape& shape, const Scalar& value, DType dtype) {
   Tensor out = empty(shape, dtype);
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* data = out.mutable_data<T>();
+    T* data = out.data_to_write<T>();
     const T element = value.to<T>();
     parallel_for(out.numel(), kGrain,
                  [&](std::int64_t begin, std::int64_t end) { std::fill(data + begin, data + end, element); });
@@ -115,7 +115,7 @@ Tensor arange(double start, double end, double step, DType dtype) {
   Tensor out = empty({static_cast<std::int64_t>(count)}, dtype);
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* data = out.mutable_data<T>();
+    T* data = out.data_to_write<T>();
     for (std::int64_t i = 0; i < out.numel(); ++i)
       data[i] = static_cast<T>(start + static_cast<double>(i) * step);
   });
@@ -126,7 +126,7 @@ Tensor rand(const Shape& shape, DType dtype, Generator* generator) {
   Tensor out = empty(shape, dtype);
   dispatch_floating("rand", dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* data = out.mutable_data<T>();
+    T* data = out.data_to_write<T>();
     // 24 bits for float32 so that 1.0 cannot appear by rounding; 8 for bfloat16
     constexpr int kBits = sizeof(T) == 2 ? 8 : sizeof(T) == 4 ? 24 : 32;
     fill_random(out, generator, [=](const auto& words, std::int64_t at, std::int64_t count) {
@@ -142,7 +142,7 @@ Tensor randn(const Shape& shape, DType dtype, Generator* generator) {
   Tensor out = empty(shape, dtype);
   dispatch_floating("randn", dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* data = out.mutable_data<T>();
+    T* data = out.data_to_write<T>();
     fill_random(out, generator, [=](const auto& words, std::int64_t at, std::int64_t count) {
       for (std::int64_t i = 0; i < count; i += 2) {  // Box and Muller: two uniforms give two normals
         const double radius = std::sqrt(-2.0 * std::log(positive_unit(words[i])));
@@ -162,7 +162,7 @@ Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, DType dt
   Tensor out = empty(shape, dtype);
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* data = out.mutable_data<T>();
+    T* data = out.data_to_write<T>();
     for (std::int64_t i = 0; i < out.numel(); ++i) data[i] = static_cast<T>(generator.integer(low, high));
   });
   return out;

@@ -142,7 +142,7 @@ Strides strides_of(const Header& header) {
 
 std::byte* bytes_of(const Tensor& tensor) {
   return dispatch_all(tensor.dtype(), [&](auto tag) {
-    return reinterpret_cast<std::byte*>(tensor.mutable_data<typename decltype(tag)::type>());
+    return reinterpret_cast<std::byte*>(tensor.data_to_write<typename decltype(tag)::type>());
   });
 }
 

@@ -204,14 +204,14 @@ class Reader {
       read_flags(slot, out);
     } else if (slot.end > slot.begin) {
       void* to = dispatch_all(
-          slot.dtype, [&](auto tag) -> void* { return out.mutable_data<typename decltype(tag)::type>(); });
+          slot.dtype, [&](auto tag) -> void* { return out.data_to_write<typename decltype(tag)::type>(); });
       take(to, slot.end - slot.begin);
     }
     return out;
   }
 
   void read_flags(const Slot& slot, const Tensor& out) {
-    auto* const bytes = reinterpret_cast<std::uint8_t*>(out.mutable_data<bool>());
+    auto* const bytes = reinterpret_cast<std::uint8_t*>(out.data_to_write<bool>());
     if (slot.end > slot.begin) take(bytes, slot.end - slot.begin);
     for (std::int64_t i = 0; i < slot.end - slot.begin; ++i)
       if (bytes[i] > 1) fail_at(slot.name, "holds the byte ", int{bytes[i]}, " where a BOOL must be 0 or 1");

@@ -51,7 +51,7 @@ Tensor Tensor::from(std::initializer_list<double> values, const Shape& shape, DT
     check(static_cast<std::int64_t>(values.size()) == numel, "Tensor::from", values.size(),
           " values given, shape ", shape, " holds ", numel);
     Tensor out = empty(shape, dtype);
-    T* data = out.mutable_data<T>();
+    T* data = out.data_to_write<T>();
     for (double value : values) *data++ = static_cast<T>(value);
     return out;
   });
@@ -69,7 +69,9 @@ Tensor Tensor::from_blob(void* data, const Shape& shape, const Strides& strides,
     extent = checked_add("Tensor::from_blob", "extent", extent,
                          checked_mul("Tensor::from_blob", "extent", shape[i] - 1, strides[i]));
   }
-  impl->storage = detail::make_small<Storage>(data, extent * size_of(dtype), std::move(release));
+  check(data || extent == 0, "Tensor::from_blob", "no memory (a null pointer) for shape ", shape);
+  const std::int64_t bytes = checked_mul("Tensor::from_blob", "bytes", extent, size_of(dtype));
+  impl->storage = detail::make_small<Storage>(data, bytes, std::move(release));
   impl->shape = shape;
   impl->strides = strides;
   impl->dtype = dtype;

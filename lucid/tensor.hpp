@@ -95,8 +95,8 @@ class Tensor {
     return from(std::span<const T>(values), shape);
   }
   static Tensor from(std::initializer_list<double> values, const Shape& shape, DType dtype = f32);
-  /// A tensor over memory that somebody else owns; `release` runs when the last handle goes. `strides` in
-  /// elements.
+  /// A tensor over memory that somebody else owns, who keeps it until the last handle goes; then `release`
+  /// runs, if given. `strides` in elements. Throws Error for negative strides and for null.
   static Tensor from_blob(void* data, const Shape& shape, const Strides& strides, DType dtype,
                           std::function<void()> release = {});
 
@@ -119,9 +119,16 @@ class Tensor {
     require_dtype(dtype_of<T>());
     return reinterpret_cast<const T*>(impl_->storage->data()) + impl_->offset;
   }
-  /// As data(), for writing: counts as an in-place change.
+  /// As data(), for writing: counts as an in-place change. The pointer may be kept and written through later,
+  /// so nothing is remembered about these elements any more (a convolution would compare its weight anew).
   template <class T>
   T* mutable_data() const {
+    impl_->storage->set_shared();
+    return data_to_write<T>();
+  }
+  /// The same for a kernel, which writes at once and does not keep the pointer.
+  template <class T>
+  T* data_to_write() const {
     require_dtype(dtype_of<T>());
     impl_->storage->bump_version();
     return reinterpret_cast<T*>(impl_->storage->data()) + impl_->offset;

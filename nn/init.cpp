@@ -18,7 +18,7 @@ void check_target(std::string_view op, const Tensor& tensor) {
 // Writes f(draw) for each element of `drawn`, a tensor of random numbers that nobody else holds.
 template <class F>
 Tensor write(const Tensor& target, const Tensor& drawn, F f) {
-  double* data = drawn.mutable_data<double>();
+  double* data = drawn.data_to_write<double>();
   for (std::int64_t i = 0; i < drawn.numel(); ++i) data[i] = f(data[i]);
   const no_grad guard;
   target.copy_(drawn);
@@ -151,7 +151,7 @@ Tensor orthogonal_(const Tensor& tensor, double gain, Generator* generator) {
     for (std::int64_t k = 0; k < length; ++k) row[k] /= norm;
   }
   const Tensor drawn = empty(tensor.shape(), f64);
-  double* out = drawn.mutable_data<double>();
+  double* out = drawn.data_to_write<double>();
   for (std::int64_t i = 0; i < rows; ++i)
     for (std::int64_t j = 0; j < columns; ++j)
       *out++ = gain * (wide ? v[static_cast<std::size_t>(i * length + j)]

@@ -60,7 +60,7 @@ Tensor extremum(const Tensor& input, const kernels::Axes& axes) {
   const Tensor out = kernels::empty_reduced(input, axes, input.dtype());
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::reduce<T>(out, input, axes, ExtremumReducer<T, kMax>{out.mutable_data<T>()});
+    kernels::reduce<T>(out, input, axes, ExtremumReducer<T, kMax>{out.data_to_write<T>()});
   });
   return out;
 }

@@ -37,7 +37,7 @@ Tensor truth(std::string_view op, const Tensor& input, const DimList& dim, bool 
   const Tensor out = kernels::empty_reduced(input, axes, boolean);
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::reduce<T>(out, input, axes, TruthReducer<T, kAny>{out.mutable_data<bool>()});
+    kernels::reduce<T>(out, input, axes, TruthReducer<T, kAny>{out.data_to_write<bool>()});
   });
   const Tensor result = keepdim ? out : kernels::drop_axes(out, axes);
   autograd::observe_op(op, std::span(&result, 1), std::span(&input, 1), AnyOptions{{dim}, keepdim});

@@ -56,8 +56,8 @@ Found find_along(const Tensor& input, const kernels::Axes& axes, bool want_value
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::reduce<T>(found.indices, input, axes,
-                       ArgReducer<T, Better<T>>{want_values ? found.values.mutable_data<T>() : nullptr,
-                                                found.indices.mutable_data<std::int64_t>()});
+                       ArgReducer<T, Better<T>>{want_values ? found.values.data_to_write<T>() : nullptr,
+                                                found.indices.data_to_write<std::int64_t>()});
   });
   return found;
 }

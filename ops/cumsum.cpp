@@ -41,7 +41,7 @@ void cumsum_along(const Tensor& result, const Tensor& input, std::size_t axis, b
   lines[axis] = 1;
   std::int64_t in_step = input.strides()[axis], out_step = result.strides()[axis];
   const In* in = input.data<In>() + (reverse ? (steps - 1) * in_step : 0);
-  Out* out = result.mutable_data<Out>() + (reverse ? (steps - 1) * out_step : 0);
+  Out* out = result.data_to_write<Out>() + (reverse ? (steps - 1) * out_step : 0);
   if (reverse) in_step = -in_step, out_step = -out_step;
   const auto plan = kernels::plan_loop<2>(lines, {result.strides(), input.strides()});
   const std::size_t inner = plan.rank - 1;

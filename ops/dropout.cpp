@@ -44,7 +44,7 @@ Tensor keep_mask(const Shape& shape, double p, Generator* given) {
   const std::int64_t blocks = (mask.numel() + 3) / 4;
   const std::uint64_t first = generator.reserve(static_cast<std::uint64_t>(blocks));
   const auto threshold = static_cast<std::uint64_t>(std::llround(p * 0x1p32));  // words below it are dropped
-  bool* data = mask.mutable_data<bool>();
+  bool* data = mask.data_to_write<bool>();
   parallel_for(blocks, kernels::kElementGrain / 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const auto words = generator.block(first + static_cast<std::uint64_t>(i));

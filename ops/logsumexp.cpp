@@ -70,7 +70,7 @@ Tensor logsumexp(const Tensor& input, const DimList& dim, bool keepdim) {
   Tensor out = kernels::empty_reduced(input, axes, input.dtype());
   dispatch_floating("logsumexp", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::reduce<T>(out, input, axes, LogsumexpReducer<T>{out.mutable_data<T>()});
+    kernels::reduce<T>(out, input, axes, LogsumexpReducer<T>{out.data_to_write<T>()});
   });
   if (!keepdim) out = kernels::drop_axes(out, axes);
   return autograd::record("logsumexp", out, {input}, {input}, LogsumexpOptions{{dim}, keepdim},

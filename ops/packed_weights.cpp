@@ -120,6 +120,23 @@ class Cache {
 
 std::atomic<std::int64_t> packed_count = 0;
 
+// Of a dense tensor's elements, computed anew only when they may have changed.
+std::uint64_t hash_of(const Tensor& weight) {
+  static std::mutex mutex;  // of all digests: threads may share a weight
+  Storage& storage = *weight.impl().storage;
+  const std::int64_t begin = weight.offset() * size_of(weight.dtype()), bytes = weight.nbytes();
+  const std::uint32_t version = storage.version();
+  if (!storage.is_shared()) {
+    const std::lock_guard lock(mutex);
+    const Storage::Digest& known = storage.digest;
+    if (known.version == version && known.begin == begin && known.bytes == bytes) return known.hash;
+  }
+  const std::uint64_t hash = hash_bytes(storage.data() + begin, bytes);
+  const std::lock_guard lock(mutex);
+  storage.digest = {version, begin, bytes, hash};
+  return hash;
+}
+
 // Never destroyed: a convolution may run while static objects go.
 Cache& cache() {
   static auto* instance = new Cache;
@@ -156,8 +173,7 @@ Tensor PackedWeights::find_or_pack(const Tensor& weight, const std::function<Ten
     ++packed_count;
     return pack();
   }
-  const std::byte* data = weight.impl().storage->data() + weight.offset() * size_of(weight.dtype());
-  return cache().find_or_pack({layout_, hash_bytes(data, weight.nbytes())}, [&] {
+  return cache().find_or_pack({layout_, hash_of(weight)}, [&] {
     ++packed_count;
     return pack();
   });

@@ -9,8 +9,10 @@
 namespace lucid::ops {
 
 /// Where a convolution's packed weight may be kept. A weight is recognised by a 64-bit hash of its elements,
-/// not by its address or version: a change through any pointer is seen. What is kept is what came twice in a
-/// row of the same layout, so that training, where each step has new weights, keeps nothing.
+/// not by its address: a change through any pointer is seen. The hash itself is remembered for as long as the
+/// elements have the same version, where nobody can write without a new one (Storage::is_shared()). What is
+/// kept is what came twice in a row of the same layout, so that training, where each step has new weights,
+/// keeps nothing.
 class PackedWeights {
  public:
   /// A new layout: its weights are not mixed up with others'.

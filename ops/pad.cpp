@@ -105,7 +105,7 @@ Tensor shown_positions(PadMode mode, std::int64_t size, const Margin& margin) {
     check(widest <= kept, "pad", "circular by (", margin.before, ", ", margin.after, ") of axis ",
           margin.axis, " of size ", size, "; at most ", kept, " can be turned round");
   const Tensor out = empty({size + margin.before + margin.after}, i64);
-  auto* to = out.mutable_data<std::int64_t>();
+  auto* to = out.data_to_write<std::int64_t>();
   for (std::int64_t i = 0; i < out.numel(); ++i) {
     std::int64_t at = i - margin.before;
     if (mode == PadMode::replicate) at = std::clamp<std::int64_t>(at, 0, size - 1);

@@ -109,7 +109,7 @@ Parts separate(const Tensor& input, const std::vector<TensorIndex>& indices) {
 void append_axis(const Tensor& flat, const Picked& picked, std::int64_t size) {
   const Tensor positions = picked.positions.expand(flat.shape());
   const auto plan = kernels::plan_loop<2>(flat.shape(), {flat.strides(), positions.strides()});
-  auto* to = flat.mutable_data<std::int64_t>();
+  auto* to = flat.data_to_write<std::int64_t>();
   const auto* from = positions.data<std::int64_t>();
   kernels::parallel_rows(plan, [&](const auto& at, std::int64_t count) {
     const std::int64_t step = plan.strides[0][plan.rank - 1], stride = plan.strides[1][plan.rank - 1];

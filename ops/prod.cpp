@@ -35,7 +35,7 @@ Tensor raw_prod(const Tensor& input, const kernels::Axes& axes) {
   dispatch_all(input.dtype(), [&](auto tag) {
     using In = typename decltype(tag)::type;
     using Out = std::conditional_t<std::is_same_v<Accumulator<In>, double>, In, std::int64_t>;
-    kernels::reduce<In>(out, input, axes, ProdReducer<In, Out>{out.mutable_data<Out>()});
+    kernels::reduce<In>(out, input, axes, ProdReducer<In, Out>{out.data_to_write<Out>()});
   });
   return out;
 }

@@ -69,7 +69,7 @@ Tensor top_positions(const Tensor& input, std::int64_t k, std::int64_t dim, bool
   if (out.numel() > 0)
     dispatch_numeric("topk", rows.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      auto* to = out.mutable_data<std::int64_t>();
+      auto* to = out.data_to_write<std::int64_t>();
       const T* from = rows.data<T>();
       parallel_for(out.numel() / k, std::max<std::int64_t>(1, 4096 / size),
                    [&](std::int64_t begin, std::int64_t end) {
@@ -120,7 +120,7 @@ Tensor one_hot(const Tensor& input, std::int64_t num_classes) {
   Shape shape = input.shape();
   shape.push_back(count);
   const Tensor out = zeros(shape, i64);
-  auto* to = out.mutable_data<std::int64_t>();
+  auto* to = out.data_to_write<std::int64_t>();
   for (std::int64_t i = 0; i < classes.numel(); ++i) to[i * count + from[i]] = 1;
   autograd::observe_op("one_hot", std::span(&out, 1), std::span(&input, 1), OneHotOptions{num_classes});
   return out;

@@ -97,7 +97,7 @@ template <class Kind>
 void run(const Tensor& out, const Tensor& input, const kernels::Axes& axes, Kind kind) {
   dispatch_floating("norm", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    kernels::reduce<T>(out, input, axes, NormReducer<T, Kind>{out.mutable_data<T>(), kind});
+    kernels::reduce<T>(out, input, axes, NormReducer<T, Kind>{out.data_to_write<T>(), kind});
   });
 }
 

@@ -229,7 +229,7 @@ Tensor another_input(const Tensor& input) {
     using T = typename decltype(tag)::type;
     const Tensor dense = input.is_dense() ? input : input.contiguous();
     const T* from = dense.data<T>();
-    T* to = out.mutable_data<T>();
+    T* to = out.data_to_write<T>();
     for (std::int64_t i = 0; i < out.numel(); ++i) to[i] = from[generator.integer(0, input.numel())];
   });
   return out;

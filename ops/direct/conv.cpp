@@ -42,7 +42,7 @@ class Direction {
         from_step_(transposed ? p.y_row() : p.x_step()),
         to_step_(transposed ? p.x_row() : p.y_row()),
         from_(from.data<T>()),
-        to_(to.mutable_data<T>()) {}
+        to_(to.data_to_write<T>()) {}
 
   void run() const {
     if (is_voxelwise_) return run_voxels();

@@ -154,7 +154,7 @@ template <class T>
 void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Tensor& out) {
   const T* x = input.data<T>();
   const T* y = grad.data<T>();
-  T* w = out.mutable_data<T>();
+  T* w = out.data_to_write<T>();
   if (is_voxelwise(p)) return weight_grad_by_voxels(p, x, y, w, out.strides());
   const std::int64_t slab = slab_of(p);
   for (std::int64_t first = 0; first < p.x_channels; first += slab) {

@@ -191,7 +191,7 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
   const std::vector<T> shift =
       bias.defined() ? bias.to_vector<T>() : std::vector<T>(static_cast<std::size_t>(channels));
   const T* source = input.data<T>();
-  T* to = out.mutable_data<T>();
+  T* to = out.data_to_write<T>();
   const std::int64_t line = widths.count() * channels;
   constexpr std::int64_t kRows = 4;  // for which weights and addresses are loaded once
   std::vector<TappedRun> pieces;

@@ -221,7 +221,7 @@ void run(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Te
       share->add(lines * part / parts, lines * (part + 1) / parts);
     }
   });
-  T* const w = out.mutable_data<T>();
+  T* const w = out.data_to_write<T>();
   const Strides& s = out.strides();
   const Dims3& kernel = p.geometry.kernel;
   for (std::int64_t c = 0; c < channels; ++c)

@@ -205,7 +205,8 @@ void depthwise_window(const ConvProblem& p, ConvPass pass, const Tensor& from, c
   if (!weight.is_contiguous()) kernels::copy(dense = empty(weight.shape()), weight);
   const bool is_turned = pass == ConvPass::x;
   const ConvProblem problem = is_turned ? turned_round(p) : p;
-  DepthwiseWindow(problem, is_turned, from.data<float>(), dense.data<float>(), bias, to.mutable_data<float>())
+  DepthwiseWindow(problem, is_turned, from.data<float>(), dense.data<float>(), bias,
+                  to.data_to_write<float>())
       .run();
 }
 

@@ -165,7 +165,7 @@ void depthwise_window_weight_grad(const ConvProblem& p, const Tensor& x, const T
         share.add(task, planes);
     }
   });
-  float* const w = weight.mutable_data<float>();
+  float* const w = weight.data_to_write<float>();
   const Strides& s = weight.strides();
   for (std::int64_t c = 0; c < g.groups; ++c)
     for (std::int64_t tap = 0; tap < p.taps(); ++tap) {

@@ -48,7 +48,7 @@ class FewChannels {
         products_line_(padded_to_lanes(from_size_[2], kLanes<T>)),
         from_(from.data<T>()),
         bias_(bias.defined() ? bias.data<T>() : nullptr),
-        to_(to.mutable_data<T>()) {
+        to_(to.data_to_write<T>()) {
     pack(weight);
   }
 

@@ -25,7 +25,7 @@ template <class T>
 Tensor PackedWeight<T>::packed(const ops::ConvProblem& p, const Tensor& weight, bool transposed) const {
   const std::int64_t groups = p.geometry.groups, panels = groups * panels_;
   const Tensor out = empty({panels, taps_, depth_, kPanel<T>}, dtype_of<T>());
-  T* const to = out.mutable_data<T>();
+  T* const to = out.data_to_write<T>();
   const T* const from = weight.data<T>();
   const Strides& s = weight.strides();
   const Dims3& kernel = p.geometry.kernel;
@@ -57,7 +57,7 @@ Tensor PackedWeight<T>::packed_for_dots(const ops::ConvProblem& p, const Tensor&
                                         bool transposed) const {
   const std::int64_t outputs = padded_dots(columns_);
   const Tensor out = empty({taps_, depth_ / kDotLanes, outputs, kDotLanes}, dtype_of<T>());
-  T* to = out.mutable_data<T>();
+  T* to = out.data_to_write<T>();
   const T* const from = weight.data<T>();
   const Strides& s = weight.strides();
   const Dims3& kernel = p.geometry.kernel;

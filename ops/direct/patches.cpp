@@ -35,7 +35,7 @@ class PatchWeight {
     const Dims3& kernel = p.geometry.kernel;
     const std::int64_t lines = kernel[0] * kernel[1];
     const Tensor out = empty({lines, panels_, depth_, kPanel<T>}, dtype_of<T>());
-    T* const to = out.mutable_data<T>();
+    T* const to = out.data_to_write<T>();
     const T* const from = weight.data<T>();
     const Strides& s = weight.strides();
     parallel_for(depth_, grain_of(static_cast<double>(weight.numel()), depth_),
@@ -130,7 +130,7 @@ void scatter(const ConvProblem& p, const Tensor& input, const Tensor& weight, co
   const PatchWeight<T> packed(p, weight, kept);
   const std::vector<T> start = repeated<T>(bias, packed.run());
   const T* const y = input.data<T>();
-  T* const x = out.mutable_data<T>();
+  T* const x = out.data_to_write<T>();
   const Dims3 &size = p.geometry.y, &kernel = p.geometry.kernel;
   const std::int64_t y_line = size[2] * p.y_channels, x_line = p.geometry.x[2] * p.x_channels;
   const bool past_caches = takes_past_caches<T>(packed.run()) &&

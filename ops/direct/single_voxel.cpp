@@ -41,7 +41,7 @@ template <class T>
 Tensor interleaved(const T* rows, std::int64_t count, std::int64_t n) {
   const std::int64_t groups = (count + kAtOnce - 1) / kAtOnce, vectors = (n + kLanes<T> - 1) / kLanes<T>;
   const Tensor out = empty({groups, vectors, kAtOnce, kLanes<T>}, dtype_of<T>());
-  T* const to = out.mutable_data<T>();
+  T* const to = out.data_to_write<T>();
   parallel_for(vectors, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = 0; row < groups * kAtOnce; ++row)
       for (std::int64_t v = begin; v < end; ++v) {
@@ -312,20 +312,20 @@ void run(const ConvProblem& p, ConvPass pass, const Tensor& x, const Tensor& wei
   switch (pass) {
     case ConvPass::x: {
       const Tensor rows = empty(x.shape(), x.dtype()), w = row_major(weight);
-      multiply_short<T>({y.data<T>(), p.y_channels, 1}, w.data<T>(), rows.mutable_data<T>(), p.batch,
+      multiply_short<T>({y.data<T>(), p.y_channels, 1}, w.data<T>(), rows.data_to_write<T>(), p.batch,
                         p.y_channels, row, repeated<T>(bias, taps));
       return kernels::copy(x, rows);
     }
     case ConvPass::y: {
       const Tensor w = row_major(weight);
       const T* const b = bias.defined() ? bias.data<T>() : nullptr;
-      if (p.batch > kAtOnce) return multiply_panels(x, w.data<T>(), b, y.mutable_data<T>(), p.y_channels);
+      if (p.batch > kAtOnce) return multiply_panels(x, w.data<T>(), b, y.data_to_write<T>(), p.y_channels);
       const Tensor rows = row_major(x);
-      return multiply_long(rows.data<T>(), w.data<T>(), b, y.mutable_data<T>(), p.batch, p.y_channels, row);
+      return multiply_long(rows.data<T>(), w.data<T>(), b, y.data_to_write<T>(), p.batch, p.y_channels, row);
     }
     case ConvPass::w: {
       const Tensor rows = row_major(x);
-      return multiply_samples(y.data<T>(), rows.data<T>(), weight.mutable_data<T>(), p.batch, p.y_channels,
+      return multiply_samples(y.data<T>(), rows.data<T>(), weight.data_to_write<T>(), p.batch, p.y_channels,
                               row);
     }
   }

@@ -32,7 +32,7 @@ class Sliding {
         from_channels_(transposed ? p.y_row() : p.x_row()),
         to_step_(transposed ? p.x_row() : p.y_row()),
         from_(from.data<float>()),
-        to_(to.mutable_data<float>()) {}
+        to_(to.data_to_write<float>()) {}
 
   void run() const {
     const std::int64_t planes = p_.batch * to_size_[0], kept = Window::planes_at_once(maps_.d, transposed_),

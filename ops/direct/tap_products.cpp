@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
 #include "ops/direct/packed_weight.hpp"
+#include "ops/direct/scattered_rows.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -21,38 +21,17 @@ struct Axis {
 // What a tap reaches: samples, depths, heights and widths, from the first voxel on.
 struct Box {
   std::array<Axis, 4> axes;
-  std::int64_t from, to;
+  RowPlace first;
 };
 
-// What so many rows of a product cost, in sums that are in flight: blocks of six or four, and fewer wait for
-// each other.
-std::int64_t cost_of_rows(std::int64_t rows) {
-  constexpr std::int64_t kLeast = 4, kMost = 6;
-  const std::int64_t left = rows % kMost;
-  return rows - left + (left == 0 ? 0 : left <= kLeast ? kLeast : kMost + 2);
-}
-
-// Brings the rows and lines of a product to the end: neighbours that follow each other become one axis, and
-// the axis whose rows waste least comes last.
-void arrange(std::array<Axis, 4>& axes) {
-  std::size_t last = axes.size() - 1;  // those behind are done
-  for (std::size_t i = last; i-- > 0;) {
-    const Axis outer = std::exchange(axes[i], Axis{1, 0, 0});
-    Axis& inner = axes[last];
-    if (outer.count == 1) continue;
-    if (inner.count == 1)
-      inner = outer;
-    else if (outer.from_step == step_of(inner.count, inner.from_step) &&
-             outer.to_step == step_of(inner.count, inner.to_step))
-      inner.count *= outer.count;
-    else
-      axes[--last] = outer;
+void list_rows(const Box& box, std::vector<RowPlace>& out) {
+  out.assign(1, box.first);
+  for (const Axis& axis : box.axes) {  // each repeats what the axes in front of it gave
+    const std::size_t before = out.size();
+    out.resize(before * static_cast<std::size_t>(axis.count));
+    for (std::size_t i = before; i < out.size(); ++i)
+      out[i] = {out[i - before].a + axis.from_step, out[i - before].c + axis.to_step};
   }
-  const auto waste = [](const Axis& axis) {
-    return static_cast<double>(cost_of_rows(axis.count)) / static_cast<double>(axis.count);
-  };
-  std::ranges::stable_sort(axes, std::ranges::greater{}, waste);
-  std::ranges::stable_sort(axes.begin(), axes.end() - 1, std::ranges::less{}, &Axis::count);
 }
 
 class TapProducts {
@@ -65,11 +44,9 @@ class TapProducts {
         weight_(p, weight, transposed, kept),
         from_(from.data<float>()),
         bias_(bias.defined() ? bias.data<float>() : nullptr),
-        to_(to.mutable_data<float>()),
+        to_(to.data_to_write<float>()),
         to_row_(transposed ? p.x_row() : p.y_row()),
-        voxels_(to.numel() / to_row_) {
-    for (std::int64_t tap = 0; tap < p.taps(); ++tap) boxes_.push_back(box_of(tap));
-  }
+        voxels_(to.numel() / to_row_) {}
 
   void run() const {
     constexpr std::int64_t kMostColumns = 4 * kPanel<float>;
@@ -77,7 +54,8 @@ class TapProducts {
     const std::int64_t step = std::min(padded_to_lanes(fair, kPanel<float>), kMostColumns);
     const std::int64_t steps = (columns + step - 1) / step;
     parallel_for(steps, grain_of(p_.work(), steps), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) produce(i * step, std::min(step, columns - i * step));
+      std::vector<RowPlace> rows;
+      for (std::int64_t i = begin; i < end; ++i) produce(i * step, std::min(step, columns - i * step), rows);
     });
   }
 
@@ -91,50 +69,36 @@ class TapProducts {
     for (std::size_t i = 3; i-- > 0;) {
       const AxisMap& map = *maps[i];
       const Range range = map.y_range(taps[i]);
-      if (range.empty()) return {{}, 0, 0};
+      if (range.empty()) return {};
       x += (range.begin * map.stride + map.shift(taps[i])) * x_step;
       y += range.begin * y_step;
-      axes[i + 1] = axis(range.size(), step_of(map.stride, x_step), y_step);
+      axes[2 - i] = axis(range.size(), step_of(map.stride, x_step), y_step);
       x_step *= map.x;
       y_step *= map.y;
     }
-    axes[0] = axis(p_.batch, x_step, y_step);
-    arrange(axes);
-    return transposed_ ? Box{axes, y, x} : Box{axes, x, y};
+    axes[3] = axis(p_.batch, x_step, y_step);
+    return transposed_ ? Box{axes, {y, x}} : Box{axes, {x, y}};
   }
   Axis axis(std::int64_t count, std::int64_t x_step, std::int64_t y_step) const {
     return transposed_ ? Axis{count, y_step, x_step} : Axis{count, x_step, y_step};
   }
 
   // All voxels of the result, of some columns.
-  void produce(std::int64_t column, std::int64_t columns) const {
+  void produce(std::int64_t column, std::int64_t columns, std::vector<RowPlace>& rows) const {
     for (std::int64_t voxel = 0; voxel < voxels_; ++voxel) {
       float* const to = to_ + voxel * to_row_ + column;
       bias_ ? std::copy_n(bias_ + column, columns, to) : std::fill_n(to, columns, 0.0f);
     }
     for (std::int64_t tap = 0; tap < p_.taps(); ++tap) {
-      const auto& [axes, from, to] = boxes_[static_cast<std::size_t>(tap)];
-      const auto& [outer, inner, lines, rows] = axes;
-      RowsProduct<float> product{.a = nullptr,
-                                 .a_row = rows.from_step,
-                                 .a_step = 1,
-                                 .b = weight_.at(0, tap) + column / kPanel<float> * weight_.panel_size(),
-                                 .b_row = kPanel<float>,
-                                 .c = nullptr,
-                                 .c_row = rows.to_step,
-                                 .rows = rows.count,
-                                 .depth = weight_.depth(),
-                                 .columns = columns,
-                                 .b_panel = weight_.panel_size(),
-                                 .lines = lines.count,
-                                 .a_line = lines.from_step,
-                                 .c_line = lines.to_step};
-      for (std::int64_t i = 0; i < outer.count; ++i)
-        for (std::int64_t j = 0; j < inner.count; ++j) {
-          product.a = from_ + from + i * outer.from_step + j * inner.from_step;
-          product.c = to_ + to + column + i * outer.to_step + j * inner.to_step;
-          add_product(product);
-        }
+      list_rows(box_of(tap), rows);
+      add_scattered_rows({.a = from_,
+                          .b = weight_.at(0, tap) + column / kPanel<float> * weight_.panel_size(),
+                          .c = to_ + column,
+                          .places = rows.data(),
+                          .rows = static_cast<std::int64_t>(rows.size()),
+                          .depth = weight_.depth(),
+                          .columns = columns,
+                          .b_panel = weight_.panel_size()});
     }
   }
 
@@ -145,7 +109,6 @@ class TapProducts {
   const float *from_, *bias_;
   float* to_;
   std::int64_t to_row_, voxels_;
-  std::vector<Box> boxes_;  // of each tap
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ class Unfolded {
         patches_(empty({rows_, chunk_ * taps_}, dtype_of<T>())) {}
 
   void y_from_x(const Tensor& x, const Tensor& y, const Tensor& bias) {
-    T* const out = y.mutable_data<T>();
+    T* const out = y.data_to_write<T>();
     if (bias.defined())
       for (std::int64_t row = 0; row < rows_; ++row)
         std::copy_n(bias.data<T>(), p_.y_channels, out + row * p_.y_channels);
@@ -43,9 +43,9 @@ class Unfolded {
   void x_from_y(const Tensor& x, const Tensor& y, const Tensor& bias) {
     for_chunks([&](std::int64_t first, std::int64_t count) {
       kernels::gemm<T>(false, false, rows_, count * taps_, p_.y_channels, T(1), y.data<T>(), p_.y_channels,
-                       weight_.data<T>() + first * taps_, weight_row_, T(0), patches_.mutable_data<T>(),
+                       weight_.data<T>() + first * taps_, weight_row_, T(0), patches_.data_to_write<T>(),
                        count * taps_);
-      fold(x.mutable_data<T>() + first, count, bias.defined() ? bias.data<T>() + first : nullptr);
+      fold(x.data_to_write<T>() + first, count, bias.defined() ? bias.data<T>() + first : nullptr);
     });
   }
 
@@ -53,7 +53,7 @@ class Unfolded {
     for_chunks([&](std::int64_t first, std::int64_t count) {
       unfold(x.data<T>() + first, count);
       kernels::gemm<T>(true, false, p_.y_channels, count * taps_, rows_, T(1), y.data<T>(), p_.y_channels,
-                       patches_.data<T>(), count * taps_, T(0), weight_.mutable_data<T>() + first * taps_,
+                       patches_.data<T>(), count * taps_, T(0), weight_.data_to_write<T>() + first * taps_,
                        weight_row_);
     });
   }
@@ -72,7 +72,7 @@ class Unfolded {
 
   // patches[row][channel][tap] = x at the tap, zeros outside.
   void unfold(const T* x, std::int64_t channels) {
-    T* const patches = patches_.mutable_data<T>();
+    T* const patches = patches_.data_to_write<T>();
     const std::int64_t patch = channels * taps_;
     parallel_for(rows_, grain_of(static_cast<double>(rows_ * patch), rows_),
                  [&](std::int64_t begin, std::int64_t end) {

@@ -24,7 +24,7 @@ class WeightByChannels {
         y_panels_((p.y_channels + kPanel<T> - 1) / kPanel<T>),
         y_(empty({p.geometry.groups, y_panels_, voxels_, kPanel<T>}, dtype_of<T>())),
         x_(x.data<T>()),
-        out_(out.mutable_data<T>()) {
+        out_(out.data_to_write<T>()) {
     pack(y.data<T>());
   }
 
@@ -68,7 +68,7 @@ class WeightByChannels {
 
   // y as [group][panel of channels][voxel][kPanel].
   void pack(const T* from) {
-    T* const to = y_.mutable_data<T>();
+    T* const to = y_.data_to_write<T>();
     parallel_for(voxels_, grain_of(static_cast<double>(voxels_ * p_.y_row()), voxels_),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = begin; i < end; ++i)

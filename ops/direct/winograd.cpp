@@ -115,7 +115,7 @@ class Walk {
   }
   std::int64_t slot_step() const { return tiles_ * kTileChannels; }
   // The transformed tiles of a slot, of chunk 0; those of the next are chunk_step() further.
-  float* transformed(std::int64_t slot) { return transformed_.mutable_data<float>() + slot * slot_step(); }
+  float* transformed(std::int64_t slot) { return transformed_.data_to_write<float>() + slot * slot_step(); }
   std::int64_t points() const { return bands_.size.points(); }
 
   // The depths that a step reads with the one before it, to their new slots.
@@ -160,7 +160,7 @@ class Walk {
   // Some depths of the result, of the band.
   void produce(ops::Range depths) {
     const std::int64_t tiles = depths.size() * tiles_;
-    float* products = products_.mutable_data<float>();
+    float* products = products_.data_to_write<float>();
     for (std::int64_t some = 0; some < p_.outputs; some += kBlockOutputs) {
       const std::int64_t end = std::min(some + kBlockOutputs, p_.outputs);
       for (std::int64_t first = 0; first < tiles; first += kBlockTiles) {
@@ -300,7 +300,7 @@ void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
     first_unit.push_back(first_unit.back() + bands.back().units() * groups);
     first_weight.push_back(first_weight.back() + WeightShape(problem, size_).numel());
   }
-  float* to = out.mutable_data<float>();
+  float* to = out.data_to_write<float>();
   parallel_for(first_unit.back(), 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::size_t i = 0; i < problems_.size(); ++i) {
       const std::int64_t first = std::max(begin, first_unit[i]), last = std::min(end, first_unit[i + 1]);

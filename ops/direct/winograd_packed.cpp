@@ -46,7 +46,7 @@ Tensor transformed_weight(const ops::ConvProblem& p, ops::ConvPass pass, const T
   std::int64_t numel = 0;
   for (const TileProblem& problem : problems) numel += WeightShape(problem, size).numel();
   const Tensor out = empty({numel});
-  float* to = out.mutable_data<float>();
+  float* to = out.data_to_write<float>();
   for (const TileProblem& problem : problems) {
     transform_weight(problem, size, weight.data<float>(), strides, group_step, to);
     to += WeightShape(problem, size).numel();

@@ -86,7 +86,7 @@ class Share {
   }
 
   void flush() {
-    float* sums = sums_.mutable_data<float>();
+    float* sums = sums_.data_to_write<float>();
     total_.resize(size(sums_.numel()));
     for (double& total : total_) {
       total += static_cast<double>(*sums);
@@ -103,7 +103,7 @@ class Share {
     if (at < 0 || at >= from.count) return;
     const std::int64_t plane = unit_.sample * p_.from[0] + from.start + at * from.step;
     const float* x = x_ + plane * p_.from[1] * p_.from[2] * x_step_;
-    float* to = x_tiles_.mutable_data<float>() + depth % slots_ * x_slot() + phase * x_phase();
+    float* to = x_tiles_.data_to_write<float>() + depth % slots_ * x_slot() + phase * x_phase();
     for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk, to += points() * x_point(), x += kTileChannels)
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
@@ -119,7 +119,7 @@ class Share {
 
   void transform_y(std::int64_t depth, std::int64_t slot) {
     const std::int64_t plane = unit_.sample * p_.to[0] + unit_.depth->start + depth * unit_.depth->step;
-    float* const to = y_tiles_.mutable_data<float>() + slot * y_slot();
+    float* const to = y_tiles_.data_to_write<float>() + slot * y_slot();
     for (std::int64_t c = 0; c < p_.outputs; c += kTileChannels)
       for (std::int64_t i = 0; i < unit_.rows; ++i) {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
@@ -156,7 +156,7 @@ class Share {
       const std::int64_t slot = (d + kd) % slots_, count = std::min(last - d, slots_ - slot);
       const float* a = x_tiles_.data<float>() + slot * x_slot() + phase * x_phase() + point * x_point();
       const float* b = y_tiles_.data<float>() + (d - depths.begin) * y_slot() + point * y_point();
-      float* c = sums_.mutable_data<float>() + sums_at(point, phase, kd);
+      float* c = sums_.data_to_write<float>() + sums_at(point, phase, kd);
       for (std::int64_t chunk = 0; chunk < x_chunks_; ++chunk)
         add_product(RowsProduct<float>{.a = a + chunk * points() * x_point(),
                                        .a_row = 1,
@@ -261,7 +261,7 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
     group_weight_grad(
         part, bands, x.data<float>() + group * p.x_channels + x_first, p.x_step(),
         y.data<float>() + group * p.y_channels + y_first, y_step,
-        weight.mutable_data<float>() + (group * p.y_channels + y_first) * strides[0] + x_first * strides[1],
+        weight.data_to_write<float>() + (group * p.y_channels + y_first) * strides[0] + x_first * strides[1],
         strides, threads);
   };
 

@@ -80,7 +80,7 @@ void affine(const Tensor& out, const Tensor& input, const Affine& coefficients, 
   const ChannelWalk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels, width = walk.width;
   const T* x = input.data<T>();
-  T* y = out.mutable_data<T>();
+  T* y = out.data_to_write<T>();
   const Rounded<C> rounded(coefficients);
   walk.run([&] {
     return [&, buffer = std::vector<C>(static_cast<std::size_t>(3 * width))](
@@ -126,7 +126,7 @@ void affine_grad(const Tensor& out, const Tensor& grad, const Tensor& input, con
   const ChannelWalk walk(channel_blocks(input));
   const std::int64_t channels = walk.blocks.channels, width = walk.width;
   const T *x = input.data<T>(), *g = grad.data<T>();
-  T* y = out.mutable_data<T>();
+  T* y = out.data_to_write<T>();
   const Rounded<C> rounded(coefficients), after(leaky ? leaky->map : Affine{});
   walk.run([&] {
     return [&, buffer = std::vector<C>(static_cast<std::size_t>(6 * width))](
@@ -177,7 +177,7 @@ void channel_leaky_grad(const Tensor& out, const Tensor& grad, const Tensor& inp
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     const T *x = input.data<T>(), *g = grad.data<T>();
-    T* y = out.mutable_data<T>();
+    T* y = out.data_to_write<T>();
     const Rounded<C> map(leaky.map);
     const C leak = static_cast<C>(leaky.negative_slope);
     walk.run([&] {

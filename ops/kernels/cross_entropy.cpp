@@ -48,7 +48,7 @@ LossSums run_forward(const ClassTargets& targets, const Tensor& input, const Ten
       {input.strides(), target_strides(targets, input.shape()),
        losses.defined() ? position_strides(losses, input.shape(), targets.axis) : input.strides()});
   const T* x = input.data<T>();
-  T* po = losses.defined() ? out.mutable_data<T>() : nullptr;
+  T* po = losses.defined() ? out.data_to_write<T>() : nullptr;
   return add_up<C>(targets, plan, [&](ClassScratch<C>& scratch, const auto& at, std::int64_t lanes) {
     LossSums part;
     part.weight =
@@ -100,7 +100,7 @@ void cross_entropy_backward(const ClassTargets& targets, const Tensor& grad_inpu
         plan_classes<4>(input.shape(), targets.axis,
                         {grad_input.strides(), input.strides(), target_strides(targets, input.shape()),
                          position_strides(scale, input.shape(), targets.axis)});
-    T* out = grad_input.mutable_data<T>();
+    T* out = grad_input.data_to_write<T>();
     const T *x = input.data<T>(), *s = scale.data<T>();
     const std::int64_t positions = plan.positions.numel;
     parallel_for(positions, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
@@ -127,7 +127,7 @@ Tensor class_indicators(const ClassTargets& targets, const Tensor& like) {
     using C = Compute<T>;
     const auto plan =
         plan_classes<2>(like.shape(), targets.axis, {out.strides(), target_strides(targets, like.shape())});
-    T* po = out.mutable_data<T>();
+    T* po = out.data_to_write<T>();
     const std::vector<C> ones(static_cast<std::size_t>(plan.classes), C(1));
     parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
       std::vector<C> h(ones.size() * kClassLanes);

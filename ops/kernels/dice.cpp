@@ -124,7 +124,7 @@ void backward_sample(const ClassTargets& targets, const Tensor& grad_input, cons
   const auto plan =
       plan_classes<3>(input.shape(), targets.axis,
                       {grad_input.strides(), input.strides(), target_strides(targets, input.shape())});
-  T* out = grad_input.mutable_data<T>();
+  T* out = grad_input.data_to_write<T>();
   const T* x = input.data<T>();
   std::vector<C> a, b;
   for (std::int64_t c = 0; c < plan.classes; ++c) {

@@ -72,7 +72,7 @@ void along(const Tensor& values, std::size_t axis, double spacing) {
   strides.erase(axis);
   const auto plan = plan_loop<1>(lines, {strides});
   const std::int64_t next = plan.strides[0][plan.rank - 1];
-  T* base = values.mutable_data<T>();
+  T* base = values.data_to_write<T>();
   const std::int64_t grain = std::max<std::int64_t>(kLines, kElementGrain / length);
   parallel_for(plan.numel, grain, [&](std::int64_t begin, std::int64_t end) {
     Envelope envelope(length, spacing);

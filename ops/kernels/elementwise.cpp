@@ -142,7 +142,7 @@ namespace {
 // Elements of one type keep their bits, which arithmetic does not promise for a NaN.
 template <class T>
 void copy_elements(const Tensor& target, const Tensor& source) {
-  T* const to = target.mutable_data<T>();
+  T* const to = target.data_to_write<T>();
   const T* const from = source.data<T>();
   const auto plan = plan_tensors<2>({&target, &source});
   const std::int64_t step = plan.strides[0][plan.rank - 1], step_from = plan.strides[1][plan.rank - 1];

@@ -196,7 +196,7 @@ void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, st
 /// state: it is copied for every row. An operand shares memory with `out` element by element or not at all.
 template <class O, class A, class F>
 void map(const Tensor& out, const Tensor& a, F f) {
-  O* po = out.mutable_data<O>();
+  O* po = out.data_to_write<O>();
   const A* pa = a.data<A>();
   const auto plan = plan_tensors<2>({&out, &a});
   const std::size_t inner = plan.rank - 1;
@@ -208,7 +208,7 @@ void map(const Tensor& out, const Tensor& a, F f) {
 /// out[i] = f(a[i], b[i]); both broadcast to out's shape.
 template <class O, class A, class B, class F>
 void map(const Tensor& out, const Tensor& a, const Tensor& b, F f) {
-  O* po = out.mutable_data<O>();
+  O* po = out.data_to_write<O>();
   const A* pa = a.data<A>();
   const B* pb = b.data<B>();
   const auto plan = plan_tensors<3>({&out, &a, &b});
@@ -222,7 +222,7 @@ void map(const Tensor& out, const Tensor& a, const Tensor& b, F f) {
 /// out[i] = f(a[i], b[i], c[i]); all broadcast to out's shape.
 template <class O, class A, class B, class C, class F>
 void map(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& c, F f) {
-  O* po = out.mutable_data<O>();
+  O* po = out.data_to_write<O>();
   const A* pa = a.data<A>();
   const B* pb = b.data<B>();
   const C* pc = c.data<C>();

@@ -154,7 +154,7 @@ LossSums focal(const ClassTargets& targets, const FocalTerms& terms, const Tenso
                                       {input.strides(), target_strides(targets, input.shape()),
                                        losses.defined() ? losses.strides() : input.strides()});
     const T* x = input.data<T>();
-    T* out = losses.defined() ? losses.mutable_data<T>() : nullptr;
+    T* out = losses.defined() ? losses.data_to_write<T>() : nullptr;
     const std::vector<C> a = as<C>(terms.positive), b = as<C>(terms.negative);
     with_power<C>(terms.gamma, [&](auto power) {
       sums = add_up<C>(targets, plan, [&](ClassScratch<C>& s, const auto& at, std::int64_t lanes) {
@@ -189,7 +189,7 @@ void focal_backward(const ClassTargets& targets, const FocalTerms& terms, const 
         plan_classes<4>(input.shape(), targets.axis,
                         {grad_input.strides(), input.strides(), target_strides(targets, input.shape()),
                          one ? input.strides() : scale.strides()});
-    T* out = grad_input.mutable_data<T>();
+    T* out = grad_input.data_to_write<T>();
     const T *x = input.data<T>(), *up = scale.data<T>();
     const std::vector<C> a = as<C>(terms.positive), b = as<C>(terms.negative);
     with_power<C>(terms.gamma, [&](auto power) {

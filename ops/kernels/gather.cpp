@@ -109,7 +109,7 @@ Tensor sum_slices(const Tensor& given, std::size_t axis, const Picks& picks, Ind
   const auto count = static_cast<Index>(picks.size());
   dispatch_all(source.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* to = out.mutable_data<T>();
+    T* to = out.data_to_write<T>();
     const T* from = source.data<T>();
     const Index lanes = std::clamp<Index>(kSumElements / size, std::min(kLanes, blocks.inner), blocks.inner);
     const Index groups = (blocks.inner + lanes - 1) / lanes;
@@ -132,7 +132,7 @@ void gather(const Tensor& out, const Tensor& input, std::size_t axis, const Tens
   const std::array<Index, 2> steps{out.strides()[axis], index.strides()[axis]};
   dispatch_all(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* to = out.mutable_data<T>();
+    T* to = out.data_to_write<T>();
     const T* from = input.data<T>();
     const auto* picks = index.data<Index>();
     for_columns(columns_of(axis, out, index, input), steps, out.shape()[axis],
@@ -151,7 +151,7 @@ void scatter_add(const Tensor& out, std::size_t axis, const Tensor& index, const
   const std::array<Index, 2> steps{source.strides()[axis], index.strides()[axis]};
   dispatch_all(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* to = out.mutable_data<T>();
+    T* to = out.data_to_write<T>();
     const T* from = source.data<T>();
     const auto* picks = index.data<Index>();
     for_columns(columns_of(axis, source, index, out), steps, source.shape()[axis],

@@ -219,7 +219,7 @@ Tensor grid_sample(const Tensor& given, const Tensor& grid, const GridSampling& 
   const Problem problem(s, grid, sampling);
   dispatch_floating("grid_sample", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* y = out.mutable_data<T>();
+    T* y = out.data_to_write<T>();
     const T* x = input.data<T>();
     parallel_for(problem.batch * problem.blocks, problem.grain(), [&](Index first, Index end) {
       std::vector<Corners<Compute<T>, 1>> corners(kBlock);
@@ -245,7 +245,7 @@ Tensor grid_sample_adjoint(const Tensor& given, const Tensor& grid, const Shape&
     const auto shares = equal_shares(blocks, problem.batch * problem.rows, num_threads());
     dispatch_floating("grid_sample", grad.dtype(), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      double* to = sums.mutable_data<double>();
+      double* to = sums.data_to_write<double>();
       const T* from = grad.data<T>();
       parallel_for(static_cast<Index>(shares.size()), 1, [&](Index first, Index end) {
         for (Index i = first; i < end; ++i)
@@ -283,9 +283,9 @@ Tensor grid_sample_slope(const Tensor& given_grad, const Tensor& given_input, co
       });
     };
     if (out.dtype() == f64)
-      run(out.mutable_data<double>());
+      run(out.data_to_write<double>());
     else
-      run(out.mutable_data<float>());
+      run(out.data_to_write<float>());
   });
   return out;
 }

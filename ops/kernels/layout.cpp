@@ -46,7 +46,7 @@ void zero_bytes(const Tensor& tensor) {
 void fill_storage(const Tensor& tensor, const Scalar& value) {
   dispatch_all(tensor.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* data = tensor.mutable_data<T>();
+    T* data = tensor.data_to_write<T>();
     const T element = value.to<T>();
     parallel_for(tensor.numel(), kElementGrain,
                  [&](std::int64_t begin, std::int64_t end) { std::fill(data + begin, data + end, element); });

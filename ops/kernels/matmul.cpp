@@ -72,7 +72,7 @@ void multiply(const Tensor& c, const Tensor& a, const Tensor& b, Index k, Stored
   const Index n = rows_of(c), m = cols_of(c);
   if (c.numel() == 0) return;
   const Index batches = c.numel() / (n * m);
-  T* out = c.mutable_data<T>();
+  T* out = c.data_to_write<T>();
   const T *left = a.data<T>(), *right = b.data<T>();
   if (batches == 1)
     return gemm<T>(as_a.transposed, as_b.transposed, n, m, k, alpha, left, as_a.ld, right, as_b.ld, beta, out,

@@ -161,7 +161,7 @@ void pool_maxima(const Tensor& values, const Tensor& positions, const Tensor& in
   dispatch_floating("max_pool", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T* x = input.data<T>();
-    T* y = values.mutable_data<T>();
+    T* y = values.data_to_write<T>();
     const auto run = [&]<class Index, bool kIndexed>(Index* indices) {
       for_rows_of(to, [&](std::int64_t block, std::int64_t d, std::int64_t h) {
         const std::int64_t at = ((block * to.depth + d) * to.height + h) * row_size;
@@ -176,7 +176,7 @@ void pool_maxima(const Tensor& values, const Tensor& positions, const Tensor& in
     else
       dispatch_index(positions.dtype(), [&](auto index) {
         using Index = typename decltype(index)::type;
-        run.template operator()<Index, true>(positions.template mutable_data<Index>());
+        run.template operator()<Index, true>(positions.template data_to_write<Index>());
       });
   });
 }
@@ -214,7 +214,7 @@ Tensor scatter_positions(const Tensor& given, const Tensor& given_positions, con
   dispatch_floating("max_pool", grad.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T* g = grad.data<T>();
-    T* gx = out.mutable_data<T>();
+    T* gx = out.data_to_write<T>();
     dispatch_index(positions.dtype(), [&](auto index) {
       using Index = typename decltype(index)::type;
       const Index* p = positions.data<Index>();
@@ -239,7 +239,7 @@ Tensor gather_positions(const Tensor& given, const Tensor& given_positions) {
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T* x = input.data<T>();
-    T* y = out.mutable_data<T>();
+    T* y = out.data_to_write<T>();
     dispatch_index(positions.dtype(), [&](auto index) {
       const auto* p = positions.data<typename decltype(index)::type>();
       parallel_for(out.numel(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -261,7 +261,7 @@ Tensor place_positions(const Tensor& given, const Tensor& given_positions, const
   dispatch_floating("max_unpool3d", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T* x = input.data<T>();
-    T* y = out.mutable_data<T>();
+    T* y = out.data_to_write<T>();
     const std::int64_t* p = positions.data<std::int64_t>();
     const std::int64_t grain =
         std::max<std::int64_t>(1, kElementGrain / std::max<std::int64_t>(1, to.size()));

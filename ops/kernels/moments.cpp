@@ -57,9 +57,9 @@ void squared_deviations(const Tensor& result, const Tensor& input, const Axes& a
     if (axis < input.shape().size()) count *= static_cast<double>(input.shape()[axis]);
   dispatch_floating("var", input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    reduce<T>(means, input, axes, MeanReducer<T>{means.mutable_data<double>(), count});
+    reduce<T>(means, input, axes, MeanReducer<T>{means.data_to_write<double>(), count});
     reduce<T>(result, input, axes,
-              DeviationReducer<T>{means.data<double>(), result.mutable_data<T>(), count, divisor});
+              DeviationReducer<T>{means.data<double>(), result.data_to_write<T>(), count, divisor});
   });
 }
 

@@ -18,7 +18,7 @@ LUCID_VECTORIZED void add_run(float* out, const float* a, const float* b, std::i
 
 void rectify(const Tensor& out, const Tensor& input, const Rectifier& rectifier) {
   const float* x = input.data<float>();
-  float* y = out.mutable_data<float>();
+  float* y = out.data_to_write<float>();
   parallel_for(out.numel(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
     rectify_run(y + begin, x + begin, end - begin, rectifier);
   });
@@ -26,7 +26,7 @@ void rectify(const Tensor& out, const Tensor& input, const Rectifier& rectifier)
 
 void add_rectified(const Tensor& out, const Tensor& a, const Tensor& b, const Rectifier& rectifier) {
   const float *x = a.data<float>(), *z = b.data<float>();
-  float* y = out.mutable_data<float>();
+  float* y = out.data_to_write<float>();
   parallel_for(out.numel(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
     add_run(y + begin, x + begin, z + begin, end - begin, rectifier);
   });

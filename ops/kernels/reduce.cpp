@@ -88,7 +88,7 @@ Axes broadcast_axes(const Shape& from, const Shape& to) {
 
 void sum(const Tensor& result, const Tensor& input, const Axes& axes, double divisor) {
   if (!is_floating(input.dtype())) {
-    std::int64_t* out = result.mutable_data<std::int64_t>();
+    std::int64_t* out = result.data_to_write<std::int64_t>();
     dispatch_all(input.dtype(), [&](auto tag) {
       using In = typename decltype(tag)::type;
       if constexpr (std::is_same_v<Accumulator<In>, std::uint64_t>)
@@ -98,7 +98,7 @@ void sum(const Tensor& result, const Tensor& input, const Axes& axes, double div
   }
   dispatch_floating("sum", input.dtype(), [&](auto tag) {
     using In = typename decltype(tag)::type;
-    In* out = result.mutable_data<In>();
+    In* out = result.data_to_write<In>();
     if (divisor == 1.0)
       reduce<In>(result, input, axes, SumReducer<In, In>{out});
     else

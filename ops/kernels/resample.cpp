@@ -102,7 +102,7 @@ template <class T, class A>
 void run(const Tensor& out, const Tensor& input, const SpatialTaps& taps, bool channels_last) {
   const VolumeBlocks in(input, channels_last), to(out, channels_last);
   const T* x = input.data<T>();
-  T* y = out.mutable_data<T>();
+  T* y = out.data_to_write<T>();
   const std::int64_t n = in.width * in.channels, row_size = to.width * to.channels;
   const std::vector<A> weights(taps[2].weight.begin(), taps[2].weight.end());
   const std::int64_t work = std::max<std::int64_t>(row_size + n * taps[0].widest() * taps[1].widest(), 1);

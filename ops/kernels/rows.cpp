@@ -117,8 +117,8 @@ Tensor normalize_rows(const RowNorm& norm, const Tensor& input, const Tensor& we
     const auto factors = parameter<C>(weight, norm.columns, C(1)),
                shifts = parameter<C>(bias, norm.columns, C(0));
     const T* x = input.data<T>();
-    T* y = out.mutable_data<T>();
-    double *means = mean.mutable_data<double>(), *rstds = rstd.mutable_data<double>();
+    T* y = out.data_to_write<T>();
+    double *means = mean.data_to_write<double>(), *rstds = rstd.data_to_write<double>();
     const auto count = static_cast<double>(norm.columns);
     parallel_for(norm.rows, row_grain(norm), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t row = begin; row < end && norm.columns > 0; ++row) {
@@ -152,7 +152,7 @@ RowGradients normalize_rows_backward(const RowNorm& norm, const Tensor& grad, co
     using T = typename decltype(tag)::type;
     const auto factors = parameter<double>(weight, norm.columns, 1.0);
     const T *x = input.data<T>(), *g = grad.data<T>();
-    T* gx = wants[0] ? out.input.template mutable_data<T>() : nullptr;
+    T* gx = wants[0] ? out.input.template data_to_write<T>() : nullptr;
     const double *means = mean.data<double>(), *rstds = rstd.data<double>();
     const auto count = static_cast<double>(norm.columns);
     parallel_for(ranges, 1, [&](std::int64_t begin, std::int64_t end) {

@@ -174,7 +174,7 @@ LUCID_VECTORIZED void backward_few(T* out, const T* grad, const T* y, std::int64
 template <class T>
 void softmax_of(const Tensor& out, const Tensor& input, std::size_t axis, bool logarithm) {
   using C = Compute<T>;
-  T* po = out.mutable_data<T>();
+  T* po = out.data_to_write<T>();
   const T* pi = input.data<T>();
   if (are_few_rows(out, axis, {&input}))
     return softmax_few<C>(po, pi, out.numel(), out.shape()[axis], logarithm);
@@ -203,7 +203,7 @@ template <class T>
 void backward_of(const Tensor& out, const Tensor& grad, const Tensor& result, std::size_t axis,
                  bool logarithm) {
   using C = Compute<T>;
-  T* po = out.mutable_data<T>();
+  T* po = out.data_to_write<T>();
   const T *pg = grad.data<T>(), *py = result.data<T>();
   if (are_few_rows(out, axis, {&grad, &result}))
     return backward_few<C>(po, pg, py, out.numel(), out.shape()[axis], logarithm);

@@ -93,7 +93,7 @@ bool copy_transposed(const Tensor& target, const Tensor& source) {
   const std::int64_t pieces = (size_b + piece - 1) / piece, planes = plan.numel / size_a / size_b;
   dispatch_all(target.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    T* out = target.mutable_data<T>();
+    T* out = target.data_to_write<T>();
     const T* in = source.data<T>();
     parallel_for(planes * pieces, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t unit = begin; unit < end; ++unit) {

@@ -258,8 +258,8 @@ memory bound(const memory::desc& desc, const void* data) {
 
 // A written tensor's version counts as changed; the others are only read.
 const void* data_of(const Tensor& tensor, bool written) {
-  if (tensor.dtype() == bf16) return written ? tensor.mutable_data<bfloat16>() : tensor.data<bfloat16>();
-  return written ? tensor.mutable_data<float>() : tensor.data<float>();
+  if (tensor.dtype() == bf16) return written ? tensor.data_to_write<bfloat16>() : tensor.data<bfloat16>();
+  return written ? tensor.data_to_write<float>() : tensor.data<float>();
 }
 
 Tensor buffer(std::int64_t bytes) { return empty({bytes}, u8); }

@@ -51,7 +51,7 @@ void gemm(bool trans_a, bool trans_b, std::int64_t m, std::int64_t n, std::int64
   constexpr std::int64_t kLine = 16;
   const std::int64_t row = n + (n % kCollidingRows == 0 ? kLine : 0), step = std::min(k, rows_at_once(n));
   const Tensor copy = empty({step, row});
-  float* const rows = copy.mutable_data<float>();
+  float* const rows = copy.data_to_write<float>();
   for (std::int64_t first = 0; first < k; first += step) {
     const std::int64_t count = std::min(step, k - first);
     spread(b + first * ldb, count, n, ldb, rows, row);

@@ -219,3 +219,16 @@ TEST_CASE("borrowed memory is released once, with the last handle") {
   }
   CHECK(released == 1);
 }
+
+TEST_CASE("borrowed memory without a release is left to its owner, and null is refused") {
+  // Large enough to be kept for the next tensor of that size, if it were taken over.
+  constexpr std::int64_t kCount = 1 << 16;
+  std::vector<float> values(kCount, 3);
+  { const Tensor borrowed = Tensor::from_blob(values.data(), {kCount}, {1}, f32); }
+  const Tensor next = full({kCount}, 5, f32);
+  CHECK(next.data<float>() != values.data());
+  CHECK(std::ranges::count(values, 3.0f) == kCount);
+  CHECK_THROWS_WITH_AS(Tensor::from_blob(nullptr, {2, 3}, {3, 1}, f32),
+                       "Tensor::from_blob: no memory (a null pointer) for shape (2, 3)", Error);
+  CHECK(Tensor::from_blob(nullptr, {0, 3}, {3, 1}, f32).numel() == 0);
+}

@@ -85,6 +85,35 @@ TEST_CASE("a weight is packed until it comes for the second time, and again when
   }
 }
 
+TEST_CASE("a change of a kept weight is seen, whoever makes it") {
+  const no_grad guard;
+  const Tensor x = randn({1, 32, 4, 4, 4}).channels_last();
+  std::vector<float> memory(32 * 16 * 8, 0.5f);
+  const Tensor own = randn({32, 16, 2, 2, 2}),
+               foreign = Tensor::from_blob(memory.data(), own.shape(), own.strides(), f32);
+  const auto call = [&](const Tensor& w) { return conv_transpose3d(x, w, {}, {.stride = 2}); };
+  const auto is_seen = [&](const Tensor& w, const auto& change) {
+    for (int i = 0; i < 3; ++i) call(w);
+    const Tensor before = call(w);
+    change();
+    const Tensor after = call(w);
+    return !is_same(after, before) && is_same(after, call(w.clone()));
+  };
+  CHECK(is_seen(own, [&] { own.mul_(2); }));
+  CHECK(is_seen(own, [&] { own.narrow(0, 3, 1).fill_(1); }));
+  CHECK(is_seen(own, [&] { own.copy_(randn(own.shape())); }));
+  CHECK(is_seen(own, [&] { own.data_to_write<float>()[7] = 5; }));
+  CHECK(is_seen(foreign, [&] { memory[7] = 5; }));
+  float* const kept = own.mutable_data<float>();
+  CHECK(is_seen(own, [&] { kept[8] = 5; }));
+  // Parts of one tensor, one after the other.
+  const Tensor two = randn({2, 32, 16, 2, 2, 2}), first = two.select(0, 0), second = two.select(0, 1);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(is_same(call(first), call(first.clone())));
+    CHECK(is_same(call(second), call(second.clone())));
+  }
+}
+
 TEST_CASE("each copy of an activation to channels-last is counted") {
   const Step step;
   reset_plan_stats();
