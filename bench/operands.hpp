@@ -11,10 +11,10 @@ namespace bench {
 /// Element i, counted in row-major order: within [-1, 1], never denormal. torch_conv.py has the twin.
 inline float pattern_value(std::int64_t i) { return static_cast<float>((i * 37) % 101 - 50) / 50.0f; }
 
-/// Contiguous.
+/// Contiguous. As a layer's parameters are: no pointer is kept through which they might be written.
 inline lucid::Tensor pattern(const lucid::Shape& shape) {
   const lucid::Tensor out = lucid::empty(shape);
-  float* data = out.mutable_data<float>();
+  float* data = out.data_to_write<float>();
   for (std::int64_t i = 0; i < out.numel(); ++i) data[i] = pattern_value(i);
   return out;
 }

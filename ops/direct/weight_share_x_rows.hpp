@@ -128,6 +128,8 @@ class XRowsShare final : public WeightShare<T> {
   void add_tap(const T* x, std::int64_t y_voxel, std::int64_t lines, Range voxels, std::int64_t tap_line,
                std::int64_t kw) {
     const std::int64_t first = voxels.begin * maps_.w.stride + maps_.w.shift(kw);
+    // The next group's lines of the cache, where a stride hides from the processor what comes.
+    const bool fetches = maps_.w.stride > 1 && p_.x_channels % kLanes<T> == 0;
     for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
       add_product(RowsProduct<T>{.a = x + first * p_.x_step() + group * p_.x_channels,
                                  .a_row = 1,
@@ -142,7 +144,8 @@ class XRowsShare final : public WeightShare<T> {
                                  .b_panel = panel_size(),
                                  .outer = lines,
                                  .a_outer = this->x_line_step(),
-                                 .b_outer = maps_.w.y * y_step()});
+                                 .b_outer = maps_.w.y * y_step(),
+                                 .a_ahead = fetches && group + 1 < p_.geometry.groups ? p_.x_channels : 0});
   }
 
   std::int64_t tap_lines_, columns_, panels_;
