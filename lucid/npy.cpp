@@ -172,7 +172,7 @@ void save(const std::string& path, const Tensor& tensor) {
   file.write(kMagic.data(), 6);
   file.write(prefix, 4);
   file.write(header.data(), static_cast<std::int64_t>(header.size()));
-  file.write(bytes_of(dense), dense.nbytes());
+  file.write(dense.impl().storage->data() + dense.offset() * size_of(dense.dtype()), dense.nbytes());
   file.commit();
 }
 

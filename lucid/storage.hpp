@@ -16,6 +16,7 @@ class Storage {
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
+  /// Who writes there takes a new version first.
   std::byte* data() const { return data_; }
   std::int64_t bytes() const { return bytes_; }
   std::uint32_t version() const { return version_; }

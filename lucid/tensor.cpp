@@ -64,8 +64,9 @@ Tensor Tensor::from_blob(void* data, const Shape& shape, const Strides& strides,
   auto impl = detail::make_small<TensorImpl>();
   impl->numel = checked_numel("Tensor::from_blob", shape);
   std::int64_t extent = impl->numel ? 1 : 0;
-  for (std::size_t i = 0; i < shape.size() && impl->numel; ++i) {
+  for (std::size_t i = 0; i < shape.size(); ++i) {
     check(strides[i] >= 0, "Tensor::from_blob", "strides ", strides, " must not be negative");
+    if (impl->numel == 0) continue;
     extent = checked_add("Tensor::from_blob", "extent", extent,
                          checked_mul("Tensor::from_blob", "extent", shape[i] - 1, strides[i]));
   }

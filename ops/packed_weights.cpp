@@ -118,7 +118,7 @@ class Cache {
   std::uint64_t calls_ = 0;
 };
 
-std::atomic<std::int64_t> packed_count = 0;
+std::atomic<std::int64_t> packed_count = 0, hashed_count = 0;
 
 // Of a dense tensor's elements, computed anew only when they may have changed.
 std::uint64_t hash_of(const Tensor& weight) {
@@ -126,14 +126,18 @@ std::uint64_t hash_of(const Tensor& weight) {
   Storage& storage = *weight.impl().storage;
   const std::int64_t begin = weight.offset() * size_of(weight.dtype()), bytes = weight.nbytes();
   const std::uint32_t version = storage.version();
-  if (!storage.is_shared()) {
+  const bool may_change = storage.is_shared();
+  if (!may_change) {
     const std::lock_guard lock(mutex);
     const Storage::Digest& known = storage.digest;
     if (known.version == version && known.begin == begin && known.bytes == bytes) return known.hash;
   }
+  ++hashed_count;
   const std::uint64_t hash = hash_bytes(storage.data() + begin, bytes);
-  const std::lock_guard lock(mutex);
-  storage.digest = {version, begin, bytes, hash};
+  if (!may_change) {
+    const std::lock_guard lock(mutex);
+    storage.digest = {version, begin, bytes, hash};
+  }
   return hash;
 }
 
@@ -160,6 +164,7 @@ std::uint64_t hash_bytes(const void* data, std::int64_t bytes) {
 }
 
 std::int64_t weights_packed() { return packed_count; }
+std::int64_t weights_hashed() { return hashed_count; }
 
 PackedWeights::PackedWeights() {
   static std::atomic<std::uint64_t> layouts = 0;

@@ -125,21 +125,17 @@ template <bool Add, class Lanes, int R, int V, class T>
     T* at = c;
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v, at += lanes) {
-      Lanes before = {};
-      const bool partial = v + 1 == V && tail;
+      const std::int64_t part = v + 1 == V ? tail : 0;
+      Lanes sum = sums[r][v];
       if constexpr (Add) {
-        if (partial)
-          copy_some<lanes / 2>(reinterpret_cast<T*>(&before), at, tail);
-        else
-          std::memcpy(&before, at, sizeof(Lanes));
+        Lanes before = {};
+        copy_register<sizeof(Lanes)>(reinterpret_cast<T*>(&before), at, part);
+        sum += before;
       }
-      before += sums[r][v];
-      if (partial)
-        copy_some<lanes / 2>(at, reinterpret_cast<const T*>(&before), tail);
-      else if (!Add && past_caches)
-        store_past_caches(before, at);
+      if (!Add && past_caches && !part)
+        store_past_caches(sum, at);
       else
-        std::memcpy(at, &before, sizeof(Lanes));
+        copy_register<sizeof(Lanes)>(at, reinterpret_cast<const T*>(&sum), part);
     }
   }
 }

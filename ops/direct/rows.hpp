@@ -52,6 +52,15 @@ template <std::int64_t Step, class T>
   if constexpr (Step > 1) copy_some<Step / 2>(to, from, count);
 }
 
+/// Copies a register of `Bytes`, or where `tail` is not 0 the first so many elements of it.
+template <int Bytes, class T>
+[[gnu::always_inline]] inline void copy_register(T* to, const T* from, std::int64_t tail) {
+  if (tail)
+    copy_some<Bytes / static_cast<std::int64_t>(sizeof(T)) / 2>(to, from, tail);
+  else
+    std::memcpy(to, from, Bytes);
+}
+
 /// Where one of the outer terms of a product lies, from a and from b.
 struct RowsTerm {
   std::int64_t a, b;

@@ -37,19 +37,14 @@ template <int Bytes, int V, int Rows>
   }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r) {
-    float* const to = p.c + places[r].c + column;
+    float* to = p.c + places[r].c + column;
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      Lanes before = {};
-      if (v + 1 == V && tail) {
-        copy_some<lanes / 2>(reinterpret_cast<float*>(&before), to + v * lanes, tail);
-        before += sums[r][v];
-        copy_some<lanes / 2>(to + v * lanes, reinterpret_cast<const float*>(&before), tail);
-      } else {
-        std::memcpy(&before, to + v * lanes, sizeof(Lanes));
-        before += sums[r][v];
-        std::memcpy(to + v * lanes, &before, sizeof(Lanes));
-      }
+    for (int v = 0; v < V; ++v, to += lanes) {
+      const std::int64_t part = v + 1 == V ? tail : 0;
+      Lanes sum = {};
+      copy_register<Bytes>(reinterpret_cast<float*>(&sum), to, part);
+      sum += sums[r][v];
+      copy_register<Bytes>(to, reinterpret_cast<const float*>(&sum), part);
     }
   }
 }

@@ -117,12 +117,10 @@ class Sliding {
                        end = std::clamp<std::int64_t>(from_size_[2] - shift, begin, width);
     std::fill_n(to, begin * from_channels_, 0.0f);
     to += begin * from_channels_;
-    from += (begin + shift) * from_step_;
-    if (from_step_ == from_channels_)
-      to = std::copy_n(from, (end - begin) * from_channels_, to);
-    else
-      for (std::int64_t w = begin; w < end; ++w, from += from_step_)
-        to = std::copy_n(from, from_channels_, to);
+    for (std::int64_t w = begin; w < end && from_step_ != from_channels_; ++w, to += from_channels_)
+      std::copy_n(from + (w + shift) * from_step_, from_channels_, to);
+    if (begin < end && from_step_ == from_channels_)
+      to = std::copy_n(from + (begin + shift) * from_step_, (end - begin) * from_channels_, to);
     std::fill_n(to, (width - end) * from_channels_, 0.0f);
   }
 
@@ -145,6 +143,7 @@ bool has_sliding(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kFewChannels = 12;
   const ops::ConvGeometry& g = p.geometry;
   const bool to_x = pass == ConvPass::x;
+  if (!to_x && g.stride[1] > g.kernel[1]) return false;  // it copies lines that no tap meets
   return pass != ConvPass::w && g.kernel[2] == kSlidingTaps && g.dilation[2] == 1 && g.stride[2] == 1 &&
          (to_x ? p.y_channels : p.x_channels) <= kFewChannels && (to_x ? g.x : g.y)[2] >= kLeastSlidingRows &&
          !has_dots(p, to_x);

@@ -9,6 +9,9 @@ namespace {
 template <int Bytes, int V>
 constexpr int kRows = Bytes == kWideRegister ? 8 : 8 / V;
 
+// A block of rows and V registers of columns, whose sums are held in registers; the last register has `tail`
+// columns when that is not 0. `Single`: of one channel, whose rows are neighbours, so that all addresses are
+// constants. Loops that run at least once say so: else the sums lie in memory where they may not.
 template <bool Single, int Bytes, int V, int Rows>
 [[gnu::always_inline]] inline void block(const RowsProduct<float>& p, std::int64_t b_tap, const float* a,
                                          const float* b, const float* start, float* c, std::int64_t tail) {
@@ -25,7 +28,7 @@ template <bool Single, int Bytes, int V, int Rows>
   do {
     const float* at = a + p.terms[i].a;
     const float* from = b + p.terms[i].b;
-    std::int64_t k = depth;
+    std::int64_t k = 0;
     do {
       Lanes taps[kTaps][V];
 #pragma GCC unroll 4
@@ -35,8 +38,8 @@ template <bool Single, int Bytes, int V, int Rows>
           std::memcpy(&taps[t][v],
                       from + t * b_tap + v * lanes / kPanel<float> * p.b_panel + v * lanes % kPanel<float>,
                       sizeof(Lanes));
-#pragma GCC unroll 24
-      for (int j = 0; j < Rows + kTaps - 1; ++j) {
+#pragma GCC unroll 16
+      for (int j = 0; j < Rows + kTaps - 1; ++j) {  // row j - t meets factor j at tap t
         const float factor = at[j * row];
 #pragma GCC unroll 4
         for (int t = 0; t < kTaps; ++t)
@@ -45,22 +48,17 @@ template <bool Single, int Bytes, int V, int Rows>
             for (int v = 0; v < V; ++v) sums[j - t][v] += factor * taps[t][v];
       }
       ++at, from += kPanel<float>;
-    } while (!Single && --k > 0);
+    } while (++k < depth);
   } while (++i < p.outer);
-  if (tail) {
-#pragma GCC unroll 16
-    for (int r = 0; r < Rows; ++r) {
-      float* const to = c + r * p.c_row;
-#pragma GCC unroll 4
-      for (int v = 0; v + 1 < V; ++v) std::memcpy(to + v * lanes, &sums[r][v], sizeof(Lanes));
-      copy_some<lanes / 2>(to + (V - 1) * lanes, reinterpret_cast<const float*>(&sums[r][V - 1]), tail);
-    }
-  } else {
+  const auto store = [&](bool has_tail) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) std::memcpy(c + r * p.c_row + v * lanes, &sums[r][v], sizeof(Lanes));
-  }
+      for (int v = 0; v < V; ++v)
+        copy_register<Bytes>(c + r * p.c_row + v * lanes, reinterpret_cast<const float*>(&sums[r][v]),
+                             has_tail && v + 1 == V ? tail : 0);
+  };
+  tail ? store(true) : store(false);
 }
 
 // A line of V registers of columns. The last rows are computed again where that takes as long as fewer.
@@ -68,7 +66,7 @@ template <bool Single, int Bytes, int V>
 [[gnu::always_inline]] inline void columns(const RowsProduct<float>& p, std::int64_t b_tap, const float* a,
                                            const float* b, const float* start, float* c, std::int64_t tail) {
   constexpr int kMost = kRows<Bytes, V>, kHalf = kMost / 2;
-
+  static_assert(kMost <= kLeastSlidingRows);
   const auto rows = [&]<int Rows>(std::int64_t first, std::integral_constant<int, Rows>)
       __attribute__((always_inline)) {
     block<Single, Bytes, V, Rows>(p, b_tap, a + first * p.a_row, b, start, c + first * p.c_row, tail);
@@ -80,7 +78,7 @@ template <bool Single, int Bytes, int V>
 }
 
 template <bool Single>
-struct Sliding {
+struct SlidingRows {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const RowsProduct<float>& p, const std::int64_t& b_tap) {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
@@ -103,8 +101,8 @@ struct Sliding {
 
 void store_sliding_rows(const RowsProduct<float>& p, std::int64_t b_tap) {
   if (p.outer == 0) return store_product(p);
-  p.depth == 1 && p.a_row == 1 ? run_for_registers<Sliding<true>>(p, b_tap)
-                               : run_for_registers<Sliding<false>>(p, b_tap);
+  p.depth == 1 && p.a_row == 1 ? run_for_registers<SlidingRows<true>>(p, b_tap)
+                               : run_for_registers<SlidingRows<false>>(p, b_tap);
 }
 
 }  // namespace lucid::direct

@@ -50,7 +50,9 @@ TEST_CASE("npy: what is saved is loaded") {
     for (const Shape& shape : {Shape{}, Shape{4}, Shape{0, 2}, Shape{2, 1, 2}}) {
       const Tensor x = empty(shape, dtype);
       x.fill_(1);
+      const std::uint32_t version = x.version();
       npy::save(path, x);
+      CHECK(x.version() == version);
       CHECK(std::filesystem::file_size(path) % 64 == static_cast<std::uintmax_t>(x.nbytes() % 64));
       const Tensor y = npy::load(path);
       CHECK(y.shape() == shape);

@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <thread>
+#include <vector>
 
 #include "lucid/allocator.hpp"
 #include "lucid/parallel.hpp"
@@ -231,4 +233,5 @@ TEST_CASE("borrowed memory without a release is left to its owner, and null is r
   CHECK_THROWS_WITH_AS(Tensor::from_blob(nullptr, {2, 3}, {3, 1}, f32),
                        "Tensor::from_blob: no memory (a null pointer) for shape (2, 3)", Error);
   CHECK(Tensor::from_blob(nullptr, {0, 3}, {3, 1}, f32).numel() == 0);
+  CHECK_THROWS_AS(Tensor::from_blob(nullptr, {0, 3}, {-3, 1}, f32), Error);
 }

@@ -111,7 +111,8 @@ TEST_CASE("taps that share what they load are exact on integers both ways, from 
             INFO(text(p, to_x));
             ops::ConvProblem problem{geometry_of(p, to_x), p.batch, p.x_channels / p.groups,
                                      p.y_channels / p.groups};
-            REQUIRE(direct::has_sliding(problem, to_x ? ops::ConvPass::x : ops::ConvPass::y));
+            CHECK(direct::has_sliding(problem, to_x ? ops::ConvPass::x : ops::ConvPass::y) ==
+                  (to_x || p.stride[1] <= p.kernel[1]));
             const Tensor w = integers(p.weight_shape(), generator),
                          bias = integers({to * p.groups}, generator),
                          added = bias.reshape({1, to * p.groups, 1, 1, 1});

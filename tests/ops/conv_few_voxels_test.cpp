@@ -156,7 +156,8 @@ TEST_CASE("products of each tap are exact on integers both ways, from a slice of
       forms_of({{16, 20, 33, 1, 2, 1, 1, 4, 4, 2},  // rows of samples, columns of two panels and one
                 {1, 9, 100, 1, 1, 1, 1, {3, 4, 5}, 3, {3, 4, 5}},
                 {2, 17, 65, 1, 1, 0, 1, {1, 7, 6}, 1, {1, 7, 6}},  // whole samples follow each other
-                {2, 5, 7, 1, 2, 0, 1, {7, 4, 9}, 2, {3, 2, 4}},    // voxels of x that no tap meets
+                {1, 140, 200, 1, 1, {0, 0, 1}, 1, {1, 1, 3}, {1, 1, 3}, {1, 1, 3}},  // two or three rows
+                {2, 5, 7, 1, 2, 0, 1, {7, 4, 9}, 2, {3, 2, 4}},  // voxels of x that no tap meets
                 {1, 3, 4, 1, 1, {3, 0, 5}, {3, 1, 5}, {1, 4, 2}, 3, {1, 2, 2}}},  // taps that meet nothing
                60, generator);
   for (const Form& p : forms) {

@@ -94,18 +94,24 @@ TEST_CASE("a change of a kept weight is seen, whoever makes it") {
   const auto call = [&](const Tensor& w) { return conv_transpose3d(x, w, {}, {.stride = 2}); };
   const auto is_seen = [&](const Tensor& w, const auto& change) {
     for (int i = 0; i < 3; ++i) call(w);
-    const Tensor before = call(w);
+    const Tensor was = call(w);
     change();
     const Tensor after = call(w);
-    return !is_same(after, before) && is_same(after, call(w.clone()));
+    return !is_same(after, was) && is_same(after, call(w.clone()));
   };
   CHECK(is_seen(own, [&] { own.mul_(2); }));
   CHECK(is_seen(own, [&] { own.narrow(0, 3, 1).fill_(1); }));
   CHECK(is_seen(own, [&] { own.copy_(randn(own.shape())); }));
   CHECK(is_seen(own, [&] { own.data_to_write<float>()[7] = 5; }));
+  std::int64_t before = ops::weights_hashed();
+  for (int i = 0; i < 3; ++i) call(own);
+  CHECK(ops::weights_hashed() == before);  // only ops write there
   CHECK(is_seen(foreign, [&] { memory[7] = 5; }));
   float* const kept = own.mutable_data<float>();
   CHECK(is_seen(own, [&] { kept[8] = 5; }));
+  before = ops::weights_hashed();
+  for (int i = 0; i < 3; ++i) call(own);
+  CHECK(ops::weights_hashed() == before + 3);  // whoever keeps the pointer may
   // Parts of one tensor, one after the other.
   const Tensor two = randn({2, 32, 16, 2, 2, 2}), first = two.select(0, 0), second = two.select(0, 1);
   for (int i = 0; i < 3; ++i) {
