@@ -120,7 +120,7 @@ class Tensor {
     return reinterpret_cast<const T*>(impl_->storage->data()) + impl_->offset;
   }
   /// As data(), for writing: counts as an in-place change. The pointer may be kept and written through later,
-  /// so nothing is remembered about these elements any more (a convolution would compare its weight anew).
+  /// so nothing is remembered about these elements any more (a convolution reads its weight anew each time).
   template <class T>
   T* mutable_data() const {
     impl_->storage->set_shared();

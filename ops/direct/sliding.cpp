@@ -117,10 +117,11 @@ class Sliding {
                        end = std::clamp<std::int64_t>(from_size_[2] - shift, begin, width);
     std::fill_n(to, begin * from_channels_, 0.0f);
     to += begin * from_channels_;
-    for (std::int64_t w = begin; w < end && from_step_ != from_channels_; ++w, to += from_channels_)
-      std::copy_n(from + (w + shift) * from_step_, from_channels_, to);
     if (begin < end && from_step_ == from_channels_)
       to = std::copy_n(from + (begin + shift) * from_step_, (end - begin) * from_channels_, to);
+    else
+      for (std::int64_t w = begin; w < end; ++w)
+        to = std::copy_n(from + (w + shift) * from_step_, from_channels_, to);
     std::fill_n(to, (width - end) * from_channels_, 0.0f);
   }
 

@@ -15,7 +15,7 @@ inline constexpr std::int64_t kLeastSlidingRows = 8;
 ///   c[l * c_line + m * c_row + j] = start[j] + sum over i < outer, k < depth and t of
 ///     a[l * a_line + (m + t) * a_row + terms[i].a + k] * b(j)[terms[i].b + t * b_tap + k * kPanel + j %
 ///     kPanel],
-/// with b(j) as there. Each factor is loaded once for the taps that meet it. At least
+/// with b(j) as in RowsProduct. Each factor is loaded once for the taps that meet it. At least
 /// kLeastSlidingRows rows, and a_step is 1; `fetches`, `past_caches` and `a_ahead` change nothing.
 void store_sliding_rows(const RowsProduct<float>& p, std::int64_t b_tap);
 
