@@ -10,6 +10,7 @@
 #include "ops/direct/conv.hpp"
 #include "ops/direct/dots.hpp"
 #include "ops/direct/few_channels.hpp"
+#include "ops/direct/patch_sums.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/sliding.hpp"
 #include "ops/direct/tap_products.hpp"
@@ -36,13 +37,18 @@ bool is_small_or_large_product(const ConvProblem& p, std::int64_t from, std::int
   return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kVoxelwiseBytesPastCaches);
 }
 
-// Vectors along channels, which three taps share; of one or two results lines of voxels fill them better.
+// Vectors along channels, which taps share; of one or two results lines of voxels fill them better.
 bool sliding_is_faster(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kHalfVector = 4;
-  const bool to_x = pass == ConvPass::x;
+  const bool to_x = pass == ConvPass::x, strides = p.geometry.stride[2] > 1;
   const std::int64_t from = to_x ? p.y_channels : p.x_channels, to = to_x ? p.x_channels : p.y_channels;
-  return direct::has_sliding(p, pass) &&
-         (p.geometry.groups > 1 || to > kHalfVector || (to >= 3 && from < 2 * kHalfVector));
+  if (!direct::has_sliding(p, pass)) return false;
+  if (p.geometry.groups > 1) return true;
+  const std::int64_t kernel = p.geometry.kernel[2];
+  if (kernel == 3) return to > 4 || (to >= 3 && from < 8);
+  if (to_x && p.geometry.x[2] < 4 * kernel) return false;  // many taps meet padding only
+  if (to <= 4) return to >= 3 && (from == 1 || strides);
+  if (to <= 8) return true;
+  return to_x ? from <= (to <= 16 ? 2 : 4) : to <= 16 && !strides;
 }
 
 bool direct_is_faster_to_y(const ConvProblem& p) {
@@ -51,13 +57,15 @@ bool direct_is_faster_to_y(const ConvProblem& p) {
   if (p.geometry.groups > 1) return x > 1 ? x < 8 || p.geometry.y[2] > 4 : y < 32 && !has_short_lines(p);
   if (direct::has_dots(p, false)) return true;
   if (is_product(p)) return x >= 16 || is_small_or_large_product(p, x, y);
+  if (direct::has_patch_sums(p)) return true;
   if (direct::has_patches(p)) return x > 1 || p.taps() > 8 || p.y_voxels() * y < kManyResults;
   if (p.taps() == 1) return true;
   // Of neighbouring taps the channels are summed as one run.
   constexpr std::int64_t kLongRun = 7;
   const ConvGeometry& g = p.geometry;
   const bool has_short = has_short_lines(p), has_long_run = g.dilation[2] == 1 && g.kernel[2] * x >= kLongRun;
-  if (!has_stride(p)) return x >= 32 || (!has_short && (x >= 12 || ((x >= 4 || has_long_run) && y < 16)));
+  const std::int64_t few = g.kernel[2] >= 5 ? 16 : 15;
+  if (!has_stride(p)) return x >= 32 || (!has_short && (x >= 12 || ((x >= 4 || has_long_run) && y <= few)));
   if (x >= 12) return !has_short || (x >= 24 && p.taps() < 27);
   return (x == 8 || ((x >= 3 || has_long_run) && y <= 16)) && !has_short;
 }

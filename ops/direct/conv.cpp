@@ -6,6 +6,7 @@
 
 #include "ops/direct/axis_runs.hpp"
 #include "ops/direct/packed_weight.hpp"
+#include "ops/direct/patch_sums.hpp"
 #include "ops/direct/patches.hpp"
 #include "ops/direct/sliding.hpp"
 #include "ops/direct/tap_products.hpp"
@@ -213,6 +214,7 @@ void conv_forward(const ConvProblem& p, const Tensor& x, const Tensor& weight, c
     return run_tap_products(p, false, x, weight, bias, out, kept);
   if (out.dtype() == f32 && has_sliding(p, ops::ConvPass::y))
     return conv_sliding(p, ops::ConvPass::y, x, weight, bias, out, kept);
+  if (out.dtype() == f32 && has_patch_sums(p)) return sum_patches(p, x, weight, bias, out);
   run(p, false, x, weight, bias, out, kept);
 }
 

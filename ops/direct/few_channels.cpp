@@ -19,14 +19,6 @@ template <class T>
 LUCID_VECTORIZED void add_line(T* __restrict__ to, const T* __restrict__ from, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i] += from[i];
 }
-template <class T>
-LUCID_VECTORIZED void interleave_two(T* __restrict__ to, const T* __restrict__ a, const T* __restrict__ b,
-                                     std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    to[2 * i] = a[i];
-    to[2 * i + 1] = b[i];
-  }
-}
 
 template <class T>
 class FewChannels {
@@ -155,8 +147,6 @@ class FewChannels {
     const std::int64_t together = step_ * channels_, whole = to_size_[2] / step_;
     if (together == 1)
       std::copy(sums, sums + whole, to);
-    else if (together == 2)
-      interleave_two(to, sums, sums + sums_line_, whole);
     else
       kernels::transpose(to, sums, together, sums_line_, whole, together);
     for (std::int64_t at = whole * together; at < to_size_[2] * channels_; ++at)

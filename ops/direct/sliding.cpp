@@ -25,6 +25,8 @@ class Sliding {
         heights_(maps_.h, transposed),
         height_runs_(runs_of(heights_)),
         weight_(p, weight, transposed, kept),
+        fold_(maps_.w.stride),
+        taps_(maps_.w.kernel / fold_),
         start_(padded_start<float>(bias, p.geometry.groups, weight_.columns())),
         from_size_(transposed ? p.geometry.y : p.geometry.x),
         to_size_(transposed ? p.geometry.x : p.geometry.y),
@@ -56,7 +58,8 @@ class Sliding {
   };
 
   // Of a line of the source with its padding: one voxel for each tap of each voxel of the result.
-  std::int64_t line_size() const { return (to_size_[2] + kSlidingTaps - 1) * from_channels_; }
+  std::int64_t line_voxels() const { return (to_size_[2] + taps_ - 1) * fold_; }
+  std::int64_t line_size() const { return line_voxels() * from_channels_; }
 
   void produce(std::int64_t plane, Range lines, Window& window, Scratch& scratch) const {
     const std::int64_t n = plane / to_size_[0], to_line = to_size_[2] * to_step_;
@@ -74,14 +77,14 @@ class Sliding {
       list_terms(n, window, scratch);
       RowsProduct<float> product{
           .a = nullptr,
-          .a_row = from_channels_,
+          .a_row = fold_ * from_channels_,
           .a_step = 1,
           .b = nullptr,
           .b_row = kPanel<float>,
           .c = nullptr,
           .c_row = to_step_,
           .rows = to_size_[2],
-          .depth = weight_.depth(),
+          .depth = fold_ * weight_.depth(),
           .columns = weight_.columns(),
           .b_panel = weight_.panel_size(),
           .outer = static_cast<std::int64_t>(scratch.terms.size()),
@@ -91,28 +94,42 @@ class Sliding {
           .c_line = step_of(run.step, to_line)};
       for (std::int64_t group = 0; group < p_.geometry.groups; ++group) {
         product.a = window.data() + group * weight_.depth();
-        product.b = weight_.at(group, transposed_ ? kSlidingTaps - 1 : 0);
+        product.b = weight_.at(group, 0);
         product.c = to_ + (plane * to_size_[1] + h) * to_line + group * weight_.columns();
         if (!start_.empty())
           product.start = start_.data() + group * padded_to_lanes(weight_.columns(), kPanel<float>);
-        store_sliding_rows(product, transposed_ ? -weight_.tap_size() : weight_.tap_size());
+        store_sliding_rows(product, product.outer / terms_of_line() * pairs_of_line(), tap_step());
       }
     }
   }
 
+  // The taps along W, in the order in which they meet the source: as many threes as leave pairs.
+  std::int64_t pairs_of_line() const { return (3 - taps_ % 3) % 3; }
+  std::int64_t terms_of_line() const { return (taps_ + 2) / 3; }
+  std::int64_t tap_step() const { return (transposed_ ? -1 : fold_) * weight_.tap_size(); }
+
+  // All threes, then all pairs.
   void list_terms(std::int64_t n, const Window& window, Scratch& scratch) const {
     scratch.terms.clear();
-    for (const Tap& kd : scratch.depths)
-      for (const Tap& kh : scratch.heights)
-        scratch.terms.push_back(
-            {window.offset(n, kd.source, kh.source), maps_.tap(kd.tap, kh.tap, 0) * weight_.tap_size()});
+    const std::int64_t threes = terms_of_line() - pairs_of_line();
+    const auto add = [&](std::int64_t first, std::int64_t end, std::int64_t step) {
+      for (const Tap& kd : scratch.depths)
+        for (const Tap& kh : scratch.heights)
+          for (std::int64_t t = first; t < end; t += step)
+            scratch.terms.push_back(
+                {window.offset(n, kd.source, kh.source) + t * fold_ * from_channels_,
+                 maps_.tap(kd.tap, kh.tap, transposed_ ? taps_ - 1 : 0) * weight_.tap_size() +
+                     t * tap_step()});
+    };
+    add(0, 3 * threes, 3);
+    add(3 * threes, taps_, 2);
   }
 
   // The voxels that meet the first tap from the first voxel of the result, to those that meet the last.
   void pad_line(std::int64_t plane, std::int64_t line, float* to) const {
     const float* from = from_ + (plane * from_size_[1] + line) * from_size_[2] * from_step_;
-    const std::int64_t shift = transposed_ ? -maps_.w.shift(kSlidingTaps - 1) : maps_.w.shift(0);
-    const std::int64_t width = to_size_[2] + kSlidingTaps - 1;
+    const std::int64_t shift = transposed_ ? -maps_.w.shift(taps_ - 1) : maps_.w.shift(0);
+    const std::int64_t width = line_voxels();
     const std::int64_t begin = std::clamp<std::int64_t>(-shift, 0, width),
                        end = std::clamp<std::int64_t>(from_size_[2] - shift, begin, width);
     std::fill_n(to, begin * from_channels_, 0.0f);
@@ -131,6 +148,8 @@ class Sliding {
   AxisTaps depths_, heights_;  // of the result's positions
   std::vector<Run> height_runs_;
   PackedWeight<float> weight_;
+  std::int64_t fold_;  // as many voxels of the source as its stride are channels of one
+  std::int64_t taps_;  // along W, of such voxels
   std::vector<float> start_;
   const Dims3 &from_size_, &to_size_;
   std::int64_t from_step_, from_channels_, to_step_;  // of all groups
@@ -141,13 +160,18 @@ class Sliding {
 }  // namespace
 
 bool has_sliding(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kFewChannels = 12;
+  constexpr std::int64_t kFewChannels = 12, kFewest = 2, kOneRegister = 8;
   const ops::ConvGeometry& g = p.geometry;
   const bool to_x = pass == ConvPass::x;
-  if (!to_x && g.stride[1] > g.kernel[1]) return false;  // it copies lines that no tap meets
-  return pass != ConvPass::w && g.kernel[2] == kSlidingTaps && g.dilation[2] == 1 && g.stride[2] == 1 &&
-         (to_x ? p.y_channels : p.x_channels) <= kFewChannels && (to_x ? g.x : g.y)[2] >= kLeastSlidingRows &&
-         !has_dots(p, to_x);
+  const std::int64_t channels = to_x ? p.y_channels : p.x_channels;
+  if (pass == ConvPass::w || g.dilation[2] != 1 || g.kernel[2] <= g.stride[2] || has_dots(p, to_x))
+    return false;
+  if (channels > kFewChannels || (to_x ? g.x : g.y)[2] < kLeastSlidingRows) return false;
+  if (to_x) return g.stride[2] == 1;
+  if (g.stride[1] > g.kernel[1]) return false;  // it copies lines that no tap meets
+  if (g.stride[2] > 1 && (g.groups > 1 || g.kernel[2] % g.stride[2] != 0)) return false;
+  // Else the direct convolution has more sums at a time, and neighbouring taps are one run of its channels.
+  return g.kernel[2] == 3 || channels <= kFewest || p.y_channels <= kOneRegister;
 }
 
 void conv_sliding(const ConvProblem& p, ConvPass pass, const Tensor& from, const Tensor& weight,

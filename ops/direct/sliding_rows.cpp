@@ -13,43 +13,48 @@ constexpr int kRows = Bytes == kWideRegister ? 8 : 8 / V;
 // columns when that is not 0. `Single`: of one channel, whose rows are neighbours, so that all addresses are
 // constants. Loops that run at least once say so: else the sums lie in memory where they may not.
 template <bool Single, int Bytes, int V, int Rows>
-[[gnu::always_inline]] inline void block(const RowsProduct<float>& p, std::int64_t b_tap, const float* a,
-                                         const float* b, const float* start, float* c, std::int64_t tail) {
+[[gnu::always_inline]] inline void block(const RowsProduct<float>& p, std::int64_t pairs, std::int64_t b_tap,
+                                         const float* a, const float* b, const float* start, float* c,
+                                         std::int64_t tail) {
   typedef float Lanes __attribute__((vector_size(Bytes)));
   constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
-  constexpr int kTaps = kSlidingTaps;
   Lanes sums[Rows][V];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
   const std::int64_t depth = Single ? 1 : p.depth, row = Single ? 1 : p.a_row;
-  std::int64_t i = 0;
-  do {
-    const float* at = a + p.terms[i].a;
-    const float* from = b + p.terms[i].b;
-    std::int64_t k = 0;
+  const auto add = [&]<int Taps>(const RowsTerm* term, const RowsTerm* end, std::integral_constant<int, Taps>)
+      __attribute__((always_inline)) {
     do {
-      Lanes taps[kTaps][V];
+      const float* at = a + term->a;
+      const float* from = b + term->b;
+      std::int64_t k = 0;
+      do {
+        Lanes taps[Taps][V];
 #pragma GCC unroll 4
-      for (int t = 0; t < kTaps; ++t)
+        for (int t = 0; t < Taps; ++t)
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v)
-          std::memcpy(&taps[t][v],
-                      from + t * b_tap + v * lanes / kPanel<float> * p.b_panel + v * lanes % kPanel<float>,
-                      sizeof(Lanes));
+          for (int v = 0; v < V; ++v)
+            std::memcpy(&taps[t][v],
+                        from + t * b_tap + v * lanes / kPanel<float> * p.b_panel + v * lanes % kPanel<float>,
+                        sizeof(Lanes));
 #pragma GCC unroll 16
-      for (int j = 0; j < Rows + kTaps - 1; ++j) {  // row j - t meets factor j at tap t
-        const float factor = at[j * row];
+        for (int j = 0; j < Rows + Taps - 1; ++j) {  // row j - t meets factor j at tap t
+          const float factor = at[j * row];
 #pragma GCC unroll 4
-        for (int t = 0; t < kTaps; ++t)
-          if (j >= t && j - t < Rows)
+          for (int t = 0; t < Taps; ++t)
+            if (j >= t && j - t < Rows)
 #pragma GCC unroll 4
-            for (int v = 0; v < V; ++v) sums[j - t][v] += factor * taps[t][v];
-      }
-      ++at, from += kPanel<float>;
-    } while (++k < depth);
-  } while (++i < p.outer);
+              for (int v = 0; v < V; ++v) sums[j - t][v] += factor * taps[t][v];
+        }
+        ++at, from += kPanel<float>;
+      } while (++k < depth);
+    } while (++term != end);
+  };
+  const RowsTerm *end = p.terms + p.outer, *threes_end = end - pairs;
+  if (p.terms != threes_end) add(p.terms, threes_end, std::integral_constant<int, 3>{});
+  if (threes_end != end) add(threes_end, end, std::integral_constant<int, 2>{});
   const auto store = [&](bool has_tail) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r)
@@ -63,13 +68,14 @@ template <bool Single, int Bytes, int V, int Rows>
 
 // A line of V registers of columns. The last rows are computed again where that takes as long as fewer.
 template <bool Single, int Bytes, int V>
-[[gnu::always_inline]] inline void columns(const RowsProduct<float>& p, std::int64_t b_tap, const float* a,
-                                           const float* b, const float* start, float* c, std::int64_t tail) {
+[[gnu::always_inline]] inline void columns(const RowsProduct<float>& p, std::int64_t pairs,
+                                           std::int64_t b_tap, const float* a, const float* b,
+                                           const float* start, float* c, std::int64_t tail) {
   constexpr int kMost = kRows<Bytes, V>, kHalf = kMost / 2;
   static_assert(kMost <= kLeastSlidingRows);
   const auto rows = [&]<int Rows>(std::int64_t first, std::integral_constant<int, Rows>)
       __attribute__((always_inline)) {
-    block<Single, Bytes, V, Rows>(p, b_tap, a + first * p.a_row, b, start, c + first * p.c_row, tail);
+    block<Single, Bytes, V, Rows>(p, pairs, b_tap, a + first * p.a_row, b, start, c + first * p.c_row, tail);
   };
   std::int64_t m = 0;
   for (; m + kHalf < p.rows; m += kMost)
@@ -80,7 +86,8 @@ template <bool Single, int Bytes, int V>
 template <bool Single>
 struct SlidingRows {
   template <int Bytes>
-  [[gnu::always_inline]] static void run(const RowsProduct<float>& p, const std::int64_t& b_tap) {
+  [[gnu::always_inline]] static void run(const RowsProduct<float>& p, const std::int64_t& pairs,
+                                         const std::int64_t& b_tap) {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
     for (std::int64_t l = 0; l < p.lines; ++l)
       for (std::int64_t column = 0; column < p.columns; column += 2 * lanes) {
@@ -90,19 +97,19 @@ struct SlidingRows {
         float* const c = p.c + l * p.c_line + column;
         const std::int64_t rest = p.columns - column;
         if (rest > lanes)
-          columns<Single, Bytes, 2>(p, b_tap, a, b, start, c, rest >= 2 * lanes ? 0 : rest - lanes);
+          columns<Single, Bytes, 2>(p, pairs, b_tap, a, b, start, c, rest >= 2 * lanes ? 0 : rest - lanes);
         else
-          columns<Single, Bytes, 1>(p, b_tap, a, b, start, c, rest == lanes ? 0 : rest);
+          columns<Single, Bytes, 1>(p, pairs, b_tap, a, b, start, c, rest == lanes ? 0 : rest);
       }
   }
 };
 
 }  // namespace
 
-void store_sliding_rows(const RowsProduct<float>& p, std::int64_t b_tap) {
+void store_sliding_rows(const RowsProduct<float>& p, std::int64_t pairs, std::int64_t b_tap) {
   if (p.outer == 0) return store_product(p);
-  p.depth == 1 && p.a_row == 1 ? run_for_registers<SlidingRows<true>>(p, b_tap)
-                               : run_for_registers<SlidingRows<false>>(p, b_tap);
+  p.depth == 1 && p.a_row == 1 ? run_for_registers<SlidingRows<true>>(p, pairs, b_tap)
+                               : run_for_registers<SlidingRows<false>>(p, pairs, b_tap);
 }
 
 }  // namespace lucid::direct

@@ -9,7 +9,7 @@ namespace lucid::kernels {
 namespace {
 
 constexpr std::int64_t kTile = 32;
-constexpr std::int64_t kLeast = 4;  // a shorter axis is not worth tiles
+constexpr std::int64_t kLeast = 2;  // a shorter axis is not worth tiles
 
 template <class T>
 void transpose_tile(T* out, const T* in, std::int64_t out_step, std::int64_t in_step, std::int64_t count_a,
@@ -44,14 +44,68 @@ typedef std::uint32_t Words __attribute__((vector_size(32)));
   for (int i = 0; i < 8; ++i) std::memcpy(out + i * out_step, &s[i], sizeof(Words));
 }
 
+// Four by four words: of few channels no more lie together.
+typedef std::uint32_t FourWords __attribute__((vector_size(16)));
+
+[[gnu::always_inline]] inline void transpose_four(std::uint32_t* out, const std::uint32_t* in,
+                                                  std::int64_t out_step, std::int64_t in_step) {
+  FourWords r[4], s[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) std::memcpy(&r[i], in + i * in_step, sizeof(FourWords));
+  for (int k = 0; k < 2; ++k) {
+    s[2 * k] = __builtin_shuffle(r[k], r[k + 2], FourWords{0, 4, 1, 5});
+    s[2 * k + 1] = __builtin_shuffle(r[k], r[k + 2], FourWords{2, 6, 3, 7});
+  }
+  for (int k = 0; k < 2; ++k) {
+    r[2 * k] = __builtin_shuffle(s[k], s[k + 2], FourWords{0, 4, 1, 5});
+    r[2 * k + 1] = __builtin_shuffle(s[k], s[k + 2], FourWords{2, 6, 3, 7});
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) std::memcpy(out + i * out_step, &r[i], sizeof(FourWords));
+}
+
+// Two or three channels that lie together.
+template <int Channels>
+[[gnu::always_inline]] inline void interleave(std::uint32_t* __restrict__ out,
+                                              const std::uint32_t* __restrict__ in, std::int64_t in_step,
+                                              std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i)
+#pragma GCC unroll 4
+    for (int c = 0; c < Channels; ++c) out[i * Channels + c] = in[i + c * in_step];
+}
+template <int Channels>
+[[gnu::always_inline]] inline void separate(std::uint32_t* __restrict__ out,
+                                            const std::uint32_t* __restrict__ in, std::int64_t out_step,
+                                            std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i)
+#pragma GCC unroll 4
+    for (int c = 0; c < Channels; ++c) out[i + c * out_step] = in[i * Channels + c];
+}
+
+// In blocks of four by four as far as they go.
+[[gnu::always_inline]] inline void transpose_narrow(std::uint32_t* out, const std::uint32_t* in,
+                                                    std::int64_t out_step, std::int64_t in_step,
+                                                    std::int64_t count_a, std::int64_t count_b) {
+  const std::int64_t whole_a = count_a / 4 * 4, whole_b = count_b / 4 * 4;
+  for (std::int64_t a = 0; a < whole_a; a += 4)
+    for (std::int64_t b = 0; b < whole_b; b += 4)
+      transpose_four(out + a * out_step + b, in + a + b * in_step, out_step, in_step);
+  transpose_tile(out + whole_b, in + whole_b * in_step, out_step, in_step, whole_a, count_b - whole_b);
+  transpose_tile(out + whole_a * out_step, in + whole_a, out_step, in_step, count_a - whole_a, count_b);
+}
+
 LUCID_VECTORIZED void transpose_words(std::uint32_t* out, const std::uint32_t* in, std::int64_t out_step,
                                       std::int64_t in_step, std::int64_t count_a, std::int64_t count_b) {
+  if (count_b == 2 && out_step == 2) return interleave<2>(out, in, in_step, count_a);
+  if (count_b == 3 && out_step == 3) return interleave<3>(out, in, in_step, count_a);
+  if (count_a == 2 && in_step == 2) return separate<2>(out, in, out_step, count_b);
+  if (count_a == 3 && in_step == 3) return separate<3>(out, in, out_step, count_b);
   const std::int64_t whole_a = count_a / 8 * 8, whole_b = count_b / 8 * 8;
   for (std::int64_t a = 0; a < whole_a; a += 8)
     for (std::int64_t b = 0; b < whole_b; b += 8)
       transpose_block(out + a * out_step + b, in + a + b * in_step, out_step, in_step);
-  transpose_tile(out + whole_b, in + whole_b * in_step, out_step, in_step, whole_a, count_b - whole_b);
-  transpose_tile(out + whole_a * out_step, in + whole_a, out_step, in_step, count_a - whole_a, count_b);
+  transpose_narrow(out + whole_b, in + whole_b * in_step, out_step, in_step, whole_a, count_b - whole_b);
+  transpose_narrow(out + whole_a * out_step, in + whole_a, out_step, in_step, count_a - whole_a, count_b);
 }
 
 }  // namespace

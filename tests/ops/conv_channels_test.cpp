@@ -10,6 +10,7 @@
 #include "ops/conv.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/direct/dots.hpp"
+#include "ops/direct/patch_sums.hpp"
 #include "ops/direct/sliding.hpp"
 #include "ops/direct/weight_share_y_rows.hpp"
 #include "ops/plan_stats.hpp"
@@ -89,17 +90,22 @@ TEST_CASE("taps that share what they load are exact on integers both ways, from 
     return at;
   };
   // Any kernel, stride and dilation along D and H; padding up to beyond the kernel.
-  const auto form = [&](bool to_x, std::int64_t from, std::int64_t to, std::int64_t groups,
-                        std::int64_t width, std::int64_t padding) {
+  const auto form = [&](bool to_x, std::int64_t from, std::int64_t to, std::int64_t width,
+                        std::int64_t padding) {
+    static constexpr std::int64_t kKernels[] = {3, 2, 5, 3, 4, 7, 6}, kStrides[] = {1, 2, 1, 3, 1};
+    static std::size_t count = 0;
+    const std::int64_t stride = to_x ? 1 : kStrides[count % 5], groups = stride > 1 ? 1 : width % 3 + 1,
+                       kernel = stride == 1 ? kKernels[count % 7] : stride * (2 + count % 2);
+    ++count;
     Dims3 output_padding = 0;
     Form p = draw(generator, to_x, &output_padding);
     p.groups = groups;
     (to_x ? p.y_channels : p.x_channels) = from * groups;
     (to_x ? p.x_channels : p.y_channels) = to * groups;
-    p.kernel = along_w(p.kernel, 3), p.stride = along_w(p.stride, 1), p.dilation = along_w(p.dilation, 1);
-    p.padding = along_w(p.padding, padding);
-    p.x = along_w(p.x, to_x ? width : width + 2 - 2 * padding);
-    p.y = along_w(p.y, to_x ? width + 2 * padding - 2 : width);
+    p.kernel = along_w(p.kernel, kernel), p.stride = along_w(p.stride, stride);
+    p.dilation = along_w(p.dilation, 1), p.padding = along_w(p.padding, padding);
+    p.x = along_w(p.x, to_x ? width : (width - 1) * stride + kernel - 2 * padding);
+    p.y = along_w(p.y, to_x ? width + 2 * padding - kernel + 1 : width);
     return p;
   };
   for (const bool to_x : {false, true})
@@ -107,12 +113,12 @@ TEST_CASE("taps that share what they load are exact on integers both ways, from 
       for (const std::int64_t to : {1, 5, 8, 15, 16, 24, 37})
         for (const std::int64_t width : {8, 9, 10, 13, 23})
           for (const std::int64_t padding : {0, 1, 2, 4}) {
-            const Form p = form(to_x, from, to, width % 3 + 1, width, padding);
+            const Form p = form(to_x, from, to, width, padding);
             INFO(text(p, to_x));
             ops::ConvProblem problem{geometry_of(p, to_x), p.batch, p.x_channels / p.groups,
                                      p.y_channels / p.groups};
             CHECK(direct::has_sliding(problem, to_x ? ops::ConvPass::x : ops::ConvPass::y) ==
-                  (to_x || p.stride[1] <= p.kernel[1]));
+                  (to_x || (p.stride[1] <= p.kernel[1] && (p.kernel[2] == 3 || from <= 2 || to <= 8))));
             const Tensor w = integers(p.weight_shape(), generator),
                          bias = integers({to * p.groups}, generator),
                          added = bias.reshape({1, to * p.groups, 1, 1, 1});
@@ -131,6 +137,36 @@ TEST_CASE("taps that share what they load are exact on integers both ways, from 
             direct::conv_sliding(problem, ops::ConvPass::y, within_wider(x), w, bias, made, {});
             CHECK(distance(made, expected + added) == 0);
           }
+}
+
+TEST_CASE("patches are summed to few channels along the lines of x, exactly on integers") {
+  Generator generator(35);
+  struct Sums {
+    std::int64_t x_channels, most_y_channels;
+    Dims3 kernel;
+  };
+  for (const Sums& sums :
+       {Sums{1, 4, {2, 2, 2}}, Sums{2, 4, {3, 2, 1}}, Sums{1, 2, {1, 2, 4}}, Sums{2, 2, {2, 1, 2}},
+        Sums{4, 1, {1, 1, 2}}, Sums{1, 1, {2, 3, 8}}, Sums{3, 0, {2, 2, 2}}})
+    for (std::int64_t channels = 1; channels <= 5; ++channels)
+      for (const std::int64_t width : {1, 5, 16, 23, 64, 71}) {
+        Form p{2, sums.x_channels, channels, 1, sums.kernel, 0, 1, {}, sums.kernel, {2, 3, width}};
+        for (std::size_t axis = 0; axis < 3; ++axis)  // some voxels behind the last patch
+          p.x[axis] = p.y[axis] * p.kernel[axis] + width % p.kernel[axis];
+        INFO(text(p, false));
+        ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
+        REQUIRE(direct::has_patch_sums(problem) == (channels <= sums.most_y_channels));
+        if (channels > sums.most_y_channels) continue;
+        const Tensor x = integers(p.x_shape(), generator), w = integers(p.weight_shape(), generator),
+                     bias = integers({channels}, generator), made = full(p.y_shape(), 7, f32).channels_last();
+        const Tensor expected = y_of(p, x, w);
+        direct::sum_patches(problem, x.channels_last(), w, {}, made);
+        CHECK(distance(made, expected) == 0);
+        direct::sum_patches(problem, x.channels_last(), w, bias, made);
+        CHECK(distance(made, expected + bias.reshape({1, channels, 1, 1, 1})) == 0);
+        problem.x_gap = 11;
+        CHECK_FALSE(direct::has_patch_sums(problem));
+      }
 }
 
 TEST_CASE("weight gradients of few y channels are exact on integers, from a slice of channels too") {

@@ -25,7 +25,8 @@ Tensor counting(const Shape& shape, DType dtype) {
 
 TEST_CASE("copies between row-major and channels-last move every element of every type") {
   for (const Shape& shape : {Shape{1, 32, 5, 7, 9}, Shape{2, 8, 4, 4, 4}, Shape{3, 33, 1, 2, 41},
-                             Shape{2, 4, 70}, Shape{1, 5, 3, 3, 3}, Shape{2, 3, 65, 2}, Shape{1, 100, 8, 8}})
+                             Shape{2, 4, 70}, Shape{1, 5, 3, 3, 3}, Shape{2, 2, 3, 37}, Shape{1, 3, 5, 7, 9},
+                             Shape{1, 7, 13}, Shape{2, 3, 65, 2}, Shape{1, 100, 8, 8}})
     for (const DType dtype : {f32, f64, bf16, i64, i32, u8, boolean}) {
       CAPTURE(shape.str());
       CAPTURE(name(dtype));

@@ -1,0 +1,18 @@
+#pragma once
+// Convolutions of patches to few channels: kernel = stride, as in the gradient of a decoder's last
+// upsampling. Vectors run along the lines of x, whatever its channels, and the sums of a patch are added up
+// at the end.
+
+#include "ops/conv_problem.hpp"
+
+namespace lucid::direct {
+
+/// Whether sum_patches() serves: has_patches() of more than a voxel, a line of a patch has 2, 4 or 8 elements
+/// of x, and eight at most times the channels of y.
+bool has_patch_sums(const ops::ConvProblem& problem);
+
+/// As conv_forward() of ops/direct/conv.hpp, of float32: `out` from `x`.
+void sum_patches(const ops::ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                 const Tensor& out);
+
+}  // namespace lucid::direct
