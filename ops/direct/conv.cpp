@@ -76,7 +76,7 @@ class Direction {
     constexpr std::int64_t kCachedVoxels = 256, kMany = 1 << 20;
     const std::int64_t at_once = weight_.is_for_dots() ? kMany : kCachedVoxels;
     // The processor sees what comes next, but is late from memory.
-    constexpr std::int64_t kCachedBytes = 1 << 23, kSize = sizeof(T);
+    constexpr std::int64_t kCachedBytes = 7 << 20, kSize = sizeof(T);
     const std::vector<RowsTerm> terms{{0, 0}};
     const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
     const bool fetches = voxels * from_step_ * kSize > kCachedBytes;

@@ -57,6 +57,8 @@ class FewChannels {
       for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
         const std::int64_t plane = task % planes, first = task / planes * step;
         const Range lines{first, std::min(first + step, to_size_[1])};
+        if (task == begin || plane == 0)
+          window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
         produce(plane / to_size_[0], plane % to_size_[0], lines, window, scratch);
       }
     });
@@ -89,7 +91,6 @@ class FewChannels {
   }
 
   void produce(std::int64_t n, std::int64_t d, Range lines, PlaneWindow<T>& window, Scratch& scratch) const {
-    window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
     depths_.list(d, scratch.depths);
     window.load(n, scratch.depths,
                 [&](std::int64_t plane, std::int64_t line, T* to) { transpose_line(plane, line, to); });

@@ -46,7 +46,9 @@ class Sliding {
       Scratch scratch;
       for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
         const std::int64_t plane = task % planes, first = task / planes * step;
-        produce(plane, {first, std::min(first + step, to_size_[1])}, window, scratch);
+        const Range lines{first, std::min(first + step, to_size_[1])};
+        if (task == begin || plane == 0) window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
+        produce(plane, lines, window, scratch);
       }
     });
   }
@@ -63,7 +65,6 @@ class Sliding {
 
   void produce(std::int64_t plane, Range lines, Window& window, Scratch& scratch) const {
     const std::int64_t n = plane / to_size_[0], to_line = to_size_[2] * to_step_;
-    window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
     depths_.list(plane % to_size_[0], scratch.depths);
     window.load(n, scratch.depths,
                 [&](std::int64_t from, std::int64_t line, float* to) { pad_line(from, line, to); });
@@ -113,6 +114,7 @@ class Sliding {
     scratch.terms.clear();
     const std::int64_t threes = terms_of_line() - pairs_of_line();
     const auto add = [&](std::int64_t first, std::int64_t end, std::int64_t step) {
+      if (first == end) return;
       for (const Tap& kd : scratch.depths)
         for (const Tap& kh : scratch.heights)
           for (std::int64_t t = first; t < end; t += step)

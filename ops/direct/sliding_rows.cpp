@@ -12,7 +12,7 @@ constexpr int kRows = Bytes == kWideRegister ? 8 : 8 / V;
 // A block of rows and V registers of columns, whose sums are held in registers; the last register has `tail`
 // columns when that is not 0. `Single`: of one channel, whose rows are neighbours, so that all addresses are
 // constants. Loops that run at least once say so: else the sums lie in memory where they may not.
-template <bool Single, int Bytes, int V, int Rows>
+template <bool Single, bool Pairs, int Bytes, int V, int Rows>
 [[gnu::always_inline]] inline void block(const RowsProduct<float>& p, std::int64_t pairs, std::int64_t b_tap,
                                          const float* a, const float* b, const float* start, float* c,
                                          std::int64_t tail) {
@@ -23,12 +23,12 @@ template <bool Single, int Bytes, int V, int Rows>
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) std::memcpy(&sums[r][v], start + v * lanes, sizeof(Lanes));
-  const std::int64_t depth = Single ? 1 : p.depth, row = Single ? 1 : p.a_row;
-  const auto add = [&]<int Taps>(const RowsTerm* term, const RowsTerm* end, std::integral_constant<int, Taps>)
+  const auto add = [&]<int Taps>(std::int64_t i, std::int64_t end, std::integral_constant<int, Taps>)
       __attribute__((always_inline)) {
     do {
-      const float* at = a + term->a;
-      const float* from = b + term->b;
+      const float* at = a + p.terms[i].a;
+      const float* from = b + p.terms[i].b;
+      if constexpr (Single) asm("" : "+r"(at));  // else each factor's address takes a register of its own
       std::int64_t k = 0;
       do {
         Lanes taps[Taps][V];
@@ -41,7 +41,7 @@ template <bool Single, int Bytes, int V, int Rows>
                         sizeof(Lanes));
 #pragma GCC unroll 16
         for (int j = 0; j < Rows + Taps - 1; ++j) {  // row j - t meets factor j at tap t
-          const float factor = at[j * row];
+          const float factor = at[j * (Single ? 1 : p.a_row)];
 #pragma GCC unroll 4
           for (int t = 0; t < Taps; ++t)
             if (j >= t && j - t < Rows)
@@ -49,12 +49,16 @@ template <bool Single, int Bytes, int V, int Rows>
               for (int v = 0; v < V; ++v) sums[j - t][v] += factor * taps[t][v];
         }
         ++at, from += kPanel<float>;
-      } while (++k < depth);
-    } while (++term != end);
+      } while (++k < (Single ? 1 : p.depth));
+    } while (++i < end);
   };
-  const RowsTerm *end = p.terms + p.outer, *threes_end = end - pairs;
-  if (p.terms != threes_end) add(p.terms, threes_end, std::integral_constant<int, 3>{});
-  if (threes_end != end) add(threes_end, end, std::integral_constant<int, 2>{});
+  if constexpr (Pairs) {
+    const std::int64_t threes = p.outer - pairs;
+    if (threes > 0) add(0, threes, std::integral_constant<int, 3>{});
+    add(threes, p.outer, std::integral_constant<int, 2>{});
+  } else {
+    add(0, p.outer, std::integral_constant<int, 3>{});
+  }
   const auto store = [&](bool has_tail) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r)
@@ -67,7 +71,7 @@ template <bool Single, int Bytes, int V, int Rows>
 }
 
 // A line of V registers of columns. The last rows are computed again where that takes as long as fewer.
-template <bool Single, int Bytes, int V>
+template <bool Single, bool Pairs, int Bytes, int V>
 [[gnu::always_inline]] inline void columns(const RowsProduct<float>& p, std::int64_t pairs,
                                            std::int64_t b_tap, const float* a, const float* b,
                                            const float* start, float* c, std::int64_t tail) {
@@ -75,7 +79,8 @@ template <bool Single, int Bytes, int V>
   static_assert(kMost <= kLeastSlidingRows);
   const auto rows = [&]<int Rows>(std::int64_t first, std::integral_constant<int, Rows>)
       __attribute__((always_inline)) {
-    block<Single, Bytes, V, Rows>(p, pairs, b_tap, a + first * p.a_row, b, start, c + first * p.c_row, tail);
+    block<Single, Pairs, Bytes, V, Rows>(p, pairs, b_tap, a + first * p.a_row, b, start, c + first * p.c_row,
+                                         tail);
   };
   std::int64_t m = 0;
   for (; m + kHalf < p.rows; m += kMost)
@@ -83,7 +88,7 @@ template <bool Single, int Bytes, int V>
   if (m < p.rows) rows(p.rows - kHalf, std::integral_constant<int, kHalf>{});
 }
 
-template <bool Single>
+template <bool Single, bool Pairs>
 struct SlidingRows {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const RowsProduct<float>& p, const std::int64_t& pairs,
@@ -97,9 +102,10 @@ struct SlidingRows {
         float* const c = p.c + l * p.c_line + column;
         const std::int64_t rest = p.columns - column;
         if (rest > lanes)
-          columns<Single, Bytes, 2>(p, pairs, b_tap, a, b, start, c, rest >= 2 * lanes ? 0 : rest - lanes);
+          columns<Single, Pairs, Bytes, 2>(p, pairs, b_tap, a, b, start, c,
+                                           rest >= 2 * lanes ? 0 : rest - lanes);
         else
-          columns<Single, Bytes, 1>(p, pairs, b_tap, a, b, start, c, rest == lanes ? 0 : rest);
+          columns<Single, Pairs, Bytes, 1>(p, pairs, b_tap, a, b, start, c, rest == lanes ? 0 : rest);
       }
   }
 };
@@ -108,8 +114,13 @@ struct SlidingRows {
 
 void store_sliding_rows(const RowsProduct<float>& p, std::int64_t pairs, std::int64_t b_tap) {
   if (p.outer == 0) return store_product(p);
-  p.depth == 1 && p.a_row == 1 ? run_for_registers<SlidingRows<true>>(p, pairs, b_tap)
-                               : run_for_registers<SlidingRows<false>>(p, pairs, b_tap);
+  const bool is_single = p.depth == 1 && p.a_row == 1;
+  if (pairs > 0)
+    is_single ? run_for_registers<SlidingRows<true, true>>(p, pairs, b_tap)
+              : run_for_registers<SlidingRows<false, true>>(p, pairs, b_tap);
+  else
+    is_single ? run_for_registers<SlidingRows<true, false>>(p, pairs, b_tap)
+              : run_for_registers<SlidingRows<false, false>>(p, pairs, b_tap);
 }
 
 }  // namespace lucid::direct
