@@ -100,13 +100,18 @@ bool direct_is_faster_for_weight(const ConvProblem& p) {
 
 }  // namespace
 
-// Of few tiles the transformed weight, or its sums, takes longer to read than the products.
+// Of few tiles the transformed weight, or its sums, takes longer to read than the products. Of one register of
+// channels in and out so do the tiles, beyond the nearest caches.
 bool others_beat_winograd(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kShortLine = 4, kFewVoxels = 256, kSomeVoxels = 512, kLargeTap = 1 << 14;
-  if (pass != ConvPass::w)
-    return (pass == ConvPass::x ? p.geometry.x : p.geometry.y)[2] <= kShortLine &&
-           direct::has_tap_products(p);
+  constexpr std::int64_t kRegister = 8, kNearElements = 9 << 16;
   const std::int64_t voxels = p.y_voxels();
+  if (pass != ConvPass::w) {
+    const std::int64_t line = (pass == ConvPass::x ? p.geometry.x : p.geometry.y)[2];
+    return (line <= kShortLine && direct::has_tap_products(p)) ||
+           (p.x_channels == kRegister && p.y_channels == kRegister && voxels * p.y_row() >= kNearElements &&
+            sliding_is_faster(p, pass));
+  }
   return direct::has_weight_by_channels(p) &&
          (voxels <= kFewVoxels || (voxels <= kSomeVoxels && p.x_channels * p.y_channels >= kLargeTap));
 }
