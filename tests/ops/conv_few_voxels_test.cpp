@@ -70,13 +70,13 @@ TEST_CASE("single voxels of few and many samples are exact on integers") {
   struct Size {
     std::int64_t batch, x_channels;
   };
-  for (const Size size : {Size{1, 5}, {3, 150}, {4, 5}, {8, 5}, {9, 5}, {16, 5}, {17, 5}, {40, 5}}) {
+  for (const Size size : {Size{1, 5}, {2, 150}, {3, 150}, {4, 5}, {8, 5}, {9, 5}, {16, 5}, {17, 5}, {40, 5}}) {
     const Form p{size.batch, size.x_channels, 7, 1, 1, 0, 1, {2, 3, 2}, {2, 3, 2}, 1};
     INFO(text(p, false));
     const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
     REQUIRE(direct::is_single_voxel(problem));
     const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
-                 bias = integers({p.y_channels});
+                 bias = integers({p.y_channels}), x_bias = integers({p.x_channels});
     for (const DType dtype : {f64, f32}) {
       const auto fresh = [&](const Tensor& t) { return full(t.shape(), 7, dtype).channels_last(); };
       const Tensor given_x = x.to(dtype).channels_last(), given_y = y.to(dtype).channels_last();
@@ -85,6 +85,8 @@ TEST_CASE("single voxels of few and many samples are exact on integers") {
       CHECK(distance(made_y, y_of(p, x, w) + beside(bias)) == 0);
       direct::run_single_voxel(problem, ops::ConvPass::x, made_x, w.to(dtype), given_y, none);
       CHECK(distance(made_x, x_of(p, y, w)) == 0);
+      direct::run_single_voxel(problem, ops::ConvPass::x, made_x, w.to(dtype), given_y, x_bias.to(dtype));
+      CHECK(distance(made_x, x_of(p, y, w) + beside(x_bias)) == 0);
       direct::run_single_voxel(problem, ops::ConvPass::w, given_x, made_w, given_y, none);
       CHECK(distance(made_w, w_of(p, x, y)) == 0);
     }
