@@ -35,6 +35,7 @@ struct SumLines {
     std::int64_t at = 0;
     for (; at + kMany * lanes <= p.count; at += kMany * lanes) block<Bytes, kMany>(p, at);
     for (; at + lanes <= p.count; at += lanes) block<Bytes, 1>(p, at);
+    if (at < p.count && p.count >= lanes) return block<Bytes, 1>(p, p.count - lanes);  // whole runs too
     for (; at < p.count; ++at)
       for (int c = 0; c < Channels; ++c) {
         float sum = 0;
