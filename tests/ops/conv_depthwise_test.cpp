@@ -51,11 +51,12 @@ TEST_CASE("depthwise convolutions are exact on small integers, whatever their wi
       const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
                    bias = integers({p.x_channels}), beside = bias.reshape({1, p.x_channels, 1, 1, 1});
       const Tensor strided = w.transpose(0, 4).clone().transpose(0, 4);
-      CHECK(distance(ops::conv_form_y(g, x, w, bias), y_of(p, x, w) + beside) == 0);
+      const Tensor expected_y = y_of(p, x, w), expected_x = x_of(p, y, w);
+      CHECK(distance(ops::conv_form_y(g, x, w, bias), expected_y + beside) == 0);
       CHECK(plan_stats().last_implementation == "lucid:depthwise");
-      CHECK(distance(ops::conv_form_y(g, x, strided), y_of(p, x, w)) == 0);
-      CHECK(distance(ops::conv_form_x(g, y, w, bias), x_of(p, y, w) + beside) == 0);
-      CHECK(distance(ops::conv_form_x(g, y, strided), x_of(p, y, w)) == 0);
+      CHECK(distance(ops::conv_form_y(g, x, strided), expected_y) == 0);
+      CHECK(distance(ops::conv_form_x(g, y, w, bias), expected_x + beside) == 0);
+      CHECK(distance(ops::conv_form_x(g, y, strided), expected_x) == 0);
       CHECK(distance(ops::conv_form_w(g, x, y), w_of(p, x, y)) == 0);
     }
 }

@@ -29,7 +29,9 @@ struct Form {
 ///   sum x[n, c, i * stride + k * dilation - padding] * w[f, c, k] * y[n, f, i].
 template <class F>
 void for_products(const Form& p, F&& f) {
+  const auto size = [](const Dims3& s) { return s[0] * s[1] * s[2]; };
   const std::int64_t cx = p.x_channels / p.groups, cy = p.y_channels / p.groups;
+  // Calls next(position in x, tap, position in y) along an axis.
   const auto visit_axis = [&p](std::size_t axis, auto&& next) {
     for (std::int64_t k = 0; k < p.kernel[axis]; ++k)
       for (std::int64_t i = 0; i < p.y[axis]; ++i) {
@@ -37,25 +39,20 @@ void for_products(const Form& p, F&& f) {
         if (at >= 0 && at < p.x[axis]) next(at, k, i);
       }
   };
-  const auto flat = [](const Dims3& s, std::int64_t d, std::int64_t h, std::int64_t w) {
-    return (d * s[1] + h) * s[2] + w;
-  };
-  const auto size = [](const Dims3& s) { return s[0] * s[1] * s[2]; };
-  visit_axis(0, [&](auto xd, auto kd, auto yd) {
-    visit_axis(1, [&](auto xh, auto kh, auto yh) {
-      visit_axis(2, [&](auto xw, auto kw, auto yw) {
-        const std::int64_t x_at = flat(p.x, xd, xh, xw), k_at = flat(p.kernel, kd, kh, kw),
-                           y_at = flat(p.y, yd, yh, yw);
-        for (std::int64_t n = 0; n < p.batch; ++n)
-          for (std::int64_t g = 0; g < p.groups; ++g)
-            for (std::int64_t c = 0; c < cx; ++c)
-              for (std::int64_t o = 0; o < cy; ++o)
-                f(((n * p.x_channels) + g * cx + c) * size(p.x) + x_at,
-                  ((g * cy + o) * cx + c) * size(p.kernel) + k_at,
-                  ((n * p.y_channels) + g * cy + o) * size(p.y) + y_at);
+  const auto visit_channels = [&](std::int64_t x, std::int64_t w, std::int64_t y) {
+    visit_axis(0, [&](auto xd, auto kd, auto yd) {
+      visit_axis(1, [&](auto xh, auto kh, auto yh) {
+        const std::int64_t x_line = x + (xd * p.x[1] + xh) * p.x[2], y_line = y + (yd * p.y[1] + yh) * p.y[2],
+                           w_line = w + (kd * p.kernel[1] + kh) * p.kernel[2];
+        visit_axis(2, [&](auto xw, auto kw, auto yw) { f(x_line + xw, w_line + kw, y_line + yw); });
       });
     });
-  });
+  };
+  for (std::int64_t n = 0; n < p.batch; ++n)
+    for (std::int64_t c = 0; c < p.x_channels; ++c)
+      for (std::int64_t o = c / cx * cy; o < (c / cx + 1) * cy; ++o)
+        visit_channels((n * p.x_channels + c) * size(p.x), (o * cx + c % cx) * size(p.kernel),
+                       (n * p.y_channels + o) * size(p.y));
 }
 
 inline Tensor y_of(const Form& p, const Tensor& x, const Tensor& w) {
