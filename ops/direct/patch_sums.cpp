@@ -6,13 +6,15 @@
 #include "lucid/cpu.hpp"
 #include "ops/direct/conv_maps.hpp"
 #include "ops/direct/patches.hpp"
+#include "ops/direct/rows.hpp"
 
 namespace lucid::direct {
 namespace {
 
 using ops::ConvProblem;
 
-// Weights of a patch's line, again and again: as many as the widest register has lanes.
+// Weights of a patch's line, again and again: as many as the widest register has lanes. A register holds
+// whole lines of patches, so that all begin alike.
 constexpr std::int64_t kRepeated = 16;
 
 // Products of some lines of x, [line], with the weights of each channel, [line][channel][kRepeated], summed
@@ -138,7 +140,7 @@ std::vector<float> repeated_weight(const ConvProblem& p, const Tensor& weight) {
 }  // namespace
 
 bool has_patch_sums(const ConvProblem& p) {
-  return has_patches(p) && !meets_every_voxel(p) && p.x_gap == 0 &&
+  return has_patches(p) && !meets_every_voxel(p) && p.x_gap == 0 && run_of(p) <= register_lanes<float>() &&
          function_of(p.y_channels, run_of(p)) != nullptr;
 }
 
