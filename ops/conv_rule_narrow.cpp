@@ -37,18 +37,19 @@ bool is_small_or_large_product(const ConvProblem& p, std::int64_t from, std::int
   return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kVoxelwiseBytesPastCaches);
 }
 
-// Vectors along channels, which taps share; of one or two results lines of voxels fill them better.
+// Vectors along channels, which taps share: three of them most. Of one or two results lines of voxels fill
+// the vectors better, and of many the direct convolution has more sums in flight.
 bool sliding_is_faster(const ConvProblem& p, ConvPass pass) {
-  const bool to_x = pass == ConvPass::x, strides = p.geometry.stride[2] > 1;
+  const bool to_x = pass == ConvPass::x, moves_far = p.geometry.stride[2] > 1;
   const std::int64_t from = to_x ? p.y_channels : p.x_channels, to = to_x ? p.x_channels : p.y_channels;
   if (!direct::has_sliding(p, pass)) return false;
   if (p.geometry.groups > 1) return true;
   const std::int64_t kernel = p.geometry.kernel[2];
   if (kernel == 3) return to > 4 || (to >= 3 && from < 8);
   if (to_x && p.geometry.x[2] < 4 * kernel) return false;  // many taps meet padding only
-  if (to <= 4) return to >= 3 && (from == 1 || strides);
+  if (to <= 4) return to >= 3 && (from == 1 || moves_far);
   if (to <= 8) return true;
-  return to_x ? from <= (to <= 16 ? 2 : 4) : to <= 16 && !strides;
+  return to_x ? from <= (to <= 16 ? 2 : 4) : to <= 16 && !moves_far;
 }
 
 bool direct_is_faster_to_y(const ConvProblem& p) {
@@ -64,8 +65,9 @@ bool direct_is_faster_to_y(const ConvProblem& p) {
   constexpr std::int64_t kLongRun = 7;
   const ConvGeometry& g = p.geometry;
   const bool has_short = has_short_lines(p), has_long_run = g.dilation[2] == 1 && g.kernel[2] * x >= kLongRun;
-  const std::int64_t few = g.kernel[2] >= 5 ? 16 : 15;
-  if (!has_stride(p)) return x >= 32 || (!has_short && (x >= 12 || ((x >= 4 || has_long_run) && y <= few)));
+  const bool has_few_results = y < 16 || (y == 16 && g.kernel[2] >= 5);
+  if (!has_stride(p))
+    return x >= 32 || (!has_short && (x >= 12 || ((x >= 4 || has_long_run) && has_few_results)));
   if (x >= 12) return !has_short || (x >= 24 && p.taps() < 27);
   return (x == 8 || ((x >= 3 || has_long_run) && y <= 16)) && !has_short;
 }
@@ -100,8 +102,8 @@ bool direct_is_faster_for_weight(const ConvProblem& p) {
 
 }  // namespace
 
-// Of few tiles the transformed weight, or its sums, takes longer to read than the products. Of one register of
-// channels in and out so do the tiles, beyond the nearest caches.
+// Of few tiles the transformed weight, or its sums, takes longer to read than the products. Of one register
+// of channels in and out so do the tiles, beyond the nearest caches.
 bool others_beat_winograd(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kShortLine = 4, kFewVoxels = 256, kSomeVoxels = 512, kLargeTap = 1 << 14;
   constexpr std::int64_t kRegister = 8, kNearElements = 9 << 16;

@@ -47,7 +47,8 @@ class Sliding {
       for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
         const std::int64_t plane = task % planes, first = task / planes * step;
         const Range lines{first, std::min(first + step, to_size_[1])};
-        if (task == begin || plane == 0) window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
+        if (task == begin || plane == 0)
+          window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
         produce(plane, lines, window, scratch);
       }
     });
@@ -150,7 +151,7 @@ class Sliding {
   AxisTaps depths_, heights_;  // of the result's positions
   std::vector<Run> height_runs_;
   PackedWeight<float> weight_;
-  std::int64_t fold_;  // as many voxels of the source as its stride are channels of one
+  std::int64_t fold_;  // voxels of the source from one position to the next: channels of one voxel
   std::int64_t taps_;  // along W, of such voxels
   std::vector<float> start_;
   const Dims3 &from_size_, &to_size_;
@@ -162,13 +163,14 @@ class Sliding {
 }  // namespace
 
 bool has_sliding(const ConvProblem& p, ConvPass pass) {
-  constexpr std::int64_t kFewChannels = 12, kFewest = 2, kOneRegister = 8;
+  constexpr std::int64_t kFewChannels = 12, kFewest = 2, kOneRegister = 8, kMostTaps = 16;
   const ops::ConvGeometry& g = p.geometry;
   const bool to_x = pass == ConvPass::x;
   const std::int64_t channels = to_x ? p.y_channels : p.x_channels;
   if (pass == ConvPass::w || g.dilation[2] != 1 || g.kernel[2] <= g.stride[2] || has_dots(p, to_x))
     return false;
   if (channels > kFewChannels || (to_x ? g.x : g.y)[2] < kLeastSlidingRows) return false;
+  if (g.kernel[2] > kMostTaps * g.stride[2]) return false;
   if (to_x) return g.stride[2] == 1;
   if (g.stride[1] > g.kernel[1]) return false;  // it copies lines that no tap meets
   if (g.stride[2] > 1 && (g.groups > 1 || g.kernel[2] % g.stride[2] != 0)) return false;
