@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdio>
 #include <exception>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -35,9 +34,6 @@ void check_same(const ConvCase& shape, Pass pass, const char* peer, double ours,
                " ", name_of(pass), ": lucid's result has the norm ", ours, ", ", peer, "'s has ", theirs);
 }
 
-// The threads of the side that ran last spin for a moment before they sleep; the next one waits for that.
-void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
-
 struct TorchAnswer {
   double ms = 0, norm = 0;
 };
@@ -63,7 +59,6 @@ std::vector<Row> measured(const ConvCase& shape, Machine& machine, TorchPeer* to
     machine.measure();
     for (Pass pass : kPasses) {
       const auto at = static_cast<std::size_t>(pass);
-      settle();
       our_ms[at].push_back(ours.time(pass, rule));
       onednn.measure(pass, rule);
       settle();

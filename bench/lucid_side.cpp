@@ -56,6 +56,7 @@ lucid::Tensor LucidSide::result(Pass pass) const {
 }
 
 double LucidSide::time(Pass pass, const RepeatRule& rule) const {
+  settle();
   const int repeats = rule.repeats(milliseconds([&] { result(pass); }));
   // Google Benchmark would run everything of lucid's at once; so that the peers come in between, each round
   // registers and runs one benchmark of as many iterations as they get.

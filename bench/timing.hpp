@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <thread>
 #include <vector>
 
 namespace bench {
@@ -28,9 +29,14 @@ double milliseconds(F&& f) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// Before each side's turn: the threads of the side that ran last spin for a moment before they sleep, and
+/// all start from there.
+inline void settle() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }
+
 /// Mean of a round's repeats, in ms.
 template <class F>
 double timed_round(const RepeatRule& rule, F&& f) {
+  settle();
   const int repeats = rule.repeats(milliseconds(f));
   return milliseconds([&] {
            for (int i = 0; i < repeats; ++i) f();

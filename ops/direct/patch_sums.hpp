@@ -7,8 +7,9 @@
 
 namespace lucid::direct {
 
-/// Whether sum_patches() serves: has_patches() of more than a voxel, and a line of a patch has 2, 4 or 8
-/// elements of x: no more than a register, and eight at most times the channels of y.
+/// Whether sum_patches() serves: has_patches() of more than a voxel, no gaps between the voxels of x, a line
+/// of a patch of 2, 4 or 8 elements that a register holds, and at most eight elements for all channels of y
+/// together.
 bool has_patch_sums(const ops::ConvProblem& problem);
 
 /// As conv_forward() of ops/direct/conv.hpp, of float32: `out` from `x`.

@@ -11,22 +11,20 @@
 namespace lucid::direct {
 namespace {
 
-// Of the long sums: a block of kAtOnce samples stays in the first-level cache.
-constexpr std::int64_t kBlock = 512;
-constexpr std::int64_t kAtOnce = kFewSamples;  // whose sums are held in registers
+constexpr std::int64_t kAtOnce = kFewSamples;  // rows whose sums are held in registers
 
-// Rows of n elements, kAtOnce at a time: [rows / kAtOnce][n / kLanes][kAtOnce][kLanes], zeros behind the last
-// row and element. What is multiplied in turn lies in turn: rows that are a power of two apart would displace
-// each other from the first-level cache.
+// Up to kAtOnce rows of n elements as [n / kLanes][kAtOnce][kLanes], zeros behind the last row and element.
+// What is multiplied in turn lies in turn: rows that are a power of two apart would displace each other from
+// the first-level cache.
 template <class T>
 Tensor interleaved(const T* rows, std::int64_t count, std::int64_t n) {
-  const std::int64_t groups = (count + kAtOnce - 1) / kAtOnce, vectors = (n + kLanes<T> - 1) / kLanes<T>;
-  const Tensor out = empty({groups, vectors, kAtOnce, kLanes<T>}, dtype_of<T>());
+  const std::int64_t vectors = (n + kLanes<T> - 1) / kLanes<T>;
+  const Tensor out = empty({vectors, kAtOnce, kLanes<T>}, dtype_of<T>());
   T* const to = out.data_to_write<T>();
   parallel_for(vectors, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = 0; row < groups * kAtOnce; ++row)
+    for (std::int64_t row = 0; row < kAtOnce; ++row)
       for (std::int64_t v = begin; v < end; ++v) {
-        T* const at = to + ((row / kAtOnce * vectors + v) * kAtOnce + row % kAtOnce) * kLanes<T>;
+        T* const at = to + (v * kAtOnce + row) * kLanes<T>;
         const std::int64_t used = row < count ? std::min(kLanes<T>, n - v * kLanes<T>) : 0;
         std::copy(rows + row * n + v * kLanes<T>, rows + row * n + v * kLanes<T> + used, at);
         std::fill(at + used, at + kLanes<T>, T(0));
@@ -133,34 +131,25 @@ Tensor side_by_side(const Tensor& x) {
 template <class T>
 void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int64_t samples,
                    std::int64_t channels, std::int64_t n) {
-  constexpr std::int64_t kQuad = 4;
+  constexpr std::int64_t kQuad = 4;     // channels at once
+  constexpr std::int64_t kBlock = 512;  // of so many elements the rows stay in the first-level cache
   const Tensor packed = interleaved(rows, samples, n);
   const T* const b = packed.data<T>();
-  const std::int64_t groups = packed.size(0), group_size = packed.numel() / groups, padded = groups * kAtOnce;
   parallel_for(channels, 1, [&](std::int64_t begin, std::int64_t end) {
-    // [quad of channels][group][channel of the quad][kAtOnce]
-    std::vector<double> sums(static_cast<std::size_t>((end - begin + kQuad - 1) / kQuad * kQuad * padded),
-                             0.0);
-    const auto at = [&](std::int64_t c, std::int64_t group) {
-      const std::int64_t quad = (c - begin) / kQuad, of_quad = (c - begin) % kQuad;
-      return sums.data() + ((quad * groups + group) * kQuad + of_quad) * kAtOnce;
-    };
+    std::vector<double> sums(static_cast<std::size_t>((end - begin) * kAtOnce), 0.0);  // [channel][kAtOnce]
     for (std::int64_t k = 0; k < n; k += kBlock)
-      for (std::int64_t group = 0; group < groups; ++group)
-        for (std::int64_t c = begin; c < end; c += kQuad)
-          run_for_registers<AddDots>(
-              weight + c * n + k, n, std::min(kQuad, end - c), b + group * group_size + k * kAtOnce,
-              std::min(kAtOnce, samples - group * kAtOnce), std::min(kBlock, n - k), at(c, group),
-              weight + (c + kQuad < end ? (c + kQuad) * n + k : begin * n + k + kBlock));
+      for (std::int64_t c = begin; c < end; c += kQuad)
+        run_for_registers<AddDots>(weight + c * n + k, n, std::min(kQuad, end - c), b + k * kAtOnce, samples,
+                                   std::min(kBlock, n - k), sums.data() + (c - begin) * kAtOnce,
+                                   weight + (c + kQuad < end ? (c + kQuad) * n + k : begin * n + k + kBlock));
     for (std::int64_t c = begin; c < end; ++c)
       for (std::int64_t s = 0; s < samples; ++s)
-        y[s * channels + c] =
-            static_cast<T>(at(c, s / kAtOnce)[s % kAtOnce] + (bias ? static_cast<double>(bias[c]) : 0.0));
+        y[s * channels + c] = static_cast<T>(sums[static_cast<std::size_t>((c - begin) * kAtOnce + s)] +
+                                             (bias ? static_cast<double>(bias[c]) : 0.0));
   });
 }
 
-// The sums of a channel with a panel of samples are a row in registers, and
-// the weight is read as it lies.
+// The sums of a channel with a panel of samples are a row in registers.
 template <class T>
 void multiply_panels(const Tensor& x, const T* weight, const T* bias, T* y, std::int64_t channels) {
   constexpr std::int64_t kDepth = 256;  // of a part of a panel that stays in the first-level cache

@@ -17,10 +17,8 @@ struct Strided {
   std::int64_t row, step;
 };
 
-// c (rows, columns) = a @ b + start for a (rows, depth) and b (depth, columns): short sums, for which a
-// general product packs more than it multiplies. b is read once, a part
-// of its columns at a time. `start` is
-// of one row, empty for zeros.
+// c (rows, columns) = a @ b + start for a (rows, depth) and b (depth, columns). b is read once, a part of its
+// columns at a time. `start` is of one row, empty for zeros.
 template <class T>
 void multiply_parts(const Strided<T>& a, const T* b, T* c, std::int64_t rows, std::int64_t depth,
                     std::int64_t columns, const std::vector<T>& start = {}) {

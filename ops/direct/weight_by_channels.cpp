@@ -153,12 +153,11 @@ bool has_weight_by_channels(const ConvProblem& p) {
   constexpr std::int64_t kLeastVoxels = 40, kMostVoxels = 2048, kLeastChannels = 8, kLeastSums = 1 << 13,
                          kLargeTap = 1 << 12, kFewVoxels = 256, kSomeVoxels = 512, kManyTaps = 27;
   const std::int64_t voxels = p.y_voxels(), x = p.x_channels, y = p.y_channels, groups = p.geometry.groups;
-  // Of a group's few channels the voxels take longer to pack than to multiply, but of few, or where many taps
-  // meet them again.
+  // Of a group's few channels the voxels take longer to pack than to multiply, but of few voxels, or where
+  // many taps meet them again. Threads that share lines of taps are as good where these lie in a plane.
   const bool meets_again = p.geometry.stride == Dims3(1) || p.taps() >= kManyTaps;
-  const bool repays = p.taps() > 1 && voxels <= (meets_again                ? kSomeVoxels
-                                                 : p.geometry.kernel[0] > 1 ? kFewVoxels
-                                                                            : 0);
+  const bool repays = p.taps() > 1 && (meets_again || p.geometry.kernel[0] > 1) &&
+                      voxels <= (meets_again ? kSomeVoxels : kFewVoxels);
   const std::int64_t least = groups == 1 ? kLeastChannels : repays ? 2 * kLeastChannels : 4 * kLeastChannels;
   return voxels >= kLeastVoxels && voxels <= (x * y >= kLargeTap ? kMostVoxels : kMostVoxels / 2) &&
          std::min(x, y) >= least && groups * p.taps() * x * y >= kLeastSums;

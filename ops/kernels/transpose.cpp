@@ -64,19 +64,19 @@ typedef std::uint32_t FourWords __attribute__((vector_size(16)));
   for (int i = 0; i < 4; ++i) std::memcpy(out + i * out_step, &r[i], sizeof(FourWords));
 }
 
-// Two or three channels that lie together.
+// Two or three channels that lie together. The words may be floats.
+typedef std::uint32_t AnyWord __attribute__((may_alias));
+
 template <int Channels>
-[[gnu::always_inline]] inline void interleave(std::uint32_t* __restrict__ out,
-                                              const std::uint32_t* __restrict__ in, std::int64_t in_step,
-                                              std::int64_t count) {
+[[gnu::always_inline]] inline void interleave(AnyWord* __restrict__ out, const AnyWord* __restrict__ in,
+                                              std::int64_t in_step, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i)
 #pragma GCC unroll 4
     for (int c = 0; c < Channels; ++c) out[i * Channels + c] = in[i + c * in_step];
 }
 template <int Channels>
-[[gnu::always_inline]] inline void separate(std::uint32_t* __restrict__ out,
-                                            const std::uint32_t* __restrict__ in, std::int64_t out_step,
-                                            std::int64_t count) {
+[[gnu::always_inline]] inline void separate(AnyWord* __restrict__ out, const AnyWord* __restrict__ in,
+                                            std::int64_t out_step, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i)
 #pragma GCC unroll 4
     for (int c = 0; c < Channels; ++c) out[i + c * out_step] = in[i * Channels + c];

@@ -92,10 +92,12 @@ TEST_CASE("taps that share what they load are exact on integers both ways, from 
   // Any kernel, stride and dilation along D and H; padding up to beyond the kernel.
   const auto form = [&](bool to_x, std::int64_t from, std::int64_t to, std::int64_t width,
                         std::int64_t padding) {
-    static constexpr std::int64_t kKernels[] = {3, 2, 5, 3, 4, 7, 6}, kStrides[] = {1, 2, 1, 3, 1};
+    // As many as share no divisor with the counts of widths, paddings and channels.
+    static constexpr std::int64_t kKernels[11] = {3, 2, 5, 3, 4, 7, 6, 2, 8, 3, 5},
+                                  kStrides[13] = {1, 2, 1, 3, 1, 1, 2, 1, 3, 1, 2, 1, 1};
     static std::size_t count = 0;
-    const std::int64_t stride = to_x ? 1 : kStrides[count % 5], groups = stride > 1 ? 1 : width % 3 + 1,
-                       kernel = stride == 1 ? kKernels[count % 7] : stride * (2 + count % 2);
+    const std::int64_t stride = to_x ? 1 : kStrides[count % 13], groups = stride > 1 ? 1 : width % 3 + 1,
+                       kernel = stride == 1 ? kKernels[count % 11] : stride * (2 + kKernels[count % 11] % 3);
     ++count;
     Dims3 output_padding = 0;
     Form p = draw(generator, to_x, &output_padding);
