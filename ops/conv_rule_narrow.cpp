@@ -34,7 +34,7 @@ bool has_short_lines(const ConvProblem& p) {
 bool is_small_or_large_product(const ConvProblem& p, std::int64_t from, std::int64_t to) {
   constexpr std::int64_t kFewVoxels = 1 << 12, kSize = sizeof(float);
   const std::int64_t voxels = p.y_voxels();
-  return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kVoxelwiseBytesPastCaches);
+  return voxels <= kFewVoxels || (to > from && voxels * to * kSize >= direct::kBytesPastCaches);
 }
 
 // Vectors along channels, which taps share: three of them most. Of one or two results lines of voxels fill

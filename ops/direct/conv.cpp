@@ -81,7 +81,7 @@ class Direction {
     const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
     const bool fetches = voxels * from_step_ * kSize > kCachedBytes;
     const std::int64_t bytes = voxels * to_step_ * kSize;
-    const bool past_caches = bytes >= kVoxelwiseBytesPastCaches && p_.geometry.groups == 1 &&
+    const bool past_caches = bytes >= kBytesPastCaches && p_.geometry.groups == 1 &&
                              takes_past_caches<T>(weight_.columns()) &&
                              goes_past_caches(to_, bytes, to_step_ * kSize);
     parallel_for(voxels, grain_of(p_.work(), voxels), [&](std::int64_t begin, std::int64_t end) {

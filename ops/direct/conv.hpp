@@ -12,9 +12,9 @@ using ops::ConvProblem;
 /// Whether that pass takes an x that is read and has gaps (ConvProblem::x_gap). The others take none.
 bool takes_gaps(ops::ConvPass pass);
 
-/// Bytes of a result of one-voxel kernels that is written past the caches: smaller ones are found there
-/// later.
-inline constexpr std::int64_t kVoxelwiseBytesPastCaches = 3 << 23;
+/// Bytes of a result of one-voxel kernels, or from few channels, that is written past the caches: smaller
+/// ones are found there later.
+inline constexpr std::int64_t kBytesPastCaches = 3 << 23;
 
 /// Whether the weight's gradient is that of a kernel of one voxel to few channels, as a segmentation head
 /// has, for which conv_weight_grad() has a way of its own.

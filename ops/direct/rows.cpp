@@ -4,12 +4,9 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #include "lucid/cpu.hpp"
 #include "lucid/error.hpp"
+#include "ops/direct/past_caches.hpp"
 
 namespace lucid::direct {
 namespace {
@@ -17,26 +14,6 @@ namespace {
 // Elements of T in a register.
 template <class T, int Bytes>
 constexpr std::int64_t kIn = Bytes / static_cast<std::int64_t>(sizeof(T));
-
-// Writes past the caches, where the processor can.
-template <class Lanes>
-[[gnu::always_inline]] inline void store_past_caches(const Lanes& from, void* to) {
-#if defined(__SSE2__)
-  for (std::size_t i = 0; i < sizeof(Lanes) / sizeof(__m128i); ++i) {
-    __m128i part;
-    std::memcpy(&part, reinterpret_cast<const __m128i*>(&from) + i, sizeof(part));
-    _mm_stream_si128(static_cast<__m128i*>(to) + i, part);
-  }
-#else
-  std::memcpy(to, &from, sizeof(Lanes));
-#endif
-}
-// Makes what was written so visible before what is written later.
-void finish_past_caches() {
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
-}
 
 // How the factors of a block's rows lie: side by side, those of the next term a_step further, or along each
 // row. Both leave few addresses to compute, of which there are more than registers otherwise.

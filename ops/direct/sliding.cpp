@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ops/direct/conv.hpp"
 #include "ops/direct/dots.hpp"
 #include "ops/direct/packed_weight.hpp"
 #include "ops/direct/plane_window.hpp"
@@ -33,6 +34,10 @@ class Sliding {
         from_step_(transposed ? p.y_row() : p.x_step()),
         from_channels_(transposed ? p.y_row() : p.x_row()),
         to_step_(transposed ? p.x_row() : p.y_row()),
+        past_caches_(to.nbytes() >= kBytesPastCaches && p.geometry.groups == 1 &&
+                     weight_.columns() % kPanel<float> == 0 &&
+                     goes_past_caches(to.data<float>(), to.nbytes(),
+                                      to_step_ * static_cast<std::int64_t>(sizeof(float)))),
         from_(from.data<float>()),
         to_(to.data_to_write<float>()) {}
 
@@ -93,7 +98,8 @@ class Sliding {
           .terms = scratch.terms.data(),
           .lines = std::min(run.count - before, (lines.end - h + run.step - 1) / run.step),
           .a_line = step_of(run.source_step, line_size()),
-          .c_line = step_of(run.step, to_line)};
+          .c_line = step_of(run.step, to_line),
+          .past_caches = past_caches_};
       for (std::int64_t group = 0; group < p_.geometry.groups; ++group) {
         product.a = window.data() + group * weight_.depth();
         product.b = weight_.at(group, 0);
@@ -156,6 +162,7 @@ class Sliding {
   std::vector<float> start_;
   const Dims3 &from_size_, &to_size_;
   std::int64_t from_step_, from_channels_, to_step_;  // of all groups
+  bool past_caches_;                                  // the result goes there
   const float* from_;
   float* to_;
 };

@@ -2,6 +2,8 @@
 
 #include <type_traits>
 
+#include "ops/direct/past_caches.hpp"
+
 namespace lucid::direct {
 namespace {
 
@@ -59,15 +61,20 @@ template <bool Single, bool Pairs, int Bytes, int V, int Rows>
   } else {
     add(0, p.outer, std::integral_constant<int, 3>{});
   }
-  const auto store = [&](bool has_tail) __attribute__((always_inline)) {
+  const auto store = [&](bool has_tail, bool past_caches) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v)
-        copy_register<Bytes>(c + r * p.c_row + v * lanes, reinterpret_cast<const float*>(&sums[r][v]),
-                             has_tail && v + 1 == V ? tail : 0);
+      for (int v = 0; v < V; ++v) {
+        float* const to = c + r * p.c_row + v * lanes;
+        if (past_caches)
+          store_past_caches(sums[r][v], to);
+        else
+          copy_register<Bytes>(to, reinterpret_cast<const float*>(&sums[r][v]),
+                               has_tail && v + 1 == V ? tail : 0);
+      }
   };
-  tail ? store(true) : store(false);
+  p.past_caches ? store(false, true) : tail ? store(true, false) : store(false, false);
 }
 
 // A line of V registers of columns. The last rows are computed again where that takes as long as fewer.
@@ -121,6 +128,7 @@ void store_sliding_rows(const RowsProduct<float>& p, std::int64_t pairs, std::in
   else
     is_single ? run_for_registers<SlidingRows<true, false>>(p, pairs, b_tap)
               : run_for_registers<SlidingRows<false, false>>(p, pairs, b_tap);
+  if (p.past_caches) finish_past_caches();
 }
 
 }  // namespace lucid::direct

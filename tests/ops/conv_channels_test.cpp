@@ -141,6 +141,22 @@ TEST_CASE("taps that share what they load are exact on integers both ways, from 
           }
 }
 
+TEST_CASE("large results from few channels equal those of their samples, exact on small integers") {
+  Generator generator(36);
+  for (const std::int64_t channels : {16, 32}) {
+    const Tensor x = integers({channels == 16 ? 2 : 1, 1, 48, 64, 73}, generator).channels_last(),
+                 w = integers({channels, 1, 3, 3, 3}, generator), bias = integers({channels}, generator);
+    const Tensor y = conv3d(x, w, bias, {.padding = 1});
+    CHECK(y.nbytes() >= direct::kBytesPastCaches);
+    for (std::int64_t first = 0; first < 48; first += 16) {  // some planes, with those that they meet
+      const std::int64_t begin = std::max<std::int64_t>(0, first - 1),
+                         end = std::min<std::int64_t>(48, first + 17);
+      const Tensor part = conv3d(x.narrow(2, begin, end - begin).channels_last(), w, bias, {.padding = 1});
+      CHECK(distance(y.narrow(2, first, 16), part.narrow(2, first - begin, 16)) == 0);
+    }
+  }
+}
+
 TEST_CASE("patches are summed to few channels along the lines of x, exactly on integers") {
   Generator generator(35);
   struct Sums {
