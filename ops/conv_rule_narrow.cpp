@@ -1,6 +1,6 @@
 // Fitted to the times of all algorithms for 6400 passes of random shapes (1 to 256 channels, 3 to 64 voxels a
 // side, 13 kernels, groups, dilation), and tried on 900 others (bench/bench_rule.cpp): in geometric mean
-// 4 % slower than the fastest of each. Numbers beside x and y are channels, of which a register
+// 3 % slower than the fastest of each. Numbers beside x and y are channels, of which a register
 // holds 8.
 
 #include "ops/conv_rule.hpp"
