@@ -93,6 +93,11 @@ bool direct_is_faster_for_weight(const ConvProblem& p) {
   constexpr std::int64_t kTapsOfPlane = 9, kLargeTap = 1 << 15;
   const std::int64_t x = p.x_channels, y = p.y_channels;
   if (direct::has_weight_by_channels(p)) return true;
+  if (direct::has_patch_sums(p)) {
+    constexpr std::int64_t kRegister = 8, kLongLine = 256;
+    const std::int64_t line = p.geometry.y[2] * p.geometry.kernel[2] * x;
+    return y == 1 || line % kRegister == 0 || line >= kLongLine;  // what is left of a line goes one by one
+  }
   if (p.geometry.groups > 1) return p.y_voxels() >= 64 || p.taps() > kTapsOfPlane;
   if (is_product(p)) return x >= (y <= 48 ? 8 : 32) && x * y <= kLargeTap;
   if (direct::has_patches(p) || p.taps() == 1) return x >= 8 || y >= 8;

@@ -4,6 +4,7 @@
 
 #include "ops/direct/conv.hpp"
 #include "ops/direct/conv_maps.hpp"
+#include "ops/direct/patch_sums.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/direct/weight_by_channels.hpp"
 #include "ops/direct/weight_share_x_rows.hpp"
@@ -177,6 +178,7 @@ bool takes_gaps(ops::ConvPass pass) { return pass != ops::ConvPass::x; }
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
   if (out.is_contiguous() && has_weight_by_channels(p)) return weight_grad_by_channels(p, x, y, out);
+  if (out.dtype() == f32 && has_patch_sums(p)) return patch_weight_grad(p, x, y, out);
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);
 }
 

@@ -1,5 +1,6 @@
 #include "ops/direct/patch_sums.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -101,18 +102,89 @@ void sum_line(float* to, const Products& p, const float* start) {
   add_runs<Channels, Run>(to, p, start);
 }
 
-// Null where there is none: more than eight sums of a voxel take longer to add up than the products.
-using LineFunction = void (*)(float* to, const Products&, const float* start);
-LineFunction function_of(std::int64_t channels, std::int64_t run) {
-  if (channels == 1 && run == 4) return sum_line<1, 4>;
-  if (channels == 1 && run == 8) return sum_line<1, 8>;
-  if (channels == 2 && run == 4) return sum_line<2, 4>;
+// Products of a line of x with the values of y that it meets, [channel][count], added to sums[channel *
+// kRepeated + lane].
+struct LineProducts {
+  const float* x;
+  const float* y;
+  float* sums;
+  std::int64_t count;
+  std::int64_t ahead;  // to the line of x that is read next
+};
+
+template <int Channels>
+struct AddLine {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(const LineProducts& p) {
+    typedef float Lanes __attribute__((vector_size(Bytes)));
+    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
+    constexpr int kMany = 8 / Channels;  // sums of each channel in flight
+    Lanes sums[Channels][kMany];
+#pragma GCC unroll 8
+    for (int c = 0; c < Channels; ++c)
+#pragma GCC unroll 8
+      for (int v = 0; v < kMany; ++v) sums[c][v] = Lanes{};
+    const auto add = [&](std::int64_t at, int v) __attribute__((always_inline)) {
+      Lanes x, y;
+      std::memcpy(&x, p.x + at, sizeof(Lanes));
+#pragma GCC unroll 8
+      for (int c = 0; c < Channels; ++c) {
+        std::memcpy(&y, p.y + c * p.count + at, sizeof(Lanes));
+        sums[c][v] += x * y;
+      }
+    };
+    std::int64_t at = 0;
+    for (; at + kMany * lanes <= p.count; at += kMany * lanes) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kMany; ++v) {
+        if (v * Bytes % 64 == 0) __builtin_prefetch(p.x + at + v * lanes + p.ahead);
+        add(at + v * lanes, v);
+      }
+    }
+    for (; at + lanes <= p.count; at += lanes) add(at, 0);
+#pragma GCC unroll 8
+    for (int c = 0; c < Channels; ++c) {
+      float* const to = p.sums + c * kRepeated;
+      Lanes sum;
+      std::memcpy(&sum, to, sizeof(Lanes));
+#pragma GCC unroll 8
+      for (int v = 0; v < kMany; ++v) sum += sums[c][v];
+      std::memcpy(to, &sum, sizeof(Lanes));
+      for (std::int64_t i = at; i < p.count; ++i) to[i - at] += p.x[i] * p.y[c * p.count + i];
+    }
+  }
+};
+
+// A line of y, [voxel][channel], as [channel][voxel], each value for the `Run` elements of x that it meets.
+template <int Channels, int Run>
+LUCID_VECTORIZED void repeat_line(float* __restrict__ to, const float* __restrict__ y, std::int64_t voxels) {
+#pragma GCC unroll 4
+  for (int c = 0; c < Channels; ++c)
+    for (std::int64_t i = 0; i < voxels; ++i)
+#pragma GCC unroll 8
+      for (int r = 0; r < Run; ++r) to[(c * voxels + i) * Run + r] = y[i * Channels + c];
+}
+
+struct LineFunctions {
+  void (*sum)(float* to, const Products&, const float* start);
+  void (*repeat)(float* to, const float* y, std::int64_t voxels);
+  void (*add)(const LineProducts&);
+};
+template <int Channels, int Run>
+constexpr LineFunctions kFunctions{sum_line<Channels, Run>, repeat_line<Channels, Run>,
+                                   [](const LineProducts& p) { run_for_registers<AddLine<Channels>>(p); }};
+
+// Null where there are none: more than eight sums of a voxel take longer to add up than the products.
+const LineFunctions* functions_of(std::int64_t channels, std::int64_t run) {
+  if (channels == 1 && run == 4) return &kFunctions<1, 4>;
+  if (channels == 1 && run == 8) return &kFunctions<1, 8>;
+  if (channels == 2 && run == 4) return &kFunctions<2, 4>;
   if (run != 2) return nullptr;
   switch (channels) {
-    case 1: return sum_line<1, 2>;
-    case 2: return sum_line<2, 2>;
-    case 3: return sum_line<3, 2>;
-    case 4: return sum_line<4, 2>;
+    case 1: return &kFunctions<1, 2>;
+    case 2: return &kFunctions<2, 2>;
+    case 3: return &kFunctions<3, 2>;
+    case 4: return &kFunctions<4, 2>;
     default: return nullptr;
   }
 }
@@ -137,39 +209,83 @@ std::vector<float> repeated_weight(const ConvProblem& p, const Tensor& weight) {
   return out;
 }
 
+// The line of x that meets line i = (kd, kh) of the patches of y's `line`, both counted from the first.
+std::int64_t x_line_of(const ConvProblem& p, std::int64_t line, std::int64_t i) {
+  const Dims3 &x = p.geometry.x, &y = p.geometry.y, &kernel = p.geometry.kernel;
+  const std::int64_t h = line % y[1], d = line / y[1] % y[0], n = line / y[1] / y[0];
+  return (n * x[0] + d * kernel[0] + i / kernel[1]) * x[1] + h * kernel[1] + i % kernel[1];
+}
+
 }  // namespace
 
 bool has_patch_sums(const ConvProblem& p) {
   return has_patches(p) && !meets_every_voxel(p) && p.x_gap == 0 && run_of(p) <= register_lanes<float>() &&
-         function_of(p.y_channels, run_of(p)) != nullptr;
+         functions_of(p.y_channels, run_of(p)) != nullptr;
 }
 
 void sum_patches(const ConvProblem& p, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Tensor& out) {
-  const Dims3 &from_size = p.geometry.x, &size = p.geometry.y, &kernel = p.geometry.kernel;
-  const std::int64_t run = run_of(p), channels = p.y_channels, x_line = from_size[2] * p.x_channels;
+  const Dims3 &size = p.geometry.y, &kernel = p.geometry.kernel;
+  const std::int64_t run = run_of(p), channels = p.y_channels, x_line = p.geometry.x[2] * p.x_channels;
   const std::vector<float> repeated = repeated_weight(p, weight);
   const float* const from = x.data<float>();
   const std::vector<float> zeros(static_cast<std::size_t>(channels));
   const float* const start = bias.defined() ? bias.data<float>() : zeros.data();
-  const LineFunction sum_line = function_of(channels, run);
+  const LineFunctions& functions = *functions_of(channels, run);
   float* const to = out.data_to_write<float>();
   const std::int64_t lines = p.batch * size[0] * size[1];
   parallel_for(lines, grain_of(p.work(), lines), [&](std::int64_t begin, std::int64_t end) {
     std::vector<const float*> sources(static_cast<std::size_t>(kernel[0] * kernel[1]));
     std::vector<float> sums(static_cast<std::size_t>(channels * size[2] * run));
     for (std::int64_t line = begin; line < end; ++line) {
-      const std::int64_t h = line % size[1], d = line / size[1] % size[0], n = line / size[1] / size[0];
-      for (std::int64_t i = 0; i < kernel[0] * kernel[1]; ++i) {
-        const std::int64_t plane = n * from_size[0] + d * kernel[0] + i / kernel[1];
-        sources[static_cast<std::size_t>(i)] =
-            from + (plane * from_size[1] + h * kernel[1] + i % kernel[1]) * x_line;
-      }
+      for (std::int64_t i = 0; i < kernel[0] * kernel[1]; ++i)
+        sources[static_cast<std::size_t>(i)] = from + x_line_of(p, line, i) * x_line;
       const Products products{sources.data(), kernel[0] * kernel[1], repeated.data(),
                               sums.data(),    size[2] * run,         kernel[1] * x_line};
-      sum_line(to + line * size[2] * channels, products, start);
+      functions.sum(to + line * size[2] * channels, products, start);
     }
   });
+}
+
+void patch_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
+  const Dims3 &size = p.geometry.y, &kernel = p.geometry.kernel;
+  const std::int64_t run = run_of(p), channels = p.y_channels, x_line = p.geometry.x[2] * p.x_channels,
+                     count = size[2] * run, patch_lines = kernel[0] * kernel[1],
+                     elements = patch_lines * channels * kRepeated;
+  const LineFunctions& functions = *functions_of(channels, run);
+  const float *const from = x.data<float>(), *const ys = y.data<float>();
+  const std::int64_t planes = p.batch * size[0], threads = std::min<std::int64_t>(num_threads(), planes);
+  std::vector<double> totals(
+      static_cast<std::size_t>(threads * elements));  // [thread][kd][kh][channel][kRepeated]
+  parallel_for(threads, grain_of(p.work(), threads), [&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> repeated(static_cast<std::size_t>(channels * count)),
+        sums(static_cast<std::size_t>(elements));
+    for (std::int64_t thread = begin; thread < end; ++thread)
+      for (std::int64_t plane = planes * thread / threads; plane < planes * (thread + 1) / threads; ++plane) {
+        std::ranges::fill(sums, 0.0f);
+        for (std::int64_t line = plane * size[1]; line < (plane + 1) * size[1]; ++line) {
+          functions.repeat(repeated.data(), ys + line * size[2] * channels, size[2]);
+          for (std::int64_t i = 0; i < patch_lines; ++i)
+            functions.add({from + x_line_of(p, line, i) * x_line, repeated.data(),
+                           sums.data() + i * channels * kRepeated, count, kernel[1] * x_line});
+        }
+        for (std::int64_t i = 0; i < elements; ++i)
+          totals[static_cast<std::size_t>(thread * elements + i)] +=
+              static_cast<double>(sums[static_cast<std::size_t>(i)]);
+      }
+  });
+  float* const to = out.data_to_write<float>();
+  const Strides& s = out.strides();
+  for (std::int64_t i = 0; i < patch_lines * channels; ++i)
+    for (std::int64_t at = 0; at < run; ++at) {
+      double total = 0;
+      for (std::int64_t thread = 0; thread < threads; ++thread)
+        for (std::int64_t lane = at; lane < kRepeated; lane += run)
+          total += totals[static_cast<std::size_t>(thread * elements + i * kRepeated + lane)];
+      const std::int64_t line = i / channels, kd = line / kernel[1], kh = line % kernel[1];
+      to[i % channels * s[0] + at % p.x_channels * s[1] + kd * s[2] + kh * s[3] + at / p.x_channels * s[4]] =
+          static_cast<float>(total);
+    }
 }
 
 }  // namespace lucid::direct

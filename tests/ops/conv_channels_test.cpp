@@ -183,6 +183,9 @@ TEST_CASE("patches are summed to few channels along the lines of x, exactly on i
         CHECK(distance(made, expected) == 0);
         direct::sum_patches(problem, x.channels_last(), w, bias, made);
         CHECK(distance(made, expected + bias.reshape({1, channels, 1, 1, 1})) == 0);
+        const Tensor y = integers(p.y_shape(), generator).channels_last(), grad = full(w.shape(), 7, f32);
+        direct::patch_weight_grad(problem, x.channels_last(), y, grad);
+        CHECK(distance(grad, w_of(p, x, y)) == 0);
         problem.x_gap = 11;
         CHECK_FALSE(direct::has_patch_sums(problem));
       }
