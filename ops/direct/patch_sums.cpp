@@ -254,16 +254,18 @@ void patch_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, c
                      elements = patch_lines * channels * kRepeated;
   const LineFunctions& functions = *functions_of(channels, run);
   const float *const from = x.data<float>(), *const ys = y.data<float>();
-  const std::int64_t planes = p.batch * size[0], threads = std::min<std::int64_t>(num_threads(), planes);
-  std::vector<double> totals(
-      static_cast<std::size_t>(threads * elements));  // [thread][kd][kh][channel][kRepeated]
+  constexpr std::int64_t kAtOnce = 16;  // lines whose sums are in float before they are added in double
+  const std::int64_t lines = p.batch * size[0] * size[1], pieces = (lines + kAtOnce - 1) / kAtOnce,
+                     threads = std::min<std::int64_t>(num_threads(), pieces);
+  // [thread][kd][kh][channel][kRepeated]
+  std::vector<double> totals(static_cast<std::size_t>(threads * elements));
   parallel_for(threads, grain_of(p.work(), threads), [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> repeated(static_cast<std::size_t>(channels * count)),
         sums(static_cast<std::size_t>(elements));
     for (std::int64_t thread = begin; thread < end; ++thread)
-      for (std::int64_t plane = planes * thread / threads; plane < planes * (thread + 1) / threads; ++plane) {
+      for (std::int64_t piece = pieces * thread / threads; piece < pieces * (thread + 1) / threads; ++piece) {
         std::ranges::fill(sums, 0.0f);
-        for (std::int64_t line = plane * size[1]; line < (plane + 1) * size[1]; ++line) {
+        for (std::int64_t line = piece * kAtOnce; line < std::min(lines, (piece + 1) * kAtOnce); ++line) {
           functions.repeat(repeated.data(), ys + line * size[2] * channels, size[2]);
           for (std::int64_t i = 0; i < patch_lines; ++i)
             functions.add({from + x_line_of(p, line, i) * x_line, repeated.data(),

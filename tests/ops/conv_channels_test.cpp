@@ -168,7 +168,7 @@ TEST_CASE("patches are summed to few channels along the lines of x, exactly on i
         Sums{4, 1, {1, 1, 2}}, Sums{1, 1, {2, 3, 8}}, Sums{3, 0, {2, 2, 2}}})
     for (std::int64_t channels = 1; channels <= 5; ++channels)
       for (const std::int64_t width : {1, 5, 16, 23, 64, 71}) {
-        Form p{2, sums.x_channels, channels, 1, sums.kernel, 0, 1, {}, sums.kernel, {2, 3, width}};
+        Form p{2, sums.x_channels, channels, 1, sums.kernel, 0, 1, {}, sums.kernel, {3, 7, width}};
         for (std::size_t axis = 0; axis < 3; ++axis)  // some voxels behind the last patch
           p.x[axis] = p.y[axis] * p.kernel[axis] + width % p.kernel[axis];
         INFO(text(p, false));
