@@ -70,7 +70,8 @@ TEST_CASE("single voxels of few and many samples are exact on integers") {
   struct Size {
     std::int64_t batch, x_channels;
   };
-  for (const Size size : {Size{1, 5}, {2, 150}, {3, 150}, {4, 5}, {8, 5}, {9, 5}, {16, 5}, {17, 5}, {40, 5}}) {
+  for (const Size size :
+       {Size{1, 5}, {2, 150}, {3, 150}, {4, 5}, {8, 5}, {9, 5}, {16, 5}, {17, 5}, {40, 5}}) {
     const Form p{size.batch, size.x_channels, 7, 1, 1, 0, 1, {2, 3, 2}, {2, 3, 2}, 1};
     INFO(text(p, false));
     const ops::ConvProblem problem{geometry_of(p, false), p.batch, p.x_channels, p.y_channels};
