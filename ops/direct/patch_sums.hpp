@@ -1,13 +1,13 @@
 #pragma once
-// Convolutions of patches to few channels: kernel = stride, as in the gradient of a decoder's last
-// upsampling. Vectors run along the lines of x, whatever its channels, and the sums of a patch are added up
-// at the end.
+// Convolutions of patches to few channels, and their weight gradients: kernel = stride, as in the gradients
+// of a decoder's last upsampling. Vectors run along the lines of x, whatever its channels, and the sums of a
+// patch are added up at the end.
 
 #include "ops/conv_problem.hpp"
 
 namespace lucid::direct {
 
-/// Whether sum_patches() serves: has_patches() of more than a voxel, no gaps between the voxels of x, a line
+/// Whether these serve: has_patches() of more than a voxel, no gaps between the voxels of x, a line
 /// of a patch of 2, 4 or 8 elements that a register holds, and at most eight elements for all channels of y
 /// together.
 bool has_patch_sums(const ops::ConvProblem& problem);

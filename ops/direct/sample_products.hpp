@@ -21,7 +21,8 @@ void multiply_long(const T* rows, const T* weight, const T* bias, T* y, std::int
 template <class T>
 void multiply_panels(const Tensor& x, const T* weight, const T* bias, T* y, std::int64_t channels);
 
-/// rows (samples, n) = y (samples, channels) @ weight (channels, n) + start, a row, or empty for zeros.
+/// rows (samples, n) = y (samples, channels) @ weight (channels, n) + start: a row, padded to whole vectors
+/// (kLanes), or empty for zeros. Of few samples, and of more.
 template <class T>
 void multiply_few(const T* y, const T* weight, T* rows, std::int64_t samples, std::int64_t channels,
                   std::int64_t n, const std::vector<T>& start);

@@ -13,8 +13,8 @@ inline constexpr std::int64_t kLeastSlidingRows = 8;
 ///     a[l * a_line + (m + t) * a_row + terms[i].a + k] * b(j)[terms[i].b + t * b_tap + k * kPanel + j %
 ///     kPanel],
 /// with b(j) as in RowsProduct. Of the terms the last `pairs` have two taps, all others three. Each factor is
-/// loaded once for the taps that meet it. At least kLeastSlidingRows rows, and a_step is 1; `fetches`
-/// and `a_ahead` change nothing.
+/// loaded once for the taps that meet it. At least kLeastSlidingRows rows, and a_step is 1; past the caches
+/// go whole panels of columns only; `fetches` and `a_ahead` change nothing.
 void store_sliding_rows(const RowsProduct<float>& p, std::int64_t pairs, std::int64_t b_tap);
 
 }  // namespace lucid::direct
