@@ -9,13 +9,12 @@
 #include "ops/direct/weight_by_channels.hpp"
 #include "ops/direct/weight_share_x_rows.hpp"
 #include "ops/direct/weight_share_y_rows.hpp"
+#include "ops/kernels/binary.hpp"
+#include "ops/kernels/transpose.hpp"
 
 namespace lucid::direct {
 namespace {
 
-std::int64_t tap_offset(const Strides& s, const Dims3& kernel, std::int64_t tap) {
-  return tap / kernel[2] / kernel[1] * s[2] + tap / kernel[2] % kernel[1] * s[3] + tap % kernel[2] * s[4];
-}
 // Sums of one thread at a time.
 constexpr std::int64_t kShareElements = 1 << 20;
 
@@ -25,28 +24,19 @@ std::int64_t sums_of(const ConvProblem& p) {
 
 constexpr std::int64_t kBlockChannels = 16, kBlockTaps = 64;
 
-// The sums of all shares for some channels of a group and all taps, collected first and then written a y
-// channel at a time: what lies together in a weight of row-major order is written together.
+// The sums of all shares for some channels of a group and all taps, to a weight whose y channels are `row`
+// apart.
 template <class T>
 void write_block(const ConvProblem& p, const std::vector<std::unique_ptr<WeightShare<T>>>& shares,
-                 std::int64_t group, Range xs, Range ys, T* w, const Strides& s,
-                 const std::vector<std::int64_t>& tap_offsets) {
-  const std::int64_t taps = p.taps();
-  std::vector<double> sums(static_cast<std::size_t>(xs.size() * taps * kBlockChannels), 0.0);
-  double* at = sums.data();
+                 std::int64_t group, Range xs, Range ys, T* w, std::int64_t row) {
+  const std::int64_t taps = p.taps(), columns = xs.size() * taps;
+  std::vector<T> sums(static_cast<std::size_t>(columns * kBlockChannels));
+  T* at = sums.data();
   for (std::int64_t x = xs.begin; x < xs.end; ++x)
     for (std::int64_t tap = 0; tap < taps; ++tap, at += kBlockChannels)
       for (const auto& share : shares) share->add_to(at, group, tap, x, ys.begin, ys.size());
-  for (std::int64_t y = ys.begin; y < ys.end; ++y) {
-    at = sums.data() + (y - ys.begin);
-    for (std::int64_t x = xs.begin; x < xs.end; ++x) {
-      T* const to = w + (group * p.y_channels + y) * s[0] + x * s[1];
-      for (const std::int64_t offset : tap_offsets) {
-        to[offset] = static_cast<T>(*at);
-        at += kBlockChannels;
-      }
-    }
-  }
+  kernels::transpose(w + (group * p.y_channels + ys.begin) * row + xs.begin * taps, sums.data(), row,
+                     kBlockChannels, ys.size(), columns);
 }
 
 template <class T>
@@ -64,7 +54,7 @@ bool splits_voxels(const ConvProblem& p, std::int64_t pieces, std::int64_t threa
 
 // The threads share the lines of taps as far as they go, then the pieces of y; or the pieces alone.
 template <class T>
-void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
+void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, std::int64_t row) {
   const std::int64_t tap_lines = p.geometry.kernel[0] * p.geometry.kernel[1];
   constexpr double kWorthAThread = 1 << 16;
   const auto threads =
@@ -83,9 +73,6 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, co
     }
   });
 
-  std::vector<std::int64_t> tap_offsets;
-  for (std::int64_t tap = 0; tap < p.taps(); ++tap)
-    tap_offsets.push_back(tap_offset(s, p.geometry.kernel, tap));
   const std::int64_t y_blocks = (p.y_channels + kBlockChannels - 1) / kBlockChannels;
   const std::int64_t x_step = std::max<std::int64_t>(1, kBlockTaps / p.taps());
   const std::int64_t x_blocks = (p.x_channels + x_step - 1) / x_step,
@@ -97,14 +84,14 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, co
                              y_first = task / x_blocks % y_blocks * kBlockChannels;
           write_block(p, shares, task / x_blocks / y_blocks,
                       {x_first, std::min(x_first + x_step, p.x_channels)},
-                      {y_first, std::min(y_first + kBlockChannels, p.y_channels)}, w, s, tap_offsets);
+                      {y_first, std::min(y_first + kBlockChannels, p.y_channels)}, w, row);
         }
       });
 }
 
 // Sums of (y channels, x channels) to which voxel after voxel adds, x as it lies.
 template <class T>
-void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, const Strides& s) {
+void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w) {
   constexpr std::int64_t kAtOnce = 1024;  // voxels whose sums are in T before they are added in double
   const std::int64_t voxels = p.y_voxels(), pieces = (voxels + kAtOnce - 1) / kAtOnce,
                      sums = p.y_channels * p.x_channels;
@@ -135,7 +122,7 @@ void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w, c
     double total = 0;
     for (std::int64_t thread = 0; thread < threads; ++thread)
       total += totals[static_cast<std::size_t>(thread * sums + i)];
-    w[i / p.x_channels * s[0] + i % p.x_channels * s[1]] = static_cast<T>(total);
+    w[i] = static_cast<T>(total);
   }
 }
 
@@ -151,18 +138,31 @@ std::int64_t slab_of(const ConvProblem& p) {
   return padded_to_lanes((p.x_channels + slabs - 1) / slabs, kLeast);
 }
 
+// One tap that meets every voxel, whose lines may be of any length: as long as a piece of them.
+ConvProblem with_long_lines(const ConvProblem& p) {
+  if (!meets_every_voxel(p)) return p;
+  const std::int64_t voxels = p.y_voxels();
+  std::int64_t line = std::min(voxels, WeightShare<float>::kCachedVoxels);
+  while (voxels % line != 0) --line;
+  if (line <= p.geometry.y[2]) return p;
+  ConvProblem out = p;
+  out.batch = 1;
+  out.geometry.x = out.geometry.y = {1, voxels / line, line};
+  return out;
+}
+
 template <class T>
 void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, const Tensor& out) {
   const T* x = input.data<T>();
   const T* y = grad.data<T>();
   T* w = out.data_to_write<T>();
-  if (is_voxelwise(p)) return weight_grad_by_voxels(p, x, y, w, out.strides());
-  const std::int64_t slab = slab_of(p);
+  if (is_voxelwise(p)) return weight_grad_by_voxels(p, x, y, w);
+  const std::int64_t slab = slab_of(p), taps = p.taps();
   for (std::int64_t first = 0; first < p.x_channels; first += slab) {
-    ConvProblem part = p;
+    ConvProblem part = with_long_lines(p);
     part.x_channels = std::min(slab, p.x_channels - first);
     part.x_gap = p.x_step() - part.x_row();
-    weight_grad_by_lines(part, x + first, y, w + first * out.strides()[1], out.strides());
+    weight_grad_by_lines(part, x + first, y, w + first * taps, p.x_channels * taps);
   }
 }
 
@@ -177,7 +177,12 @@ bool is_voxelwise(const ConvProblem& p) {
 bool takes_gaps(ops::ConvPass pass) { return pass != ops::ConvPass::x; }
 
 void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
-  if (out.is_contiguous() && has_weight_by_channels(p)) return weight_grad_by_channels(p, x, y, out);
+  if (!out.is_contiguous()) {
+    const Tensor rows = empty(out.shape(), out.dtype());
+    conv_weight_grad(p, x, y, rows);
+    return kernels::copy(out, rows);
+  }
+  if (has_weight_by_channels(p)) return weight_grad_by_channels(p, x, y, out);
   if (out.dtype() == f32 && has_patch_sums(p)) return patch_weight_grad(p, x, y, out);
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);
 }

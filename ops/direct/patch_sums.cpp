@@ -277,16 +277,14 @@ void patch_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, c
       }
   });
   float* const to = out.data_to_write<float>();
-  const Strides& s = out.strides();
   for (std::int64_t i = 0; i < patch_lines * channels; ++i)
     for (std::int64_t at = 0; at < run; ++at) {
       double total = 0;
       for (std::int64_t thread = 0; thread < threads; ++thread)
         for (std::int64_t lane = at; lane < kRepeated; lane += run)
           total += totals[static_cast<std::size_t>(thread * elements + i * kRepeated + lane)];
-      const std::int64_t line = i / channels, kd = line / kernel[1], kh = line % kernel[1];
-      to[i % channels * s[0] + at % p.x_channels * s[1] + kd * s[2] + kh * s[3] + at / p.x_channels * s[4]] =
-          static_cast<float>(total);
+      to[(i % channels * p.x_channels + at % p.x_channels) * p.taps() + i / channels * kernel[2] +
+         at / p.x_channels] = static_cast<float>(total);
     }
 }
 

@@ -18,6 +18,9 @@ using ops::ConvProblem;
 template <class T>
 class WeightShare {
  public:
+  /// Of one piece, in lines of y of usual length.
+  static constexpr std::int64_t kCachedVoxels = 128;
+
   virtual ~WeightShare() = default;
 
   /// y in pieces of a few neighbouring lines of a plane (n, d).
@@ -40,15 +43,20 @@ class WeightShare {
   }
 
   /// sums[j] += the gradients of y channels first + j, j < count, if the share has this tap.
-  void add_to(double* sums, std::int64_t group, std::int64_t tap, std::int64_t x, std::int64_t first,
+  void add_to(T* sums, std::int64_t group, std::int64_t tap, std::int64_t x, std::int64_t first,
               std::int64_t count) const {
     const std::int64_t line = tap / maps_.w.kernel;
     if (line < tap_lines_.begin || line >= tap_lines_.end) return;
     const Places places = places_of(group, tap - tap_lines_.begin * maps_.w.kernel, x);
-    for (std::int64_t j = 0; j < count; ++j) {
-      const auto at = static_cast<std::size_t>(places.first + (first + j) * places.step);
-      sums[j] += static_cast<double>(sums_[at]);
-      if (!total_.empty()) sums[j] += total_[at];
+    const auto begin = static_cast<std::size_t>(places.first + first * places.step);
+    if (total_.empty() && places.step == 1) {  // in vectors
+      const T* const from = sums_.data() + begin;
+      for (std::int64_t j = 0; j < count; ++j) sums[j] += from[j];
+    } else {
+      for (std::int64_t j = 0; j < count; ++j) {
+        const std::size_t at = begin + static_cast<std::size_t>(j * places.step);
+        sums[j] += total_.empty() ? sums_[at] : static_cast<T>(static_cast<double>(sums_[at]) + total_[at]);
+      }
     }
   }
 
@@ -86,7 +94,7 @@ class WeightShare {
   std::vector<T> sums_;
 
  private:
-  static constexpr std::int64_t kCachedVoxels = 128, kSummedInT = 4096;
+  static constexpr std::int64_t kSummedInT = 4096;
   static constexpr std::size_t kCachedBytes = 1 << 19;
 
   static std::int64_t lines_at_once(const ConvProblem& p) {
