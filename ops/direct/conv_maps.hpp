@@ -16,6 +16,12 @@ inline std::int64_t grain_of(double work, std::int64_t items) {
   return static_cast<std::int64_t>(kWorthAThread * static_cast<double>(items) / (work + 1.0)) + 1;
 }
 
+// The same when `elements` are copied, each of which takes as long as some multiplications.
+inline std::int64_t grain_of_copies(std::int64_t elements, std::int64_t items) {
+  constexpr double kMultiplications = 5;
+  return grain_of(kMultiplications * static_cast<double>(elements), items);
+}
+
 // Lines of a target that are computed together, so that the weight is read less often from a distant cache:
 // enough to keep it busy, few enough for all threads to have work.
 inline std::int64_t lines_at_once(std::int64_t lines, std::int64_t voxels, std::int64_t planes) {

@@ -77,16 +77,14 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, st
   const std::int64_t x_step = std::max<std::int64_t>(1, kBlockTaps / p.taps());
   const std::int64_t x_blocks = (p.x_channels + x_step - 1) / x_step,
                      tasks = p.geometry.groups * y_blocks * x_blocks;
-  parallel_for(
-      tasks, grain_of(static_cast<double>(sums_of(p)), tasks), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t task = begin; task < end; ++task) {
-          const std::int64_t x_first = task % x_blocks * x_step,
-                             y_first = task / x_blocks % y_blocks * kBlockChannels;
-          write_block(p, shares, task / x_blocks / y_blocks,
-                      {x_first, std::min(x_first + x_step, p.x_channels)},
-                      {y_first, std::min(y_first + kBlockChannels, p.y_channels)}, w, row);
-        }
-      });
+  parallel_for(tasks, grain_of_copies(sums_of(p), tasks), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t x_first = task % x_blocks * x_step,
+                         y_first = task / x_blocks % y_blocks * kBlockChannels;
+      write_block(p, shares, task / x_blocks / y_blocks, {x_first, std::min(x_first + x_step, p.x_channels)},
+                  {y_first, std::min(y_first + kBlockChannels, p.y_channels)}, w, row);
+    }
+  });
 }
 
 // Sums of (y channels, x channels) to which voxel after voxel adds, x as it lies.

@@ -32,23 +32,22 @@ Tensor PackedWeight<T>::packed(const ops::ConvProblem& p, const Tensor& weight, 
   const std::int64_t depth_step = transposed ? s[0] : s[1], column_step = transposed ? s[1] : s[0];
   // One panel and one contracted channel at a time: the taps of its columns are read where they lie together.
   const std::int64_t tasks = panels * depth_;
-  parallel_for(
-      tasks, grain_of(static_cast<double>(weight.numel()), tasks), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t task = begin; task < end; ++task) {
-          const std::int64_t panel = task / depth_, k = task % depth_, group = panel / panels_;
-          const std::int64_t first = panel % panels_ * kPanel<T>;
-          const std::int64_t count = std::min(kPanel<T>, columns_ - first);
-          const T* source = from + group * p.y_channels * s[0] + k * depth_step + first * column_step;
-          T* target = to + (panel * taps_ * depth_ + k) * kPanel<T>;
-          for (std::int64_t kd = 0; kd < kernel[0]; ++kd)
-            for (std::int64_t kh = 0; kh < kernel[1]; ++kh)
-              for (std::int64_t kw = 0; kw < kernel[2]; ++kw, target += tap_size()) {
-                const T* at = source + kd * s[2] + kh * s[3] + kw * s[4];
-                for (std::int64_t j = 0; j < count; ++j) target[j] = at[j * column_step];
-                std::fill(target + count, target + kPanel<T>, T(0));
-              }
-        }
-      });
+  parallel_for(tasks, grain_of_copies(weight.numel(), tasks), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t panel = task / depth_, k = task % depth_, group = panel / panels_;
+      const std::int64_t first = panel % panels_ * kPanel<T>;
+      const std::int64_t count = std::min(kPanel<T>, columns_ - first);
+      const T* source = from + group * p.y_channels * s[0] + k * depth_step + first * column_step;
+      T* target = to + (panel * taps_ * depth_ + k) * kPanel<T>;
+      for (std::int64_t kd = 0; kd < kernel[0]; ++kd)
+        for (std::int64_t kh = 0; kh < kernel[1]; ++kh)
+          for (std::int64_t kw = 0; kw < kernel[2]; ++kw, target += tap_size()) {
+            const T* at = source + kd * s[2] + kh * s[3] + kw * s[4];
+            for (std::int64_t j = 0; j < count; ++j) target[j] = at[j * column_step];
+            std::fill(target + count, target + kPanel<T>, T(0));
+          }
+    }
+  });
   return out;
 }
 

@@ -38,14 +38,13 @@ class PatchWeight {
     T* const to = out.data_to_write<T>();
     const T* const from = weight.data<T>();
     const Strides& s = weight.strides();
-    parallel_for(depth_, grain_of(static_cast<double>(weight.numel()), depth_),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t y = begin; y < end; ++y)
-                     for (std::int64_t line = 0; line < lines; ++line) {
-                       const T* at = from + y * s[0] + line / kernel[1] * s[2] + line % kernel[1] * s[3];
-                       pack_line(at, s, p.x_channels, to + (line * panels_ * depth_ + y) * kPanel<T>);
-                     }
-                 });
+    parallel_for(depth_, grain_of_copies(weight.numel(), depth_), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t y = begin; y < end; ++y)
+        for (std::int64_t line = 0; line < lines; ++line) {
+          const T* at = from + y * s[0] + line / kernel[1] * s[2] + line % kernel[1] * s[3];
+          pack_line(at, s, p.x_channels, to + (line * panels_ * depth_ + y) * kPanel<T>);
+        }
+    });
     return out;
   }
   // The run of one y channel, a panel at a time.

@@ -74,25 +74,24 @@ class Unfolded {
   void unfold(const T* x, std::int64_t channels) {
     T* const patches = patches_.data_to_write<T>();
     const std::int64_t patch = channels * taps_;
-    parallel_for(rows_, grain_of(static_cast<double>(rows_ * patch), rows_),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t row = begin; row < end; ++row) {
-                     const std::int64_t w = row % maps_.w.y, h = row / maps_.w.y % maps_.h.y,
-                                        d = row / maps_.w.y / maps_.h.y % maps_.d.y,
-                                        n = row / maps_.w.y / maps_.h.y / maps_.d.y;
-                     // some channels at a time, so that the first-level cache holds where they go
-                     for (std::int64_t c = 0; c < channels; c += kLeastChannels)
-                       for (std::int64_t tap = 0; tap < taps_; ++tap) {
-                         const std::int64_t xw = maps_.w.x_of(w, tap % maps_.w.kernel),
-                                            xh = maps_.h.x_of(h, tap / maps_.w.kernel % maps_.h.kernel),
-                                            xd = maps_.d.x_of(d, tap / maps_.w.kernel / maps_.h.kernel);
-                         T* const to = patches + row * patch + c * taps_ + tap;
-                         const bool is_inside = xw >= 0 && xh >= 0 && xd >= 0;
-                         take(is_inside ? x + voxel(n, xd, xh, xw) * p_.x_row() + c : nullptr, to,
-                              std::min(kLeastChannels, channels - c));
-                       }
-                   }
-                 });
+    parallel_for(rows_, grain_of_copies(rows_ * patch, rows_), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t row = begin; row < end; ++row) {
+        const std::int64_t w = row % maps_.w.y, h = row / maps_.w.y % maps_.h.y,
+                           d = row / maps_.w.y / maps_.h.y % maps_.d.y,
+                           n = row / maps_.w.y / maps_.h.y / maps_.d.y;
+        // some channels at a time, so that the first-level cache holds where they go
+        for (std::int64_t c = 0; c < channels; c += kLeastChannels)
+          for (std::int64_t tap = 0; tap < taps_; ++tap) {
+            const std::int64_t xw = maps_.w.x_of(w, tap % maps_.w.kernel),
+                               xh = maps_.h.x_of(h, tap / maps_.w.kernel % maps_.h.kernel),
+                               xd = maps_.d.x_of(d, tap / maps_.w.kernel / maps_.h.kernel);
+            T* const to = patches + row * patch + c * taps_ + tap;
+            const bool is_inside = xw >= 0 && xh >= 0 && xd >= 0;
+            take(is_inside ? x + voxel(n, xd, xh, xw) * p_.x_row() + c : nullptr, to,
+                 std::min(kLeastChannels, channels - c));
+          }
+      }
+    });
   }
   // Zeros from null.
   void take(const T* from, T* to, std::int64_t channels) const {
@@ -102,7 +101,7 @@ class Unfolded {
   // The transpose of unfold(): x = bias + the sum over the patches that hold it, a depth of x at a time.
   void fold(T* x, std::int64_t channels, const T* bias) {
     const std::int64_t planes = p_.batch * maps_.d.x, area = maps_.h.x * maps_.w.x;
-    parallel_for(planes, grain_of(static_cast<double>(rows_ * channels * taps_), planes),
+    parallel_for(planes, grain_of_copies(rows_ * channels * taps_, planes),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t plane = begin; plane < end; ++plane) {
                      T* const to = x + plane * area * p_.x_row();

@@ -69,7 +69,7 @@ class WeightByChannels {
   // y as [group][panel of channels][voxel][kPanel].
   void pack(const T* from) {
     T* const to = y_.data_to_write<T>();
-    parallel_for(voxels_, grain_of(static_cast<double>(voxels_ * p_.y_row()), voxels_),
+    parallel_for(voxels_, grain_of_copies(voxels_ * p_.y_row(), voxels_),
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = begin; i < end; ++i)
                      for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
@@ -159,8 +159,11 @@ bool has_weight_by_channels(const ConvProblem& p) {
   const bool repays = p.taps() > 1 && (meets_again || p.geometry.kernel[0] > 1) &&
                       voxels <= (meets_again ? kSomeVoxels : kFewVoxels);
   const std::int64_t least = groups == 1 ? kLeastChannels : repays ? 2 * kLeastChannels : 4 * kLeastChannels;
-  return voxels >= kLeastVoxels && voxels <= (x * y >= kLargeTap ? kMostVoxels : kMostVoxels / 2) &&
-         std::min(x, y) >= least && groups * p.taps() * x * y >= kLeastSums;
+  const bool is_large = x * y >= kLargeTap;
+  const std::int64_t sums =
+      voxels <= kSomeVoxels && (is_large || p.taps() >= kManyTaps) ? kLeastSums / 2 : kLeastSums;
+  return voxels >= kLeastVoxels && voxels <= (is_large ? kMostVoxels : kMostVoxels / 2) &&
+         std::min(x, y) >= least && groups * p.taps() * x * y >= sums;
 }
 
 void weight_grad_by_channels(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
