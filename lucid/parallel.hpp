@@ -2,6 +2,7 @@
 // Loops over index ranges on the process's OpenMP threads (the same that oneDNN uses).
 
 #include <cstdint>
+#include <optional>
 #include <type_traits>
 
 #include "lucid/cpu.hpp"
@@ -14,8 +15,26 @@ int num_threads();
 void set_num_threads(int count);
 
 namespace detail {
+struct Spans;
+}  // namespace detail
+
+/// What one thread takes of the indices of a parallel_walk().
+class Turns {
+ public:
+  Turns(detail::Spans& spans, std::int64_t thread) : spans_(spans), thread_(thread) {}
+  /// Mostly the one behind the last; nothing once all are taken.
+  std::optional<std::int64_t> next();
+
+ private:
+  detail::Spans& spans_;
+  std::int64_t thread_;
+};
+
+namespace detail {
 using RangeFunction = void (*)(void* context, std::int64_t begin, std::int64_t end);
 void parallel_ranges(std::int64_t count, std::int64_t grain, void* context, RangeFunction function);
+using TurnsFunction = void (*)(void* context, Turns& turns);
+void parallel_turns(std::int64_t count, std::int64_t grain, void* context, TurnsFunction function);
 }  // namespace detail
 
 /// Calls f(begin, end) on disjoint ranges that cover [0, count), each at least `grain` long (the last may be
@@ -28,6 +47,17 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
                           [](void* context, std::int64_t begin, std::int64_t end) {
                             (*static_cast<Function*>(context))(begin, end);
                           });
+}
+
+/// Calls f(turns) once in each of several threads, of which each has `grain` indices or more; together they
+/// take those of [0, count) once. Every thread walks through neighbours, and may keep something from one to
+/// the next. One that has come to its end takes half of what another has left: all are busy until the last
+/// index, also where a core is slow for a while. Otherwise as parallel_for().
+template <class F>
+void parallel_walk(std::int64_t count, std::int64_t grain, F&& f) {
+  using Function = std::remove_reference_t<F>;
+  detail::parallel_turns(count, grain, const_cast<void*>(static_cast<const void*>(&f)),
+                         [](void* context, Turns& turns) { (*static_cast<Function*>(context))(turns); });
 }
 
 }  // namespace lucid

@@ -55,12 +55,11 @@ class Direction {
         pieces.push_back({&run, first, std::min(step, run.count - first)});
     }
     const auto count = static_cast<std::int64_t>(pieces.size());
-    parallel_for(planes * count, grain_of(p_.work(), planes * count),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   Scratch scratch;
-                   for (std::int64_t task = begin; task < end; ++task)
-                     produce(task / count, pieces[static_cast<std::size_t>(task % count)], scratch);
-                 });
+    parallel_walk(planes * count, grain_of(p_.work(), planes * count), [&](Turns& turns) {
+      Scratch scratch;
+      while (const auto task = turns.next())
+        produce(*task / count, pieces[static_cast<std::size_t>(*task % count)], scratch);
+    });
   }
 
  private:
@@ -72,20 +71,22 @@ class Direction {
 
   // One tap that meets every voxel: lines of any length.
   void run_voxels() const {
-    // Each panel of columns reads the voxels again, from a cache; dots read them once.
-    constexpr std::int64_t kCachedVoxels = 256, kMany = 1 << 20;
-    const std::int64_t at_once = weight_.is_for_dots() ? kMany : kCachedVoxels;
+    const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
+    // Each panel of columns reads the voxels again, from a cache.
+    constexpr std::int64_t kLeastVoxels = 64, kCachedVoxels = 256, kTurns = 16;
+    const std::int64_t at_once = std::clamp(voxels / (kTurns * num_threads()), kLeastVoxels, kCachedVoxels),
+                       steps = (voxels + at_once - 1) / at_once;
     // The processor sees what comes next, but is late from memory.
     constexpr std::int64_t kCachedBytes = 7 << 20, kSize = sizeof(T);
     const std::vector<RowsTerm> terms{{0, 0}};
-    const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
     const bool fetches = voxels * from_step_ * kSize > kCachedBytes;
     const std::int64_t bytes = voxels * to_step_ * kSize;
     const bool past_caches = bytes >= kBytesPastCaches && p_.geometry.groups == 1 &&
                              takes_past_caches<T>(weight_.columns()) &&
                              goes_past_caches(to_, bytes, to_step_ * kSize);
-    parallel_for(voxels, grain_of(p_.work(), voxels), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t first = begin; first < end; first += at_once)
+    parallel_walk(steps, grain_of(p_.work(), steps), [&](Turns& turns) {
+      while (const auto step = turns.next()) {
+        const std::int64_t first = *step * at_once;
         for (std::int64_t group = 0; group < p_.geometry.groups; ++group)
           multiply(RowsProduct<T>{.a = from_ + first * from_step_,
                                   .a_row = from_step_,
@@ -94,13 +95,14 @@ class Direction {
                                   .b_row = kPanel<T>,
                                   .c = to_ + first * to_step_,
                                   .c_row = to_step_,
-                                  .rows = std::min(at_once, end - first),
+                                  .rows = std::min(at_once, voxels - first),
                                   .depth = weight_.depth(),
                                   .columns = weight_.columns(),
                                   .b_panel = weight_.panel_size(),
                                   .fetches = fetches,
                                   .past_caches = past_caches},
                    group, terms);
+      }
     });
   }
 

@@ -207,13 +207,13 @@ void run(const ConvProblem& p, bool transposed, const Tensor& input, const Tenso
   std::ranges::sort(pieces, {}, [](const TappedRun& rows) { return rows.run.first; });
   const auto per_plane = static_cast<std::int64_t>(pieces.size());
   const std::int64_t units = p.batch * depths.count() * per_plane;
-  parallel_for(units, grain_of(p.work(), units), [&](std::int64_t begin, std::int64_t end) {
+  parallel_walk(units, grain_of(p.work(), units), [&](Turns& turns) {
     std::vector<RowTap<T>> taps_of_rows;
     std::vector<Tap> kds;
     std::vector<Factor<T>> factors;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t plane = i / per_plane, n = plane / depths.count(), d = plane % depths.count();
-      const auto& [rows, khs] = pieces[static_cast<std::size_t>(i % per_plane)];
+    while (const auto unit = turns.next()) {
+      const std::int64_t plane = *unit / per_plane, n = plane / depths.count(), d = plane % depths.count();
+      const auto& [rows, khs] = pieces[static_cast<std::size_t>(*unit % per_plane)];
       taps_of_rows.clear();
       depths.list(d, kds);
       for (const Tap& kd : kds)

@@ -109,11 +109,11 @@ class DepthwiseWindow {
     const std::int64_t step =
         PlaneWindow<float>::lines_at_once(maps_.h.y, 1, kept * lines_.line_size(), planes);
     const std::int64_t tasks = (maps_.h.y + step - 1) / step * planes;
-    parallel_for(tasks, grain_of(p_.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
+    parallel_walk(tasks, grain_of(p_.work(), tasks), [&](Turns& turns) {
       PlaneWindow<float> window(maps_.d.x, lines_.line_size(), kept);
       Scratch scratch;
-      for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
-        const std::int64_t plane = task % planes, first = task / planes * step;
+      while (const auto task = turns.next()) {  // planes follow each other: they share a window
+        const std::int64_t plane = *task % planes, first = *task / planes * step;
         produce(plane / maps_.d.y, plane % maps_.d.y, {first, std::min(first + step, maps_.h.y)}, window,
                 scratch);
       }

@@ -49,16 +49,15 @@ class FewChannels {
                        step = PlaneWindow<T>::lines_at_once(to_size_[1], heights_.period(),
                                                             planes_at_once() * line_size(), planes);
     const std::int64_t tasks = (to_size_[1] + step - 1) / step * planes;
-    parallel_for(tasks, grain_of(p_.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
+    parallel_walk(tasks, grain_of(p_.work(), tasks), [&](Turns& turns) {
       PlaneWindow<T> window(from_size_[0], line_size(), planes_at_once());
       Scratch scratch;
       scratch.products.resize(static_cast<std::size_t>(rows_ * products_line_));
       scratch.sums.resize(static_cast<std::size_t>(step_ * channels_ * sums_line_));
-      for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
-        const std::int64_t plane = task % planes, first = task / planes * step;
+      while (const auto task = turns.next()) {  // planes follow each other: they share a window
+        const std::int64_t plane = *task % planes, first = *task / planes * step;
         const Range lines{first, std::min(first + step, to_size_[1])};
-        if (task == begin || plane == 0)
-          window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
+        window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
         produce(plane / to_size_[0], plane % to_size_[0], lines, window, scratch);
       }
     });

@@ -107,10 +107,10 @@ void for_parts(const ConvProblem& p, F&& f) {
   const Dims3& y = p.geometry.y;
   const std::int64_t planes = p.batch * y[0], step = lines_at_once(y[1], y[2], planes);
   const std::int64_t parts = (y[1] + step - 1) / step, tasks = planes * parts;
-  parallel_for(tasks, grain_of(p.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t first = task % parts * step;
-      f(task / parts, first, std::min(step, y[1] - first));
+  parallel_walk(tasks, grain_of(p.work(), tasks), [&](Turns& turns) {
+    while (const auto task = turns.next()) {
+      const std::int64_t first = *task % parts * step;
+      f(*task / parts, first, std::min(step, y[1] - first));
     }
   });
 }

@@ -46,14 +46,13 @@ class Sliding {
                        step =
                            Window::lines_at_once(to_size_[1], heights_.period(), kept * line_size(), planes);
     const std::int64_t tasks = (to_size_[1] + step - 1) / step * planes;
-    parallel_for(tasks, grain_of(p_.work(), tasks), [&](std::int64_t begin, std::int64_t end) {
+    parallel_walk(tasks, grain_of(p_.work(), tasks), [&](Turns& turns) {
       Window window(from_size_[0], line_size(), kept);
       Scratch scratch;
-      for (std::int64_t task = begin; task < end; ++task) {  // planes follow each other: they share a window
-        const std::int64_t plane = task % planes, first = task / planes * step;
+      while (const auto task = turns.next()) {  // planes follow each other: they share a window
+        const std::int64_t plane = *task % planes, first = *task / planes * step;
         const Range lines{first, std::min(first + step, to_size_[1])};
-        if (task == begin || plane == 0)
-          window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
+        window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
         produce(plane, lines, window, scratch);
       }
     });

@@ -53,9 +53,9 @@ class TapProducts {
     const std::int64_t columns = weight_.columns(), fair = (columns + num_threads() - 1) / num_threads();
     const std::int64_t step = std::min(padded_to_lanes(fair, kPanel<float>), kMostColumns);
     const std::int64_t steps = (columns + step - 1) / step;
-    parallel_for(steps, grain_of(p_.work(), steps), [&](std::int64_t begin, std::int64_t end) {
+    parallel_walk(steps, grain_of(p_.work(), steps), [&](Turns& turns) {
       std::vector<RowPlace> rows;
-      for (std::int64_t i = begin; i < end; ++i) produce(i * step, std::min(step, columns - i * step), rows);
+      while (const auto i = turns.next()) produce(*i * step, std::min(step, columns - *i * step), rows);
     });
   }
 

@@ -38,16 +38,16 @@ class WeightByChannels {
                        slab = ceil_div(y_panels_, slabs) * kPanel<T>, blocks = groups * slabs * strips,
                        parts = std::clamp(ceil_div(2 * threads, blocks), ceil_div(taps, kMostTaps), taps);
     // All strips with one slab of y, which stays in a core's cache, then with the next.
-    parallel_for(blocks * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    parallel_walk(blocks * parts, 1, [&](Turns& turns) {
       Scratch scratch;
       scratch.x.resize(static_cast<std::size_t>(voxels_ * kMostOfStrip));
       scratch.sums.resize(static_cast<std::size_t>(ceil_div(taps, parts) * std::min(strip, p_.x_channels) *
                                                    std::min(slab, p_.y_channels)));
-      for (std::int64_t task = begin; task < end; ++task) {
-        const std::int64_t part = task % parts, x = task / parts % strips * strip,
-                           y = task / parts / strips % slabs * slab;
+      while (const auto task = turns.next()) {
+        const std::int64_t part = *task % parts, block = *task / parts, x = block % strips * strip,
+                           y = block / strips % slabs * slab;
         if (x < p_.x_channels && y < p_.y_channels)
-          produce(task / parts / strips / slabs, {x, std::min(x + strip, p_.x_channels)},
+          produce(block / strips / slabs, {x, std::min(x + strip, p_.x_channels)},
                   {y, std::min(y + slab, p_.y_channels)}, {taps * part / parts, taps * (part + 1) / parts},
                   scratch);
       }

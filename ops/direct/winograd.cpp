@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "ops/direct/winograd_bands.hpp"
@@ -73,18 +74,20 @@ class Walk {
     terms_.reserve(static_cast<std::size_t>(taps_) * chunks_.size());
   }
 
-  void run(const TileUnit& unit, std::int64_t group) {
+  // What follows is about a group's unit. Its steps are walked through from some depth on.
+  void begin(const TileUnit& unit, std::int64_t group, std::int64_t depth) {
     unit_ = unit;
     group_ = group;
     tiles_ = unit.rows * bands_.wide;
     place_tiles();
-    std::int64_t ready = unit.depths.begin;
-    for (std::int64_t d = unit.depths.begin; d < unit.depths.end; d += bands_.step) {
-      const ops::Range depths{d, std::min(d + bands_.step, unit.depths.end)};
-      if (bands_.step > 1 && d > unit.depths.begin) keep_overlap();
-      for (; ready < depths.end + taps_ - 1; ++ready) transform_depth(ready, slot_of(ready, d));
-      produce(depths);
-    }
+    first_ = ready_ = depth;
+  }
+  // The step that begins at depth d: the unit's first, or the next.
+  void step(std::int64_t d) {
+    const ops::Range depths{d, std::min(d + bands_.step, unit_.depths.end)};
+    if (bands_.step > 1 && d > first_) keep_overlap();
+    for (; ready_ < depths.end + taps_ - 1; ++ready_) transform_depth(ready_, slot_of(ready_, d));
+    produce(depths);
   }
 
  private:
@@ -247,6 +250,7 @@ class Walk {
   std::vector<TileTerm> terms_;
   TileUnit unit_{};
   std::int64_t group_ = 0, tiles_ = 0;  // the unit's group, and its tiles at one depth
+  std::int64_t first_ = 0, ready_ = 0;  // the depth that the walk began with, and the next to be transformed
 };
 
 // The channels of the input come in `parts`.
@@ -292,23 +296,43 @@ void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
   // Long steps share the reading of a large weight; else short ones keep their tiles in the cache.
   const TileBands::Steps steps{kStepTiles, kTileRows, !has_cached_weight_};
   const std::int64_t groups = problems_.front().groups;
-  // The problems' bands, and where their units and weights begin.
+  // The problems' bands, and where their units, the units' steps and the weights begin.
   std::vector<TileBands> bands;
-  std::vector<std::int64_t> first_unit{0}, first_weight{0};
+  std::vector<std::int64_t> first_unit{0}, first_step{0}, first_weight{0};
   for (const TileProblem& problem : problems_) {
-    bands.emplace_back(problem, size_, steps, groups * std::ssize(problems_));
-    first_unit.push_back(first_unit.back() + bands.back().units() * groups);
+    const TileBands& of_problem = bands.emplace_back(problem, size_, steps, groups * std::ssize(problems_));
+    const std::int64_t units = of_problem.units() * groups;
+    first_unit.push_back(first_unit.back() + units);
+    for (std::int64_t unit = 0; unit < units; ++unit)
+      first_step.push_back(first_step.back() +
+                           ceil_div(of_problem.unit(unit / groups).depths.size(), of_problem.step));
     first_weight.push_back(first_weight.back() + WeightShape(problem, size_).numel());
   }
+  const auto index_in = [](const std::vector<std::int64_t>& firsts, std::int64_t at) {
+    return static_cast<std::size_t>(std::ranges::upper_bound(firsts, at) - firsts.begin() - 1);
+  };
   float* to = out.data_to_write<float>();
-  parallel_for(first_unit.back(), 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::size_t i = 0; i < problems_.size(); ++i) {
-      const std::int64_t first = std::max(begin, first_unit[i]), last = std::min(end, first_unit[i + 1]);
-      if (first >= last) continue;
-      Walk walk(problems_[i], bands[i], parts_, inputs, weight_.data<float>() + first_weight[i],
-                bias_.data<float>(), epilogue_, to);
-      for (std::int64_t unit = first - first_unit[i]; unit < last - first_unit[i]; ++unit)
-        walk.run(bands[i].unit(unit / groups), unit % groups);
+  parallel_walk(first_step.back(), 1, [&](Turns& turns) {
+    std::optional<Walk> walk;
+    std::size_t problem = problems_.size(), unit = 0;
+    std::int64_t next = -1, depth = 0;  // the unit's next step and its first depth
+    while (const auto step = turns.next()) {
+      if (*step != next || *step == first_step[unit + 1]) {
+        unit = index_in(first_step, *step);
+        const std::size_t i = index_in(first_unit, static_cast<std::int64_t>(unit));
+        const TileBands& of_problem = bands[i];
+        if (i != problem)
+          walk.emplace(problems_[i], of_problem, parts_, inputs, weight_.data<float>() + first_weight[i],
+                       bias_.data<float>(), epilogue_, to);
+        problem = i;
+        const std::int64_t index = static_cast<std::int64_t>(unit) - first_unit[i];
+        const TileUnit of_step = of_problem.unit(index / groups);
+        depth = of_step.depths.begin + (*step - first_step[unit]) * of_problem.step;
+        walk->begin(of_step, index % groups, depth);
+      }
+      walk->step(depth);
+      depth += bands[problem].step;
+      next = *step + 1;
     }
   });
 }

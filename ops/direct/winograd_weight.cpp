@@ -276,9 +276,10 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   if (tiles <= kFewTiles && (sums > kManySums || (groups > 1 && !at_once))) {
     const std::int64_t across = ceil_div(p.x_channels, kInputs), down = ceil_div(p.y_channels, kOutputs);
     const TileBands bands(problem, size, steps, groups * across * down);
-    return parallel_for(groups * across * down, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i)
-        add(bands, i / down / across, i / down % across * kInputs, kInputs, i % down * kOutputs, kOutputs, 1);
+    return parallel_walk(groups * across * down, 1, [&](Turns& turns) {
+      while (const auto i = turns.next())
+        add(bands, *i / down / across, *i / down % across * kInputs, kInputs, *i % down * kOutputs, kOutputs,
+            1);
     });
   }
 
