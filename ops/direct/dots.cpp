@@ -31,49 +31,64 @@ using Register = kernels::VectorOf<float, kIn>::Type;
   add(2, four[0], four[1], out);
 }
 
-// One line of rows, of kOutputs columns each: eight sums at a time, as they lie in the result.
+// Of the rows at `at`, kOutputs columns each: eight sums, as they lie in the result.
+template <int kOutputs>
+[[gnu::always_inline]] inline Register sums_at(const RowsProduct<float>& p,
+                                               const float* const (&at)[kIn / kOutputs]) {
+  constexpr int kRows = kIn / kOutputs;
+  Register sums[kIn] = {};
+  for (std::int64_t i = 0; i < p.outer; ++i) {
+    const RowsTerm term = p.terms[i];
+    const float* weight = p.b + term.b;
+    for (std::int64_t k = term.a; k < term.a + p.depth; k += kIn, weight += kOutputs * kIn)
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        Register x, w;
+        std::memcpy(&x, at[r] + k, sizeof(x));
+#pragma GCC unroll 8
+        for (int f = 0; f < kOutputs; ++f) {
+          std::memcpy(&w, weight + f * kIn, sizeof(w));
+          sums[r * kOutputs + f] += x * w;
+        }
+      }
+  }
+  Register out;
+  sum_each(sums, out);
+  return out;
+}
+
+// One line of rows, of kOutputs columns each.
 template <int kOutputs>
 [[gnu::always_inline]] inline void run_line(const RowsProduct<float>& given, const Register& start,
                                             const float* a, float* c) {
   constexpr int kRows = kIn / kOutputs;
   const RowsProduct<float> p = given;  // which what is written cannot change
-  for (std::int64_t first = 0; first < p.rows; first += kRows, c += kRows * p.c_row) {
-    // At the end the last row once more.
-    const float* at[kRows];
+  const float* at[kRows];
+  std::int64_t left = p.rows;
+  for (; left >= kRows; left -= kRows, a += kRows * p.a_row, c += kRows * p.c_row) {
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) at[r] = a + std::min(first + r, p.rows - 1) * p.a_row;
-    Register sums[kIn] = {};
-    for (std::int64_t i = 0; i < p.outer; ++i) {
-      const RowsTerm term = p.terms[i];
-      const float* weight = p.b + term.b;
-      for (std::int64_t k = term.a; k < term.a + p.depth; k += kIn, weight += kOutputs * kIn)
-#pragma GCC unroll 8
-        for (int r = 0; r < kRows; ++r) {
-          Register x, w;
-          std::memcpy(&x, at[r] + k, sizeof(x));
-#pragma GCC unroll 8
-          for (int f = 0; f < kOutputs; ++f) {
-            std::memcpy(&w, weight + f * kIn, sizeof(w));
-            sums[r * kOutputs + f] += x * w;
-          }
-        }
+    for (int r = 0; r < kRows; ++r) at[r] = a + r * p.a_row;
+    const Register out = sums_at<kOutputs>(p, at) + start;
+    if (p.c_row == kOutputs) {
+      std::memcpy(c, &out, sizeof(out));
+      continue;
     }
-    Register out;
-    sum_each(sums, out);
-    out += start;
-    const auto* const values = reinterpret_cast<const float*>(&out);
-    if (p.c_row == kOutputs && first + kRows <= p.rows) {
-      std::memcpy(c, values, sizeof(out));
-    } else if (p.c_row == p.columns &&
-               first + kRows < p.rows) {  // columns that are not there are written over
+    float values[kIn];
+    std::memcpy(values, &out, sizeof(out));
+    const bool goes_over = p.c_row == p.columns && left > kRows;  // into the next row, written after this
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r)
+    for (int r = 0; r < kRows; ++r)
+      if (goes_over)
         std::memcpy(c + r * p.c_row, values + r * kOutputs, kOutputs * sizeof(float));
-    } else {
-      for (std::int64_t r = 0; r < std::min<std::int64_t>(kRows, p.rows - first); ++r)
-        for (std::int64_t f = 0; f < p.columns; ++f) c[r * p.c_row + f] = values[r * kOutputs + f];
-    }
+      else
+        std::copy_n(values + r * kOutputs, p.columns, c + r * p.c_row);
   }
+  if (left == 0) return;
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) at[r] = a + std::min<std::int64_t>(r, left - 1) * p.a_row;
+  const Register out = sums_at<kOutputs>(p, at) + start;
+  for (std::int64_t r = 0; r < left; ++r)
+    for (std::int64_t f = 0; f < p.columns; ++f) c[r * p.c_row + f] = out[r * kOutputs + f];
 }
 
 template <int kOutputs>
