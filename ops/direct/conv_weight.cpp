@@ -52,6 +52,14 @@ bool splits_voxels(const ConvProblem& p, std::int64_t pieces, std::int64_t threa
   return sums_of(p) <= kMostSums && p.y_voxels() >= kLeastVoxels * threads && pieces >= threads;
 }
 
+// How many shares of pieces each thread has: of few sums, which are soon added up, several, so that one that
+// is done takes those of others.
+std::int64_t shares_each(const ConvProblem& p, std::int64_t pieces, std::int64_t threads) {
+  constexpr std::int64_t kManySums = 1 << 12, kLeastPieces = 4, kMost = 8;
+  return std::clamp<std::int64_t>(std::min(kManySums / sums_of(p), pieces / (kLeastPieces * threads)), 1,
+                                  kMost);
+}
+
 // The threads share the lines of taps as far as they go, then the pieces of y; or the pieces alone.
 template <class T>
 void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, std::int64_t row) {
@@ -61,13 +69,13 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, st
       static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
   const std::int64_t pieces = WeightShare<T>::pieces(p);
   const std::int64_t line_parts = splits_voxels(p, pieces, threads) ? 1 : std::gcd(tap_lines, threads),
-                     piece_parts = std::min(pieces, threads / line_parts);
+                     piece_parts = std::min(pieces, threads / line_parts * shares_each(p, pieces, threads));
   const std::int64_t parts = line_parts * piece_parts;
   std::vector<std::unique_ptr<WeightShare<T>>> shares(static_cast<std::size_t>(parts));
-  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t line = i % line_parts, part = i / line_parts;
-      auto& share = shares[static_cast<std::size_t>(i)];
+  parallel_walk(parts, (parts + threads - 1) / threads, [&](Turns& turns) {
+    while (const auto i = turns.next()) {
+      const std::int64_t line = *i % line_parts, part = *i / line_parts;
+      auto& share = shares[static_cast<std::size_t>(*i)];
       share = share_of(p, x, y, {tap_lines * line / line_parts, tap_lines * (line + 1) / line_parts});
       share->add(pieces * part / piece_parts, pieces * (part + 1) / piece_parts);
     }
@@ -91,35 +99,36 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, st
 template <class T>
 void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w) {
   constexpr std::int64_t kAtOnce = 1024;  // voxels whose sums are in T before they are added in double
+  constexpr std::int64_t kPartsEach = 8;  // of a thread: one that is done takes those of others
   const std::int64_t voxels = p.y_voxels(), pieces = (voxels + kAtOnce - 1) / kAtOnce,
                      sums = p.y_channels * p.x_channels;
-  const std::int64_t threads = std::min<std::int64_t>(num_threads(), pieces);
-  std::vector<double> totals(static_cast<std::size_t>(threads * sums));
-  parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<T> part(static_cast<std::size_t>(sums));
-    for (std::int64_t thread = begin; thread < end; ++thread)
-      for (std::int64_t piece = pieces * thread / threads; piece < pieces * (thread + 1) / threads; ++piece) {
+  const std::int64_t parts = std::min(pieces, kPartsEach * num_threads());
+  std::vector<double> totals(static_cast<std::size_t>(parts * sums));
+  parallel_walk(parts, 1, [&](Turns& turns) {
+    std::vector<T> products(static_cast<std::size_t>(sums));
+    while (const auto part = turns.next())
+      for (std::int64_t piece = pieces * *part / parts; piece < pieces * (*part + 1) / parts; ++piece) {
         const std::int64_t first = piece * kAtOnce;
         store_product(RowsProduct<T>{.a = y + first * p.y_channels,
                                      .a_row = 1,
                                      .a_step = p.y_channels,
                                      .b = x + first * p.x_step(),
                                      .b_row = p.x_step(),
-                                     .c = part.data(),
+                                     .c = products.data(),
                                      .c_row = p.x_channels,
                                      .rows = p.y_channels,
                                      .depth = std::min(kAtOnce, voxels - first),
                                      .columns = p.x_channels,
                                      .b_panel = kPanel<T>});
         for (std::int64_t i = 0; i < sums; ++i)
-          totals[static_cast<std::size_t>(thread * sums + i)] +=
-              static_cast<double>(part[static_cast<std::size_t>(i)]);
+          totals[static_cast<std::size_t>(*part * sums + i)] +=
+              static_cast<double>(products[static_cast<std::size_t>(i)]);
       }
   });
   for (std::int64_t i = 0; i < sums; ++i) {
     double total = 0;
-    for (std::int64_t thread = 0; thread < threads; ++thread)
-      total += totals[static_cast<std::size_t>(thread * sums + i)];
+    for (std::int64_t part = 0; part < parts; ++part)
+      total += totals[static_cast<std::size_t>(part * sums + i)];
     w[i] = static_cast<T>(total);
   }
 }
