@@ -22,7 +22,7 @@ struct Spans;
 class Turns {
  public:
   Turns(detail::Spans& spans, std::int64_t thread) : spans_(spans), thread_(thread) {}
-  /// Mostly the one behind the last; nothing once all are taken.
+  /// The next index, mostly the one behind the last; nothing once all are taken.
   std::optional<std::int64_t> next();
 
  private:
@@ -37,9 +37,9 @@ using TurnsFunction = void (*)(void* context, Turns& turns);
 void parallel_turns(std::int64_t count, std::int64_t grain, void* context, TurnsFunction function);
 }  // namespace detail
 
-/// Calls f(begin, end) on disjoint ranges that cover [0, count), each at least `grain` long (the last may be
-/// shorter). Runs in the caller when one range suffices or when already inside a parallel region. The first
-/// exception thrown by f is rethrown here. Which range runs where depends on the thread count alone.
+/// Calls f(begin, end) on disjoint ranges that cover [0, count), at most one for every `grain` indices. Runs
+/// in the caller when one range suffices or when already inside a parallel region. The first exception thrown
+/// by f is rethrown here. Which range runs where depends on the thread count alone.
 template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   using Function = std::remove_reference_t<F>;
@@ -49,10 +49,12 @@ void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
                           });
 }
 
-/// Calls f(turns) once in each of several threads, of which each has `grain` indices or more; together they
-/// take those of [0, count) once. Every thread walks through neighbours, and may keep something from one to
-/// the next. One that has come to its end takes half of what another has left: all are busy until the last
-/// index, also where a core is slow for a while. Otherwise as parallel_for().
+/// Calls f(turns) once in each of several threads, at most one for every `grain` indices; together they take
+/// those of [0, count) once. Every thread walks through neighbours, and may keep something from one to the
+/// next. One that has come to its end takes half of what another has left: all are busy until the last index,
+/// also where a core is slow for a while. So which thread takes what is up to chance, and f must not let a
+/// result depend on it. Runs in the caller where parallel_for() does. The first exception thrown by f is
+/// rethrown here; what its thread had left is done by others, if there are any.
 template <class F>
 void parallel_walk(std::int64_t count, std::int64_t grain, F&& f) {
   using Function = std::remove_reference_t<F>;

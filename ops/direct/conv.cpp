@@ -74,7 +74,9 @@ class Direction {
     const std::int64_t voxels = p_.batch * to_size_[0] * to_size_[1] * to_size_[2];
     // Each panel of columns reads the voxels again, from a cache.
     constexpr std::int64_t kLeastVoxels = 64, kCachedVoxels = 256, kTurns = 16;
-    const std::int64_t at_once = std::clamp(voxels / (kTurns * num_threads()), kLeastVoxels, kCachedVoxels),
+    const std::int64_t threads = num_threads(), fair = (voxels + threads - 1) / threads,
+                       at_once = std::clamp(voxels / (kTurns * threads), std::min(kLeastVoxels, fair),
+                                            kCachedVoxels),
                        steps = (voxels + at_once - 1) / at_once;
     // The processor sees what comes next, but is late from memory.
     constexpr std::int64_t kCachedBytes = 7 << 20, kSize = sizeof(T);

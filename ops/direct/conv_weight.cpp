@@ -24,17 +24,20 @@ std::int64_t sums_of(const ConvProblem& p) {
 
 constexpr std::int64_t kBlockChannels = 16, kBlockTaps = 64;
 
-// The sums of all shares for some channels of a group and all taps, to a weight whose y channels are `row`
-// apart.
-template <class T>
+// The sums of all shares for some channels of a group and all taps, added in Sum, to a weight whose y
+// channels are `row` apart.
+template <class Sum, class T>
 void write_block(const ConvProblem& p, const std::vector<std::unique_ptr<WeightShare<T>>>& shares,
                  std::int64_t group, Range xs, Range ys, T* w, std::int64_t row) {
   const std::int64_t taps = p.taps(), columns = xs.size() * taps;
   std::vector<T> sums(static_cast<std::size_t>(columns * kBlockChannels));
   T* at = sums.data();
   for (std::int64_t x = xs.begin; x < xs.end; ++x)
-    for (std::int64_t tap = 0; tap < taps; ++tap, at += kBlockChannels)
-      for (const auto& share : shares) share->add_to(at, group, tap, x, ys.begin, ys.size());
+    for (std::int64_t tap = 0; tap < taps; ++tap, at += kBlockChannels) {
+      Sum totals[kBlockChannels] = {};
+      for (const auto& share : shares) share->add_to(totals, group, tap, x, ys.begin, ys.size());
+      for (std::int64_t j = 0; j < kBlockChannels; ++j) at[j] = static_cast<T>(totals[j]);
+    }
   kernels::transpose(w + (group * p.y_channels + ys.begin) * row + xs.begin * taps, sums.data(), row,
                      kBlockChannels, ys.size(), columns);
 }
@@ -54,9 +57,9 @@ bool splits_voxels(const ConvProblem& p, std::int64_t pieces, std::int64_t threa
 
 // How many shares of pieces each thread has: of few sums, which are soon added up, several, so that one that
 // is done takes those of others.
-std::int64_t shares_each(const ConvProblem& p, std::int64_t pieces, std::int64_t threads) {
+std::int64_t shares_each(std::int64_t sums, std::int64_t pieces) {
   constexpr std::int64_t kManySums = 1 << 12, kLeastPieces = 4, kMost = 8;
-  return std::clamp<std::int64_t>(std::min(kManySums / sums_of(p), pieces / (kLeastPieces * threads)), 1,
+  return std::clamp<std::int64_t>(std::min(kManySums / sums, pieces / (kLeastPieces * num_threads())), 1,
                                   kMost);
 }
 
@@ -69,7 +72,7 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, st
       static_cast<std::int64_t>(std::min<double>(num_threads(), 1 + p.work() / kWorthAThread));
   const std::int64_t pieces = WeightShare<T>::pieces(p);
   const std::int64_t line_parts = splits_voxels(p, pieces, threads) ? 1 : std::gcd(tap_lines, threads),
-                     piece_parts = std::min(pieces, threads / line_parts * shares_each(p, pieces, threads));
+                     piece_parts = std::min(pieces, threads / line_parts * shares_each(sums_of(p), pieces));
   const std::int64_t parts = line_parts * piece_parts;
   std::vector<std::unique_ptr<WeightShare<T>>> shares(static_cast<std::size_t>(parts));
   parallel_walk(parts, (parts + threads - 1) / threads, [&](Turns& turns) {
@@ -81,6 +84,7 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, st
     }
   });
 
+  const auto write = piece_parts == 1 ? write_block<T, T> : write_block<double, T>;  // of one share a tap
   const std::int64_t y_blocks = (p.y_channels + kBlockChannels - 1) / kBlockChannels;
   const std::int64_t x_step = std::max<std::int64_t>(1, kBlockTaps / p.taps());
   const std::int64_t x_blocks = (p.x_channels + x_step - 1) / x_step,
@@ -89,8 +93,8 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, st
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t x_first = task % x_blocks * x_step,
                          y_first = task / x_blocks % y_blocks * kBlockChannels;
-      write_block(p, shares, task / x_blocks / y_blocks, {x_first, std::min(x_first + x_step, p.x_channels)},
-                  {y_first, std::min(y_first + kBlockChannels, p.y_channels)}, w, row);
+      write(p, shares, task / x_blocks / y_blocks, {x_first, std::min(x_first + x_step, p.x_channels)},
+            {y_first, std::min(y_first + kBlockChannels, p.y_channels)}, w, row);
     }
   });
 }
@@ -99,10 +103,9 @@ void weight_grad_by_lines(const ConvProblem& p, const T* x, const T* y, T* w, st
 template <class T>
 void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w) {
   constexpr std::int64_t kAtOnce = 1024;  // voxels whose sums are in T before they are added in double
-  constexpr std::int64_t kPartsEach = 8;  // of a thread: one that is done takes those of others
   const std::int64_t voxels = p.y_voxels(), pieces = (voxels + kAtOnce - 1) / kAtOnce,
                      sums = p.y_channels * p.x_channels;
-  const std::int64_t parts = std::min(pieces, kPartsEach * num_threads());
+  const std::int64_t parts = std::min(pieces, shares_each(sums, pieces) * num_threads());
   std::vector<double> totals(static_cast<std::size_t>(parts * sums));
   parallel_walk(parts, 1, [&](Turns& turns) {
     std::vector<T> products(static_cast<std::size_t>(sums));
@@ -147,8 +150,8 @@ std::int64_t slab_of(const ConvProblem& p) {
 
 // One tap that meets every voxel, whose lines may be of any length: as long as a piece of them.
 ConvProblem with_long_lines(const ConvProblem& p) {
-  if (!meets_every_voxel(p)) return p;
   const std::int64_t voxels = p.y_voxels();
+  if (voxels == 0 || !meets_every_voxel(p)) return p;
   std::int64_t line = std::min(voxels, WeightShare<float>::kCachedVoxels);
   while (voxels % line != 0) --line;
   if (line <= p.geometry.y[2]) return p;
@@ -165,8 +168,8 @@ void weight_grad(const ConvProblem& p, const Tensor& input, const Tensor& grad, 
   T* w = out.data_to_write<T>();
   if (is_voxelwise(p)) return weight_grad_by_voxels(p, x, y, w);
   const std::int64_t slab = slab_of(p), taps = p.taps();
+  ConvProblem part = with_long_lines(p);
   for (std::int64_t first = 0; first < p.x_channels; first += slab) {
-    ConvProblem part = with_long_lines(p);
     part.x_channels = std::min(slab, p.x_channels - first);
     part.x_gap = p.x_step() - part.x_row();
     weight_grad_by_lines(part, x + first, y, w + first * taps, p.x_channels * taps);

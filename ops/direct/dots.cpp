@@ -69,7 +69,7 @@ template <int kOutputs>
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) at[r] = a + r * p.a_row;
     const Register out = sums_at<kOutputs>(p, at) + start;
-    if (p.c_row == kOutputs) {
+    if (p.c_row == kOutputs && p.columns == kOutputs) {
       std::memcpy(c, &out, sizeof(out));
       continue;
     }

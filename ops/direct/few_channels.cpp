@@ -1,6 +1,7 @@
 #include "ops/direct/few_channels.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "lucid/cpu.hpp"
@@ -54,10 +55,12 @@ class FewChannels {
       Scratch scratch;
       scratch.products.resize(static_cast<std::size_t>(rows_ * products_line_));
       scratch.sums.resize(static_cast<std::size_t>(step_ * channels_ * sums_line_));
+      std::int64_t walked = -1;                 // the first of the window's lines
       while (const auto task = turns.next()) {  // planes follow each other: they share a window
         const std::int64_t plane = *task % planes, first = *task / planes * step;
         const Range lines{first, std::min(first + step, to_size_[1])};
-        window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
+        if (std::exchange(walked, first) != first)
+          window.set_lines(PlaneWindow<T>::sources_of(heights_, lines, scratch.heights));
         produce(plane / to_size_[0], plane % to_size_[0], lines, window, scratch);
       }
     });

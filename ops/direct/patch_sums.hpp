@@ -16,7 +16,7 @@ bool has_patch_sums(const ops::ConvProblem& problem);
 void sum_patches(const ops::ConvProblem& problem, const Tensor& x, const Tensor& weight, const Tensor& bias,
                  const Tensor& out);
 
-/// As conv_weight_grad() of ops/direct/conv.hpp, of float32: `out` from `x` and `y`.
+/// As conv_weight_grad() of ops/direct/conv.hpp, of float32: `out`, which is contiguous, from `x` and `y`.
 void patch_weight_grad(const ops::ConvProblem& problem, const Tensor& x, const Tensor& y, const Tensor& out);
 
 }  // namespace lucid::direct

@@ -1,6 +1,7 @@
 #include "ops/direct/sliding.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "ops/direct/conv.hpp"
@@ -49,10 +50,12 @@ class Sliding {
     parallel_walk(tasks, grain_of(p_.work(), tasks), [&](Turns& turns) {
       Window window(from_size_[0], line_size(), kept);
       Scratch scratch;
+      std::int64_t walked = -1;                 // the first of the window's lines
       while (const auto task = turns.next()) {  // planes follow each other: they share a window
         const std::int64_t plane = *task % planes, first = *task / planes * step;
         const Range lines{first, std::min(first + step, to_size_[1])};
-        window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
+        if (std::exchange(walked, first) != first)
+          window.set_lines(Window::sources_of(heights_, lines, scratch.heights));
         produce(plane, lines, window, scratch);
       }
     });

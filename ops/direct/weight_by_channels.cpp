@@ -160,6 +160,7 @@ bool has_weight_by_channels(const ConvProblem& p) {
                       voxels <= (meets_again ? kSomeVoxels : kFewVoxels);
   const std::int64_t least = groups == 1 ? kLeastChannels : repays ? 2 * kLeastChannels : 4 * kLeastChannels;
   const bool is_large = x * y >= kLargeTap;
+  // Fewer sums will do where there are few voxels to pack, for many channels or taps.
   const std::int64_t sums =
       voxels <= kSomeVoxels && (is_large || p.taps() >= kManyTaps) ? kLeastSums / 2 : kLeastSums;
   return voxels >= kLeastVoxels && voxels <= (is_large ? kMostVoxels : kMostVoxels / 2) &&

@@ -2,6 +2,8 @@
 // What one thread adds to the gradient of a convolution's weight (ops/direct/conv_weight.cpp).
 
 #include <algorithm>
+#include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "ops/direct/conv_maps.hpp"
@@ -18,7 +20,7 @@ using ops::ConvProblem;
 template <class T>
 class WeightShare {
  public:
-  /// Of one piece, in lines of y of usual length.
+  /// Voxels of a piece, unless its one line has more.
   static constexpr std::int64_t kCachedVoxels = 128;
 
   virtual ~WeightShare() = default;
@@ -42,20 +44,22 @@ class WeightShare {
     }
   }
 
-  /// sums[j] += the gradients of y channels first + j, j < count, if the share has this tap.
-  void add_to(T* sums, std::int64_t group, std::int64_t tap, std::int64_t x, std::int64_t first,
+  /// sums[j] += the gradients of y channels first + j, j < count, if the share has this tap. In T where no
+  /// other share has it, else in double.
+  template <class Sum>
+  void add_to(Sum* sums, std::int64_t group, std::int64_t tap, std::int64_t x, std::int64_t first,
               std::int64_t count) const {
     const std::int64_t line = tap / maps_.w.kernel;
     if (line < tap_lines_.begin || line >= tap_lines_.end) return;
     const Places places = places_of(group, tap - tap_lines_.begin * maps_.w.kernel, x);
     const auto begin = static_cast<std::size_t>(places.first + first * places.step);
-    if (total_.empty() && places.step == 1) {  // in vectors
-      const T* const from = sums_.data() + begin;
-      for (std::int64_t j = 0; j < count; ++j) sums[j] += from[j];
+    if (total_.empty() && places.step == 1) {
+      add_vectors(sums, sums_.data() + begin, count);
     } else {
       for (std::int64_t j = 0; j < count; ++j) {
         const std::size_t at = begin + static_cast<std::size_t>(j * places.step);
-        sums[j] += total_.empty() ? sums_[at] : static_cast<T>(static_cast<double>(sums_[at]) + total_[at]);
+        const double total = total_.empty() ? 0.0 : total_[at];
+        sums[j] += static_cast<Sum>(static_cast<double>(sums_[at]) + total);
       }
     }
   }
@@ -102,6 +106,24 @@ class WeightShare {
   }
   static std::int64_t pieces_of_plane(const ConvProblem& p) {
     return (p.geometry.y[1] + lines_at_once(p) - 1) / lines_at_once(p);
+  }
+
+  template <class Sum>
+  static void add_vectors(Sum* to, const T* from, std::int64_t count) {
+    std::int64_t j = 0;
+    if constexpr (!std::is_same_v<Sum, T>) {  // two at a time: of four floats GCC converts two through memory
+      typedef T Pair __attribute__((vector_size(2 * sizeof(T))));
+      typedef Sum Sums __attribute__((vector_size(2 * sizeof(Sum))));
+      for (; j + 1 < count; j += 2) {
+        Pair pair;
+        Sums sums;
+        std::memcpy(&pair, from + j, sizeof(pair));
+        std::memcpy(&sums, to + j, sizeof(sums));
+        sums += __builtin_convertvector(pair, Sums);
+        std::memcpy(to + j, &sums, sizeof(sums));
+      }
+    }
+    for (; j < count; ++j) to[j] += static_cast<Sum>(from[j]);
   }
 
   // Adds the sums of some lines of taps in double.

@@ -314,24 +314,23 @@ void Winograd::run(std::span<const Tensor> inputs, const Tensor& out) const {
   float* to = out.data_to_write<float>();
   parallel_walk(first_step.back(), 1, [&](Turns& turns) {
     std::optional<Walk> walk;
-    std::size_t problem = problems_.size(), unit = 0;
-    std::int64_t next = -1, depth = 0;  // the unit's next step and its first depth
+    std::size_t current = problems_.size(), unit = 0;
+    std::int64_t next = -1, depth = 0;  // the step that would follow, and where the unit's begins
     while (const auto step = turns.next()) {
       if (*step != next || *step == first_step[unit + 1]) {
         unit = index_in(first_step, *step);
-        const std::size_t i = index_in(first_unit, static_cast<std::int64_t>(unit));
-        const TileBands& of_problem = bands[i];
-        if (i != problem)
-          walk.emplace(problems_[i], of_problem, parts_, inputs, weight_.data<float>() + first_weight[i],
-                       bias_.data<float>(), epilogue_, to);
-        problem = i;
-        const std::int64_t index = static_cast<std::int64_t>(unit) - first_unit[i];
+        const std::size_t problem = index_in(first_unit, static_cast<std::int64_t>(unit));
+        const TileBands& of_problem = bands[problem];
+        if (std::exchange(current, problem) != problem)
+          walk.emplace(problems_[problem], of_problem, parts_, inputs,
+                       weight_.data<float>() + first_weight[problem], bias_.data<float>(), epilogue_, to);
+        const std::int64_t index = static_cast<std::int64_t>(unit) - first_unit[problem];
         const TileUnit of_step = of_problem.unit(index / groups);
         depth = of_step.depths.begin + (*step - first_step[unit]) * of_problem.step;
         walk->begin(of_step, index % groups, depth);
       }
       walk->step(depth);
-      depth += bands[problem].step;
+      depth += bands[current].step;
       next = *step + 1;
     }
   });

@@ -15,7 +15,8 @@ namespace lucid::direct {
 /// Elements between the points of transformed tiles, lest all fall into one set of the first-level cache.
 inline constexpr std::int64_t kApart = kTileChannels;
 
-/// What one thread does at a time: some tile rows of a sample, and a run of depths of one residue.
+/// Some tile rows of a sample, and a run of depths of one residue, through which a thread walks step by step.
+/// One that begins in the middle transforms the depths before it again, too.
 struct TileUnit {
   std::int64_t sample, first_row, rows;
   const TileResidue* depth;

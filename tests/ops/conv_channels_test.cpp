@@ -57,6 +57,55 @@ void check_weight_gradient(const Form& p, ops::ConvProblem problem, Generator& g
 
 }  // namespace
 
+TEST_CASE("dot products write their columns and nothing beside them") {
+  constexpr std::int64_t kDepth = 16, kMostRows = 19, kMostStep = 9;
+  constexpr float kUntouched = 7;
+  Generator generator(31);
+  const std::vector<float> a = randint(-3, 4, {2 * kMostRows * kDepth}, f32, &generator).to_vector<float>();
+  const direct::RowsTerm term{0, 0};
+  for (std::int64_t columns = 1; columns <= direct::kMostDots; ++columns)
+    for (std::int64_t step = columns; step <= kMostStep; ++step)
+      for (std::int64_t rows = 1; rows <= kMostRows; ++rows) {
+        CAPTURE(columns);
+        CAPTURE(step);
+        CAPTURE(rows);
+        const std::int64_t padded = direct::padded_dots(columns), line = kMostRows * kMostStep;
+        std::vector<float> b(static_cast<std::size_t>(kDepth * padded)), start(8, 1.0f),
+            c(static_cast<std::size_t>(2 * line), kUntouched);
+        const auto b_at = [&](std::int64_t k, std::int64_t column) {
+          return static_cast<std::size_t>((k / direct::kDotLanes * padded + column) * direct::kDotLanes +
+                                          k % direct::kDotLanes);
+        };
+        for (std::int64_t k = 0; k < kDepth; ++k)
+          for (std::int64_t j = 0; j < columns; ++j) b[b_at(k, j)] = static_cast<float>((k * 5 + j) % 7 - 3);
+        direct::store_dots({.a = a.data(),
+                            .a_row = kDepth,
+                            .a_step = 1,
+                            .b = b.data(),
+                            .b_row = direct::kDotLanes,
+                            .c = c.data(),
+                            .c_row = step,
+                            .rows = rows,
+                            .depth = kDepth,
+                            .columns = columns,
+                            .terms = &term,
+                            .lines = 2,
+                            .a_line = kMostRows * kDepth,
+                            .c_line = line,
+                            .start = start.data()});
+        std::vector<float> expected(c.size(), kUntouched);
+        for (std::int64_t l = 0; l < 2; ++l)
+          for (std::int64_t r = 0; r < rows; ++r)
+            for (std::int64_t j = 0; j < columns; ++j) {
+              float sum = 1;
+              for (std::int64_t k = 0; k < kDepth; ++k)
+                sum += a[static_cast<std::size_t>((l * kMostRows + r) * kDepth + k)] * b[b_at(k, j)];
+              expected[static_cast<std::size_t>(l * line + r * step + j)] = sum;
+            }
+        CHECK(c == expected);
+      }
+}
+
 TEST_CASE("dot products along channels are exact on integers both ways, from a slice of channels too") {
   Generator generator(31);
   for (const Form& p : forms_of({8, 24}, {1, 2, 3, 4}, generator)) {
