@@ -7,6 +7,7 @@
 #include "ops/direct/patch_sums.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/direct/weight_by_channels.hpp"
+#include "ops/direct/weight_dots.hpp"
 #include "ops/direct/weight_share_x_rows.hpp"
 #include "ops/direct/weight_share_y_rows.hpp"
 #include "ops/kernels/binary.hpp"
@@ -194,6 +195,7 @@ void conv_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, co
   }
   if (has_weight_by_channels(p)) return weight_grad_by_channels(p, x, y, out);
   if (out.dtype() == f32 && has_patch_sums(p)) return patch_weight_grad(p, x, y, out);
+  if (out.dtype() == f32 && has_weight_dots(p)) return weight_dots(p, x, y, out);
   out.dtype() == f64 ? weight_grad<double>(p, x, y, out) : weight_grad<float>(p, x, y, out);
 }
 

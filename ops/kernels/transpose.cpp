@@ -82,16 +82,19 @@ template <int Channels>
     for (int c = 0; c < Channels; ++c) out[i + c * out_step] = in[i * Channels + c];
 }
 
-// In blocks of four by four as far as they go.
+// Rows [a, count_a) and columns [b, count_b) in blocks of four by four, the last of which copy some again.
 [[gnu::always_inline]] inline void transpose_narrow(std::uint32_t* out, const std::uint32_t* in,
                                                     std::int64_t out_step, std::int64_t in_step,
-                                                    std::int64_t count_a, std::int64_t count_b) {
-  const std::int64_t whole_a = count_a / 4 * 4, whole_b = count_b / 4 * 4;
-  for (std::int64_t a = 0; a < whole_a; a += 4)
-    for (std::int64_t b = 0; b < whole_b; b += 4)
-      transpose_four(out + a * out_step + b, in + a + b * in_step, out_step, in_step);
-  transpose_tile(out + whole_b, in + whole_b * in_step, out_step, in_step, whole_a, count_b - whole_b);
-  transpose_tile(out + whole_a * out_step, in + whole_a, out_step, in_step, count_a - whole_a, count_b);
+                                                    std::int64_t a, std::int64_t b, std::int64_t count_a,
+                                                    std::int64_t count_b) {
+  if (count_a < 4 || count_b < 4)
+    return transpose_tile(out + a * out_step + b, in + a + b * in_step, out_step, in_step, count_a - a,
+                          count_b - b);
+  for (; a < count_a; a += 4)
+    for (std::int64_t at_b = b; at_b < count_b; at_b += 4) {
+      const std::int64_t i = std::min(a, count_a - 4), j = std::min(at_b, count_b - 4);
+      transpose_four(out + i * out_step + j, in + i + j * in_step, out_step, in_step);
+    }
 }
 
 LUCID_VECTORIZED void transpose_words(std::uint32_t* out, const std::uint32_t* in, std::int64_t out_step,
@@ -104,8 +107,8 @@ LUCID_VECTORIZED void transpose_words(std::uint32_t* out, const std::uint32_t* i
   for (std::int64_t a = 0; a < whole_a; a += 8)
     for (std::int64_t b = 0; b < whole_b; b += 8)
       transpose_block(out + a * out_step + b, in + a + b * in_step, out_step, in_step);
-  transpose_narrow(out + whole_b, in + whole_b * in_step, out_step, in_step, whole_a, count_b - whole_b);
-  transpose_narrow(out + whole_a * out_step, in + whole_a, out_step, in_step, count_a - whole_a, count_b);
+  transpose_narrow(out, in, out_step, in_step, 0, whole_b, whole_a, count_b);
+  transpose_narrow(out, in, out_step, in_step, whole_a, 0, count_a, count_b);
 }
 
 }  // namespace
