@@ -16,6 +16,7 @@
 #include "ops/direct/tap_products.hpp"
 #include "ops/direct/unfolded.hpp"
 #include "ops/direct/weight_by_channels.hpp"
+#include "ops/direct/weight_dots.hpp"
 
 namespace lucid::ops::narrow {
 
@@ -99,6 +100,7 @@ bool direct_is_faster_for_weight(const ConvProblem& p) {
     return y == 1 || line % kRegister == 0 || line >= kLongLine;  // what is left of a line goes one by one
   }
   if (p.geometry.groups > 1) return p.y_voxels() >= 64 || p.taps() > kTapsOfPlane;
+  if (!has_stride(p) && p.taps() >= kTapsOfPlane && direct::has_weight_dots(p)) return true;
   if (is_product(p)) return x >= (y <= 48 ? 8 : 32) && x * y <= kLargeTap;
   if (direct::has_patches(p) || p.taps() == 1) return x >= 8 || y >= 8;
   if (p.taps() <= kTapsOfPlane && p.geometry.y[2] <= 4) return false;

@@ -1,14 +1,11 @@
 #include "ops/direct/weight_dots.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstring>
-#include <utility>
 #include <vector>
 
-#include "lucid/cpu.hpp"
 #include "ops/direct/conv_maps.hpp"
+#include "ops/direct/line_dots.hpp"
 #include "ops/direct/rows.hpp"
 #include "ops/direct/weight_share_y_rows.hpp"
 #include "ops/kernels/transpose.hpp"
@@ -20,87 +17,8 @@ using ops::ConvProblem;
 
 constexpr std::int64_t kMostChannels = 16;  // of either operand in a group
 
-// Sums over the lines of a block: of row r of x and channel c of y to totals[c * totals_step + r].
-struct Dots {
-  const float* x;               // where all rows begin, but for
-  const std::int64_t* offsets;  // of each row
-  const float* y;
-  std::int64_t y_channel;  // from one channel's line to the next
-  std::int64_t planes, lines, voxels;
-  std::int64_t x_plane, x_line, y_plane, y_line;
-  double* totals;
-  std::int64_t totals_step;
-};
-
-template <int Rows, int Channels>
-struct AddDots {
-  template <int Bytes>
-  [[gnu::always_inline]] static void run(const Dots& p) {
-    typedef float Lanes __attribute__((vector_size(Bytes)));
-    constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
-    Lanes sums[Rows][Channels];
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-      for (int c = 0; c < Channels; ++c) sums[r][c] = Lanes{};
-    for (std::int64_t plane = 0; plane < p.planes; ++plane)
-      for (std::int64_t line = 0; line < p.lines; ++line) {
-        const float* const x = p.x + plane * p.x_plane + line * p.x_line;
-        const float* const y = p.y + plane * p.y_plane + line * p.y_line;
-        const float* rows[Rows];
-#pragma GCC unroll 8
-        for (int r = 0; r < Rows; ++r) rows[r] = x + p.offsets[r];
-        for (std::int64_t w = 0; w < p.voxels; w += lanes) {
-          Lanes factors[Channels];
-#pragma GCC unroll 8
-          for (int c = 0; c < Channels; ++c)
-            std::memcpy(&factors[c], y + c * p.y_channel + w, sizeof(Lanes));
-#pragma GCC unroll 8
-          for (int r = 0; r < Rows; ++r) {
-            Lanes row;
-            std::memcpy(&row, rows[r] + w, sizeof(Lanes));
-#pragma GCC unroll 8
-            for (int c = 0; c < Channels; ++c) sums[r][c] += row * factors[c];
-          }
-        }
-      }
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-      for (int c = 0; c < Channels; ++c) p.totals[c * p.totals_step + r] += sum_of<Bytes>(sums[r][c]);
-  }
-
-  template <int Bytes, class Lanes>
-  [[gnu::always_inline]] static double sum_of(const Lanes& lanes) {
-    typedef float Four __attribute__((vector_size(16)));
-    Four parts[Bytes / 16];
-    std::memcpy(parts, &lanes, sizeof(Lanes));
-#pragma GCC unroll 4
-    for (int i = 1; i < Bytes / 16; ++i) parts[0] += parts[i];
-    return (static_cast<double>(parts[0][0]) + static_cast<double>(parts[0][1])) +
-           (static_cast<double>(parts[0][2]) + static_cast<double>(parts[0][3]));
-  }
-};
-
-using AddFunction = void (*)(const Dots&);
-constexpr std::int64_t kMostAtOnce = 4;
-// Of 1 to 4 channels: 8 to 12 sums in flight hide the latency of a multiplication.
-constexpr std::array<std::int64_t, kMostAtOnce> kMostRows = {8, 6, 4, 3};
-
-template <int Channels, int... Rows>
-constexpr std::array<AddFunction, 8> functions_of(std::integer_sequence<int, Rows...>) {
-  return {[](const Dots& p) { run_for_registers<AddDots<Rows + 1, Channels>>(p); }...};
-}
-template <int Channels>
-constexpr std::array<AddFunction, 8> functions_of() {
-  return functions_of<Channels>(
-      std::make_integer_sequence<int, static_cast<int>(kMostRows[static_cast<std::size_t>(Channels - 1)])>());
-}
-constexpr std::array<std::array<AddFunction, 8>, kMostAtOnce> kFunctions = {
-    functions_of<1>(), functions_of<2>(), functions_of<3>(), functions_of<4>()};
-
-// The positions of x along an axis that a block of y meets, in slots: all from the first to the last, or where
-// these are fewer those of each position of y and each tap.
+// The positions of x along an axis that a block of y meets, in slots: all from the first to the last, or
+// where these are fewer those of each position of y and each tap.
 class Slots {
  public:
   Slots(const AxisMap& axis, std::int64_t count)
@@ -113,7 +31,8 @@ class Slots {
   /// In x, where it may lie outside, when the block's first position of y is `first`.
   std::int64_t position(std::int64_t first, std::int64_t slot) const {
     const std::int64_t from = first * axis_.stride - axis_.padding;
-    return from + (is_sparse_ ? slot / axis_.kernel * axis_.stride + slot % axis_.kernel * axis_.dilation : slot);
+    return from +
+           (is_sparse_ ? slot / axis_.kernel * axis_.stride + slot % axis_.kernel * axis_.dilation : slot);
   }
 
  private:
@@ -132,24 +51,21 @@ class Slots {
 // Every stride-th position of a line of x, from each of some first ones on: the same lines as y has, but for
 // `reach` more voxels that taps further on meet.
 struct Phases {
-  std::vector<std::int64_t> first;          // of each phase
+  std::vector<std::int64_t> first;         // of each phase, in order
   std::vector<std::int64_t> phase, shift;  // of each tap
   std::int64_t reach = 0;
 
   // All of them, or those that taps meet.
-  Phases(const AxisMap& w, std::int64_t voxels, bool all) {
-    // Each tap has a phase of its own where they would otherwise be longer.
-    const bool is_sparse = (w.kernel - 1) * w.dilation / w.stride >= voxels * (w.kernel - 1) && w.kernel > 1;
-    if (all && !is_sparse)
-      for (std::int64_t i = 0; i < w.stride; ++i) first.push_back(i);
+  Phases(const AxisMap& w, bool all) {
+    for (std::int64_t k = 0; k < (all ? w.stride : w.kernel); ++k)
+      first.push_back(all ? k : k * w.dilation % w.stride);
+    std::ranges::sort(first);
+    first.erase(std::ranges::unique(first).begin(), first.end());
     for (std::int64_t k = 0; k < w.kernel; ++k) {
-      const std::int64_t at = is_sparse ? k * w.dilation : k * w.dilation % w.stride;
-      const auto found = std::ranges::find(first, at);
-      phase.push_back(found - first.begin());
-      shift.push_back(is_sparse ? 0 : k * w.dilation / w.stride);
-      reach = std::max(reach, shift.back());
-      if (found == first.end()) first.push_back(at);
+      phase.push_back(std::ranges::lower_bound(first, k * w.dilation % w.stride) - first.begin());
+      shift.push_back(k * w.dilation / w.stride);
     }
+    reach = shift.back();
   }
   std::int64_t count() const { return std::ssize(first); }
 };
@@ -187,7 +103,7 @@ class WeightDots {
         block_(block_of(p, groups_)),
         planes_(maps_.d, block_[0]),
         lines_(maps_.h, block_[1]),
-        phases_(maps_.w, block_[2], groups_ * p.x_channels * maps_.w.stride <= kFewChannels),
+        phases_(maps_.w, groups_ * p.x_channels * maps_.w.stride <= kFewChannels),
         y_line_(padded_to_lanes(block_[2], register_lanes<float>())),
         x_line_(padded_to_lanes(y_line_ + phases_.reach, register_lanes<float>())),
         x_(x.data<float>()),
@@ -237,7 +153,7 @@ class WeightDots {
 
   static constexpr std::int64_t kFewChannels = 8;
 
-  // Groups whose channels fill a line of the cache.
+  // Groups whose channels fill two lines of the cache.
   static std::int64_t groups_at_once(const ConvProblem& p) {
     const std::int64_t channels = p.x_channels + p.y_channels;
     return std::min(p.geometry.groups, (2 * kLanes<float> + channels - 1) / channels);
@@ -328,18 +244,27 @@ class WeightDots {
   void add_group(std::int64_t planes, std::int64_t lines, std::int64_t voxels, std::int64_t group,
                  const Scratch& scratch, double* totals) const {
     const std::int64_t rows = std::ssize(rows_), channels = p_.y_channels,
-                       channel_parts = (channels + kMostAtOnce - 1) / kMostAtOnce;
+                       channel_parts = (channels + kDotChannels - 1) / kDotChannels;
     for (std::int64_t i = 0; i < channel_parts; ++i) {
       const Range cs{channels * i / channel_parts, channels * (i + 1) / channel_parts};
-      const auto shape = static_cast<std::size_t>(cs.size() - 1);
-      const std::int64_t row_parts = (rows + kMostRows[shape] - 1) / kMostRows[shape];
+      const std::int64_t most = kDotRows[static_cast<std::size_t>(cs.size() - 1)],
+                         row_parts = (rows + most - 1) / most;
       for (std::int64_t j = 0; j < row_parts; ++j) {
         const Range rs{rows * j / row_parts, rows * (j + 1) / row_parts};
-        kFunctions[shape][static_cast<std::size_t>(rs.size() - 1)](
-            {scratch.x.data<float>() + group * p_.x_channels * x_line_, rows_.data() + rs.begin,
-             scratch.y.data<float>() + (group * channels + cs.begin) * y_line_, y_line_, planes, lines, voxels,
-             planes_.of(1, 0) * x_plane_step(), lines_.of(1, 0) * x_line_step(), lines * y_line_step(),
-             y_line_step(), totals + cs.begin * rows + rs.begin, rows});
+        add_line_dots({.x = scratch.x.data<float>() + group * p_.x_channels * x_line_,
+                       .offsets = rows_.data() + rs.begin,
+                       .y = scratch.y.data<float>() + (group * channels + cs.begin) * y_line_,
+                       .y_channel = y_line_,
+                       .planes = planes,
+                       .lines = lines,
+                       .voxels = voxels,
+                       .x_plane = planes_.of(1, 0) * x_plane_step(),
+                       .x_line = lines_.of(1, 0) * x_line_step(),
+                       .y_plane = lines * y_line_step(),
+                       .y_line = y_line_step(),
+                       .totals = totals + cs.begin * rows + rs.begin,
+                       .totals_step = rows},
+                      rs.size(), cs.size());
       }
     }
   }
@@ -359,10 +284,12 @@ class WeightDots {
 
 // Fitted to 600 random problems, of which it takes 3 % more time than the faster way of each (AVX2).
 bool has_weight_dots(const ConvProblem& p) {
-  constexpr std::int64_t kMostTaps = 512, kMostOfGroup = 32, kMostOfOne = 12, kRepays = 9;
+  constexpr std::int64_t kMostTaps = 512, kMostDilation = 4;  // so that the copies stay small
+  constexpr std::int64_t kMostOfGroup = 32, kMostOfOne = 12, kMostCopied = 24, kFewOfOne = 3, kRepays = 9;
   const std::int64_t x = p.x_channels, y = p.y_channels, lanes = register_lanes<float>();
   const bool is_grouped = p.geometry.groups > 1;
   if (p.y_voxels() == 0 || p.taps() > kMostTaps || std::max(x, y) > kMostChannels) return false;
+  if (std::ranges::max(p.geometry.dilation) > kMostDilation) return false;
   if (YRowsShare<float>::fits(p) || (!is_grouped && y % lanes == 0)) return false;  // vectors are full
   const std::int64_t line = p.geometry.y[2], padded_line = padded_to_lanes(line, lanes);
   const bool has_half = 2 * line >= padded_line;
@@ -371,7 +298,7 @@ bool has_weight_dots(const ConvProblem& p) {
   if (p.taps() >= kRepays * met_by_voxel(p))
     return is_narrow || (has_half && x * y <= (is_grouped ? kMostOfGroup : kMostOfOne));
   if (!has_half || y % lanes == 0) return false;
-  return is_grouped ? x * y <= 24 : x * y <= kMostOfOne && y <= 3;
+  return is_grouped ? x * y <= kMostCopied : x * y <= kMostOfOne && y <= kFewOfOne;
 }
 
 void weight_dots(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& out) {
