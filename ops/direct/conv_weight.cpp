@@ -129,12 +129,7 @@ void weight_grad_by_voxels(const ConvProblem& p, const T* x, const T* y, T* w) {
               static_cast<double>(products[static_cast<std::size_t>(i)]);
       }
   });
-  for (std::int64_t i = 0; i < sums; ++i) {
-    double total = 0;
-    for (std::int64_t part = 0; part < parts; ++part)
-      total += totals[static_cast<std::size_t>(part * sums + i)];
-    w[i] = static_cast<T>(total);
-  }
+  write_totals(totals, sums, w);
 }
 
 // Slabs of x channels of a large weight, of equal size.

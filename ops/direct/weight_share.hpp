@@ -13,6 +13,19 @@ namespace lucid::direct {
 
 using ops::ConvProblem;
 
+/// to[i] = the sum over all parts of their i-th total; each part has `sums` of them, one behind the other.
+template <class T>
+void write_totals(const std::vector<double>& totals, std::int64_t sums, T* to) {
+  const std::int64_t size = std::ssize(totals);
+  parallel_for(sums, grain_of_copies(size, sums), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      double total = 0;
+      for (std::int64_t at = i; at < size; at += sums) total += totals[static_cast<std::size_t>(at)];
+      to[i] = static_cast<T>(total);
+    }
+  });
+}
+
 /// One thread's share of the weight's gradient: the sums over some planes of y, for some lines of taps (kd,
 /// kh). A few lines of y at a time meet all taps, so that x and y are read from memory once. Some thousand
 /// products are summed in T, then added in double. Which operand's channels are the columns of the products,

@@ -82,17 +82,18 @@ template <int Channels>
     for (int c = 0; c < Channels; ++c) out[i + c * out_step] = in[i * Channels + c];
 }
 
-// Rows [a, count_a) and columns [b, count_b) in blocks of four by four, the last of which copy some again.
+// Rows [a, end_a) and columns [b, end_b) in blocks of four by four. The last of them may begin before a or b,
+// from where it copies some again.
 [[gnu::always_inline]] inline void transpose_narrow(std::uint32_t* out, const std::uint32_t* in,
                                                     std::int64_t out_step, std::int64_t in_step,
-                                                    std::int64_t a, std::int64_t b, std::int64_t count_a,
-                                                    std::int64_t count_b) {
-  if (count_a < 4 || count_b < 4)
-    return transpose_tile(out + a * out_step + b, in + a + b * in_step, out_step, in_step, count_a - a,
-                          count_b - b);
-  for (; a < count_a; a += 4)
-    for (std::int64_t at_b = b; at_b < count_b; at_b += 4) {
-      const std::int64_t i = std::min(a, count_a - 4), j = std::min(at_b, count_b - 4);
+                                                    std::int64_t a, std::int64_t b, std::int64_t end_a,
+                                                    std::int64_t end_b) {
+  if (end_a < 4 || end_b < 4)
+    return transpose_tile(out + a * out_step + b, in + a + b * in_step, out_step, in_step, end_a - a,
+                          end_b - b);
+  for (; a < end_a; a += 4)
+    for (std::int64_t at_b = b; at_b < end_b; at_b += 4) {
+      const std::int64_t i = std::min(a, end_a - 4), j = std::min(at_b, end_b - 4);
       transpose_four(out + i * out_step + j, in + i + j * in_step, out_step, in_step);
     }
 }

@@ -35,6 +35,7 @@ void check_exact(const Form& p, bool transposed, Generator& generator) {
   CHECK(distance(made, expected) == 0);
 }
 
+constexpr std::int64_t kHuge = std::int64_t{1} << 62;
 // {batch, x channels, y channels, groups, stride, padding, dilation, x, kernel, y}
 const std::vector<Form> kForms{
     {1, 2, 3, 1, 1, 1, 1, {1, 2, 1100}, {1, 2, 3}, {3, 3, 1100}},                  // lines in several blocks
@@ -47,6 +48,9 @@ const std::vector<Form> kForms{
     {1, 1, 2, 1, {3, 2, 5}, 0, 1, {7, 7, 16}, 1, {3, 4, 4}},
     {1, 5, 7, 1, 1, 2, 1, {23, 21, 19}, {3, 3, 5}, {25, 23, 19}},  // blocks that the planes do not fill
     {3, 16, 16, 1, 1, 1, 1, {6, 7, 8}, 3, {6, 7, 8}},
+    {2, 12, 1, 1, {1, 1, kHuge}, 0, 1, {2, 3, 8}, {1, 1, 3}, {2, 3, 1}},
+    {2, 32, 24, 8, {1, kHuge, 1}, 0, 1, {2, 3, 8}, {1, 3, 1}, {2, 1, 8}},
+    {2, 4, 1, 1, {kHuge, 1, kHuge}, 0, 1, {2, 3, 8}, 1, {1, 3, 1}},
     {1, 6, 2, 1, {1, 1, 2}, 0, {1, 1, 2}, {1, 1, 9}, {1, 1, 2}, {1, 1, 4}},  // taps of one phase
 };
 
@@ -99,4 +103,12 @@ TEST_CASE(
   CHECK_FALSE(direct::has_weight_dots(problem(16, 1, 1, 3)));
   CHECK_FALSE(direct::has_weight_dots(problem(64, 64, 1, 3)));
   CHECK_FALSE(direct::has_weight_dots(problem(1, 1, 1, 9)));  // the copies would take too much memory
+
+  ops::ConvProblem mostly_padding = problem(4, 3, 1, {5, 1, 1});
+  CHECK(direct::has_weight_dots(mostly_padding));
+  mostly_padding.geometry.x[0] = 4;
+  mostly_padding.geometry.padding[0] = 8;
+  CHECK_FALSE(direct::has_weight_dots(mostly_padding));
+  mostly_padding.geometry.dilation = std::int64_t{1} << 60;
+  CHECK_FALSE(direct::has_weight_dots(mostly_padding));
 }
