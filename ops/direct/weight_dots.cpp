@@ -77,6 +77,21 @@ std::int64_t met_by_voxel(const ConvProblem& p) {
   return out;
 }
 
+// Whether taps meet x often enough, since the zeros around it are multiplied as well.
+bool meets_often(const ConvProblem& p) {
+  double all = 1, inside = 1;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const AxisMap axis(p.geometry, i);
+    double met = 0;
+    for (std::int64_t k = 0; k < axis.kernel; ++k)
+      met += static_cast<double>(std::max<std::int64_t>(0, axis.y_range(k).size()));
+    all *= static_cast<double>(axis.kernel) * static_cast<double>(axis.y);
+    inside *= met;
+  }
+  constexpr double kLeast = 0.4;  // 3 taps on 3 voxels along each axis meet 0.47
+  return inside >= kLeast * all;
+}
+
 // Voxels of y along each axis that are summed together: a core's cache holds what they meet.
 Dims3 block_of(const ConvProblem& p, std::int64_t groups) {
   constexpr std::int64_t kLongestLine = 512, kCachedElements = 49152, kMostVoxels = 1 << 12,
@@ -278,21 +293,6 @@ class WeightDots {
 
 }  // namespace
 
-// Whether most taps of most voxels meet x: zeros are multiplied as well.
-bool meets_mostly(const ConvProblem& p) {
-  double all = 1, inside = 1;
-  for (std::size_t i = 0; i < 3; ++i) {
-    const AxisMap axis(p.geometry, i);
-    double met = 0;
-    for (std::int64_t k = 0; k < axis.kernel; ++k)
-      met += static_cast<double>(std::max<std::int64_t>(0, axis.y_range(k).size()));
-    all *= static_cast<double>(axis.kernel) * static_cast<double>(axis.y);
-    inside *= met;
-  }
-  constexpr double kMost = 0.4;  // near the borders of 3 voxels a side 3 taps meet 0.47
-  return inside >= kMost * all;
-}
-
 // Fitted to 600 random problems of usual kernels (AVX2, not measured with wide registers), of which it takes
 // 3 % more time than the faster way of each.
 bool has_weight_dots(const ConvProblem& p) {
@@ -308,7 +308,7 @@ bool has_weight_dots(const ConvProblem& p) {
       return false;
   if (p.y_voxels() == 0 || p.taps() > kMostTaps || std::max(x, y) > kMostChannels) return false;
   if (YRowsShare<float>::fits(p) || (!is_grouped && y % lanes == 0)) return false;  // vectors are full
-  if (2 * g.y[2] < lanes || !meets_mostly(p)) return false;
+  if (2 * g.y[2] < lanes || !meets_often(p)) return false;
   const bool is_narrow = 4 * y <= 3 * lanes;
   if (p.taps() == 1) return is_narrow;
   if (p.taps() >= kManyTaps * met_by_voxel(p))
