@@ -97,14 +97,14 @@ TEST_CASE(
   };
   CHECK(direct::has_weight_dots(problem(1, 1, 1, 3)));
   CHECK(direct::has_weight_dots(problem(4, 4, 16, 3)));
-  CHECK(direct::has_weight_dots(problem(12, 1, 1, 3)));
-  CHECK(direct::has_weight_dots(problem(3, 5, 1, 1)));
+  CHECK(direct::has_weight_dots(problem(11, 1, 1, 3)));
+  CHECK(direct::has_weight_dots(problem(3, 2, 1, 1)));
   CHECK_FALSE(direct::has_weight_dots(problem(1, 16, 1, 3)));  // whole vectors
   CHECK_FALSE(direct::has_weight_dots(problem(16, 1, 1, 3)));
   CHECK_FALSE(direct::has_weight_dots(problem(64, 64, 1, 3)));
   CHECK_FALSE(direct::has_weight_dots(problem(1, 1, 1, 9)));  // the copies would take too much memory
 
-  ops::ConvProblem mostly_padding = problem(4, 3, 1, {5, 1, 1});
+  ops::ConvProblem mostly_padding = problem(3, 2, 1, {5, 1, 1});
   CHECK(direct::has_weight_dots(mostly_padding));
   mostly_padding.geometry.x[0] = 4;
   mostly_padding.geometry.padding[0] = 8;
