@@ -104,6 +104,13 @@ TEST_CASE(
   CHECK_FALSE(direct::has_weight_dots(problem(64, 64, 1, 3)));
   CHECK_FALSE(direct::has_weight_dots(problem(1, 1, 1, 9)));  // the copies would take too much memory
 
+  ops::ConvProblem dilated = problem(3, 2, 1, 3);
+  dilated.geometry.x = 40;
+  dilated.geometry.dilation = 8;
+  CHECK(direct::has_weight_dots(dilated));
+  dilated.geometry.dilation = 9;
+  CHECK_FALSE(direct::has_weight_dots(dilated));  // so would those of taps so far apart
+
   ops::ConvProblem mostly_padding = problem(3, 2, 1, {5, 1, 1});
   CHECK(direct::has_weight_dots(mostly_padding));
   mostly_padding.geometry.x[0] = 4;
