@@ -22,7 +22,7 @@ constexpr std::int64_t kMostSums = 1 << 18;    // elements of a weight that one 
 constexpr std::int64_t kWidth = kPanel<float>;
 constexpr std::int64_t kMostPoints = kMostSide * kMostSide;
 
-// One thread's sums of a group over some of the units (sample, band, run): [point][phase][depth tap][x
+// The sums of a group over some of the units (sample, band, run): [point][phase][depth tap][x
 // channel][y channel].
 class Share {
  public:
@@ -215,13 +215,17 @@ void write_taps(const TileProblem& p, TileSize size, const std::vector<std::opti
 void group_weight_grad(const TileProblem& p, const TileBands& bands, const float* x, std::int64_t x_step,
                        const float* y, std::int64_t y_step, float* w, const Strides& strides,
                        std::int64_t threads) {
-  const std::int64_t units = bands.units();
-  threads = std::min(threads, units);
-  std::vector<std::optional<Share>> shares(static_cast<std::size_t>(threads));
-  parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      Share& share = shares[static_cast<std::size_t>(i)].emplace(p, bands, x, x_step, y, y_step);
-      for (std::int64_t unit = units * i / threads; unit < units * (i + 1) / threads; ++unit)
+  // Fixed parts, so that results repeat: several for each thread, lest one wait for another on a slow core,
+  // unless their sums take longer than that.
+  constexpr std::int64_t kParts = 4, kFewSums = 1 << 16;
+  const std::int64_t sums = bands.size.points() * p.phases() * p.taps(0) * p.inputs * p.outputs;
+  const std::int64_t units = bands.units(),
+                     parts = std::min(units, threads > 1 && sums <= kFewSums ? kParts * threads : threads);
+  std::vector<std::optional<Share>> shares(static_cast<std::size_t>(parts));
+  parallel_walk(parts, 1, [&](Turns& turns) {
+    while (const auto part = turns.next()) {
+      Share& share = shares[static_cast<std::size_t>(*part)].emplace(p, bands, x, x_step, y, y_step);
+      for (std::int64_t unit = units * *part / parts; unit < units * (*part + 1) / parts; ++unit)
         share.add(bands.unit(unit));
     }
   });
