@@ -37,14 +37,24 @@
 
 namespace lucid {
 
-/// Bytes of a vector register. AVX-512 has 32 of the wide ones, AVX2 16 narrow ones. The baseline of x86-64
-/// has 16 of 16 bytes; elsewhere (aarch64 has 32 of these) two are taken for one.
+/// Bytes of a vector register: of AVX-512, of AVX2, and of what every processor has that this is compiled
+/// for.
 inline constexpr int kWideRegister = 64, kNarrowRegister = 32;
-#if defined(__x86_64__) && !defined(__AVX__)
-inline constexpr int kBasicRegister = 16;
-#else
+#if defined(__AVX__)
 inline constexpr int kBasicRegister = kNarrowRegister;
+#else
+inline constexpr int kBasicRegister = 16;
 #endif
+
+/// Whether there are 32 registers of so many bytes, as with AVX-512 and on aarch64; else 16. Kernels cut
+/// their blocks for one or the other.
+constexpr bool has_32_registers(int bytes) {
+#if defined(__aarch64__)
+  return bytes == kBasicRegister;
+#else
+  return bytes == kWideRegister;
+#endif
+}
 
 namespace detail {
 

@@ -31,34 +31,40 @@ using Register = kernels::VectorOf<float, kIn>::Type;
   add(2, four[0], four[1], out);
 }
 
-// Of the rows at `at`, kOutputs columns each: eight sums, as they lie in the result.
-template <int kOutputs>
-[[gnu::always_inline]] inline Register sums_at(const RowsProduct<float>& p,
-                                               const float* const (&at)[kIn / kOutputs]) {
-  constexpr int kRows = kIn / kOutputs;
-  Register sums[kIn] = {};
+// Of the rows at `at`, kOutputs columns each: eight sums, as they lie in the result. Registers of Bytes, or
+// narrow ones, since a term has kIn numbers.
+template <int Bytes, int kOutputs>
+[[gnu::always_inline]] inline void sums_at(const RowsProduct<float>& p,
+                                           const float* const (&at)[kIn / kOutputs], Register& out) {
+  constexpr int kRows = kIn / kOutputs, kPart = std::min<int>(Bytes / sizeof(float), kIn),
+                kParts = kIn / kPart;
+  using Part = typename kernels::VectorOf<float, kPart>::Type;
+  Part sums[kIn][kParts] = {};
   for (std::int64_t i = 0; i < p.outer; ++i) {
     const RowsTerm term = p.terms[i];
     const float* weight = p.b + term.b;
     for (std::int64_t k = term.a; k < term.a + p.depth; k += kIn, weight += kOutputs * kIn)
 #pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        Register x, w;
-        std::memcpy(&x, at[r] + k, sizeof(x));
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 2
+        for (int part = 0; part < kParts; ++part) {
+          Part x, w;
+          std::memcpy(&x, at[r] + k + part * kPart, sizeof(x));
 #pragma GCC unroll 8
-        for (int f = 0; f < kOutputs; ++f) {
-          std::memcpy(&w, weight + f * kIn, sizeof(w));
-          sums[r * kOutputs + f] += x * w;
+          for (int f = 0; f < kOutputs; ++f) {
+            std::memcpy(&w, weight + f * kIn + part * kPart, sizeof(w));
+            sums[r * kOutputs + f][part] += x * w;
+          }
         }
-      }
   }
-  Register out;
-  sum_each(sums, out);
-  return out;
+  Register whole[kIn];
+#pragma GCC unroll 8
+  for (int i = 0; i < kIn; ++i) std::memcpy(&whole[i], sums[i], sizeof(Register));
+  sum_each(whole, out);
 }
 
 // One line of rows, of kOutputs columns each.
-template <int kOutputs>
+template <int Bytes, int kOutputs>
 [[gnu::always_inline]] inline void run_line(const RowsProduct<float>& given, const Register& start,
                                             const float* a, float* c) {
   constexpr int kRows = kIn / kOutputs;
@@ -68,7 +74,9 @@ template <int kOutputs>
   for (; left >= kRows; left -= kRows, a += kRows * p.a_row, c += kRows * p.c_row) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) at[r] = a + r * p.a_row;
-    const Register out = sums_at<kOutputs>(p, at) + start;
+    Register out;
+    sums_at<Bytes, kOutputs>(p, at, out);
+    out += start;
     if (p.c_row == kOutputs && p.columns == kOutputs) {
       std::memcpy(c, &out, sizeof(out));
       continue;
@@ -86,27 +94,29 @@ template <int kOutputs>
   if (left == 0) return;
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) at[r] = a + std::min<std::int64_t>(r, left - 1) * p.a_row;
-  const Register out = sums_at<kOutputs>(p, at) + start;
+  Register out;
+  sums_at<Bytes, kOutputs>(p, at, out);
+  out += start;
   for (std::int64_t r = 0; r < left; ++r)
     for (std::int64_t f = 0; f < p.columns; ++f) c[r * p.c_row + f] = out[r * kOutputs + f];
 }
 
-template <int kOutputs>
+template <int Bytes, int kOutputs>
 [[gnu::always_inline]] inline void run_lines(const RowsProduct<float>& p) {
   Register start = {};
   if (p.start)
     for (std::int64_t i = 0; i < kIn; ++i) start[i] = i % kOutputs < p.columns ? p.start[i % kOutputs] : 0;
   for (std::int64_t l = 0; l < p.lines; ++l)
-    run_line<kOutputs>(p, start, p.a + l * p.a_line, p.c + l * p.c_line);
+    run_line<Bytes, kOutputs>(p, start, p.a + l * p.a_line, p.c + l * p.c_line);
 }
 
 struct RunLines {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const RowsProduct<float>& p) {
     switch (padded_dots(p.columns)) {
-      case 1: return run_lines<1>(p);
-      case 2: return run_lines<2>(p);
-      default: return run_lines<4>(p);
+      case 1: return run_lines<Bytes, 1>(p);
+      case 2: return run_lines<Bytes, 2>(p);
+      default: return run_lines<Bytes, 4>(p);
     }
   }
 };

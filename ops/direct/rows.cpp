@@ -1,5 +1,6 @@
 #include "ops/direct/rows.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <type_traits>
@@ -170,12 +171,14 @@ template <bool Add, Factors F, int Bytes, int R, int V, class T>
 }
 
 // Rows of a block of V registers of columns. Eight sums in flight hide the latency of a multiplication, and
-// the more there are, the fewer loads each takes. 16 to 24 of the 32 wide registers are sums; of the 16
-// narrow ones 12, but where V is 3 only 9, else none is left for the factors. Of doubles, which nets are
-// rarely trained in, four will do: every height takes seconds to compile.
+// the more there are, the fewer loads each takes. 16 to 24 of the 32 wide registers are sums, and 12 to 16 of
+// aarch64's, which hold the factors too; of 16 registers 12, but where V is 3 only 9, else none is left for
+// the factors. Of doubles, which nets are rarely trained in, four will do: every height takes seconds to
+// compile.
 template <class T, int Bytes, int V>
 constexpr int kBlockRows = std::is_same_v<T, double> ? 4
                            : Bytes == kWideRegister  ? (V == 4 ? 6 : 16 / V)
+                           : has_32_registers(Bytes) ? std::min(12, 16 / V)
                            : V == 3                  ? 3
                                                      : 12 / V;
 
@@ -189,7 +192,7 @@ template <bool Add, Factors F, int Bytes, int V, class T>
   // rows, or of short terms those about kReach bytes further. Not worth it for a few factors.
   constexpr std::int64_t kReach = 1536, kLeastDepth = 4;
   std::int64_t reach = 0;
-  if (F == Factors::along_rows && Bytes != kWideRegister && is_first && p.rows > kRows && p.a_row > 0 &&
+  if (F == Factors::along_rows && !has_32_registers(Bytes) && is_first && p.rows > kRows && p.a_row > 0 &&
       p.depth >= kLeastDepth && p.fetches) {
     const std::int64_t taken = kRows * p.a_row, bytes = taken * static_cast<std::int64_t>(sizeof(T));
     reach = p.lines > 1 ? p.a_line : p.depth >= kLanes<T> ? taken : (kReach + bytes - 1) / bytes * taken;
@@ -229,8 +232,8 @@ template <bool Add, Factors F, int Bytes, int V, class T>
   }
 }
 
-// Two registers of columns at a time, four wide ones where there are as many, and three narrow ones at the
-// end; of few rows four narrow ones, so that enough sums are in flight.
+// Two registers of columns at a time, four of 32 registers where there are as many, and three narrow ones at
+// the end; of few rows four of 16 registers, so that enough sums are in flight.
 template <bool Add, Factors F>
 struct Product {
   template <int Bytes, class T>
@@ -239,7 +242,7 @@ struct Product {
     constexpr std::int64_t kFewRows = 3;
     std::int64_t first = 0;
     if constexpr (std::is_same_v<T, float>)  // of doubles two at a time will do
-      for (; (Bytes == kWideRegister || p.rows <= kFewRows) && first + 4 * lanes <= p.columns;
+      for (; (has_32_registers(Bytes) || p.rows <= kFewRows) && first + 4 * lanes <= p.columns;
            first += 4 * lanes)
         column_block<Add, F, Bytes, 4>(p, p.b + first / kPanel<T> * p.b_panel,
                                        p.start ? p.start + first : kZeros<T>, p.c + first, 0, first == 0);

@@ -41,7 +41,7 @@ struct AddDots {
                                          std::int64_t used, std::int64_t n, double* sums, const T* next) {
     // Rows of a and samples whose sums fill the registers.
     if (used <= 2) return add_all<Bytes, 4, 2>(a, a_row, count, b, used, n, sums, next);
-    constexpr int kSamples = Bytes == kWideRegister ? 8 : 4;
+    constexpr int kSamples = has_32_registers(Bytes) ? 8 : 4;
     add_all<Bytes, 2, kSamples>(a, a_row, count, b, used, n, sums, next);
   }
 

@@ -75,10 +75,10 @@ struct Scattered {
   template <int Bytes>
   [[gnu::always_inline]] static void run(const ScatteredRows& p) {
     constexpr std::int64_t lanes = Bytes / static_cast<std::int64_t>(sizeof(float));
-    // Of the 16 narrow registers 12 are sums.
-    constexpr int kMost = 6, kMostOfFour = Bytes == kWideRegister ? kMost : 3;
+    // Of 16 registers 12 are sums.
+    constexpr int kMost = 6, kMostOfFour = has_32_registers(Bytes) ? kMost : 3;
     std::int64_t column = 0;
-    if (p.rows <= kMostOfFour || Bytes == kWideRegister)
+    if (p.rows <= kMostOfFour || has_32_registers(Bytes))
       for (; column + 4 * lanes <= p.columns; column += 4 * lanes)
         columns<Bytes, 4, kMostOfFour>(p, column, 0);
     for (; column < p.columns; column += 2 * lanes) {

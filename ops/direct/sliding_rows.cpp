@@ -7,9 +7,9 @@
 namespace lucid::direct {
 namespace {
 
-// Rows of a block of V registers of columns: of the 16 narrow registers 8 are sums and 6 weights.
+// Rows of a block of V registers of columns: of 16 registers 8 are sums and 6 weights.
 template <int Bytes, int V>
-constexpr int kRows = Bytes == kWideRegister ? 8 : 8 / V;
+constexpr int kRows = has_32_registers(Bytes) ? 8 : 8 / V;
 
 // A block of rows and V registers of columns, whose sums are held in registers; the last register has `tail`
 // columns when that is not 0. `Single`: of one channel, whose rows are neighbours, so that all addresses are

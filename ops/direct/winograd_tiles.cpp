@@ -92,11 +92,14 @@ struct Multiply {
   template <int Bytes>
   [[gnu::always_inline]] static void run(std::span<const TileTerm> terms, std::int64_t first,
                                          std::int64_t tiles, std::int64_t width, float* c) {
-    if (width == kHalfChunk)
-      columns<std::min(Bytes, kNarrowRegister), 8, 8, 1>(terms, first, tiles, width, c);
-    else if constexpr (Bytes == kWideRegister)
-      width == kTileChannels ? columns<Bytes, 16, 8, 1>(terms, first, tiles, width, c)
-                             : columns<Bytes, 8, 8, 2>(terms, first, tiles, width, c);
+    if constexpr (Bytes == kWideRegister) {
+      if (width == kHalfChunk) return columns<kNarrowRegister, 8, 8, 1>(terms, first, tiles, width, c);
+      if (width == kTileChannels) return columns<Bytes, 16, 8, 1>(terms, first, tiles, width, c);
+    } else if (width == Bytes / 4) {
+      return columns<Bytes, 8, 8, 1>(terms, first, tiles, width, c);
+    }
+    if constexpr (has_32_registers(Bytes))
+      columns<Bytes, 8, 8, 2>(terms, first, tiles, width, c);
     else
       columns<Bytes, 6, 4, 2>(terms, first, tiles, width, c);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lucid/cpu.hpp"
 #include "ops/kernels/elementwise.hpp"
 
 namespace lucid::kernels {
@@ -98,19 +99,25 @@ template <int Channels>
     }
 }
 
-LUCID_VECTORIZED void transpose_words(std::uint32_t* out, const std::uint32_t* in, std::int64_t out_step,
-                                      std::int64_t in_step, std::int64_t count_a, std::int64_t count_b) {
-  if (count_b == 2 && out_step == 2) return interleave<2>(out, in, in_step, count_a);
-  if (count_b == 3 && out_step == 3) return interleave<3>(out, in, in_step, count_a);
-  if (count_a == 2 && in_step == 2) return separate<2>(out, in, out_step, count_b);
-  if (count_a == 3 && in_step == 3) return separate<3>(out, in, out_step, count_b);
-  const std::int64_t whole_a = count_a / 8 * 8, whole_b = count_b / 8 * 8;
-  for (std::int64_t a = 0; a < whole_a; a += 8)
-    for (std::int64_t b = 0; b < whole_b; b += 8)
-      transpose_block(out + a * out_step + b, in + a + b * in_step, out_step, in_step);
-  transpose_narrow(out, in, out_step, in_step, 0, whole_b, whole_a, count_b);
-  transpose_narrow(out, in, out_step, in_step, whole_a, 0, count_a, count_b);
-}
+struct TransposeWords {
+  template <int Bytes>
+  [[gnu::always_inline]] static void run(std::uint32_t* out, const std::uint32_t* in, std::int64_t out_step,
+                                         std::int64_t in_step, std::int64_t count_a, std::int64_t count_b) {
+    if (count_b == 2 && out_step == 2) return interleave<2>(out, in, in_step, count_a);
+    if (count_b == 3 && out_step == 3) return interleave<3>(out, in, in_step, count_a);
+    if (count_a == 2 && in_step == 2) return separate<2>(out, in, out_step, count_b);
+    if (count_a == 3 && in_step == 3) return separate<3>(out, in, out_step, count_b);
+    constexpr bool has_eight = Bytes >= static_cast<int>(sizeof(Words));
+    const std::int64_t whole_a = has_eight ? count_a / 8 * 8 : count_a,
+                       whole_b = has_eight ? count_b / 8 * 8 : 0;
+    if constexpr (has_eight)
+      for (std::int64_t a = 0; a < whole_a; a += 8)
+        for (std::int64_t b = 0; b < whole_b; b += 8)
+          transpose_block(out + a * out_step + b, in + a + b * in_step, out_step, in_step);
+    transpose_narrow(out, in, out_step, in_step, 0, whole_b, whole_a, count_b);
+    transpose_narrow(out, in, out_step, in_step, whole_a, 0, count_a, count_b);
+  }
+};
 
 }  // namespace
 
@@ -123,8 +130,9 @@ void transpose(T* out, const T* in, std::int64_t out_step, std::int64_t in_step,
       const T* from = in + a + b * in_step;
       const std::int64_t size_a = std::min(kTile, count_a - a), size_b = std::min(kTile, count_b - b);
       if constexpr (sizeof(T) == sizeof(std::uint32_t))
-        transpose_words(reinterpret_cast<std::uint32_t*>(to), reinterpret_cast<const std::uint32_t*>(from),
-                        out_step, in_step, size_a, size_b);
+        run_for_registers<TransposeWords>(reinterpret_cast<std::uint32_t*>(to),
+                                          reinterpret_cast<const std::uint32_t*>(from), out_step, in_step,
+                                          size_a, size_b);
       else
         transpose_tile(to, from, out_step, in_step, size_a, size_b);
     }
