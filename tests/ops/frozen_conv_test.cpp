@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
+
 using namespace lucid;
 
 TEST_CASE("a frozen convolution of no samples writes nothing") {
