@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build.sh [PRESET [TARGET...]]: installs what is missing and builds into build/PRESET (release, debug or
-# asan; default release), programs in build/PRESET/bin. LUCID_JOBS sets the number of compiler processes.
+# build.sh [PRESET [TARGET...]]: installs what is missing and builds into build/PRESET (release, debug, asan
+# or aarch64; default release), programs in build/PRESET/bin. LUCID_JOBS sets the number of compiler processes.
 set -euo pipefail
 
 preset=${1:-release}
@@ -44,6 +44,8 @@ job_count() {
   echo $((jobs > 0 ? jobs : 1))
 }
 
-scripts/install_deps.sh build
+groups=(build)
+if [[ $preset == aarch64 ]]; then groups+=(aarch64); fi
+scripts/install_deps.sh "${groups[@]}"
 cmake --preset "$preset" --log-level=WARNING >/dev/null
 cmake --build "build/$preset" --parallel "${LUCID_JOBS:-$(job_count)}" ${targets[@]:+--target "${targets[@]}"}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install_deps.sh [build|demo|parity|coverage|bench]...: installs the Debian packages of these groups that are missing
+# install_deps.sh [build|demo|parity|coverage|bench|aarch64]...: installs the Debian packages of these groups that are missing
 # (default: build). Says nothing and touches nothing when all are there.
 set -euo pipefail
 
@@ -11,6 +11,8 @@ parity=(python3-torch python3-numpy)
 coverage=(gcovr)
 # PyTorch depends on any BLAS; on the reference one its convolutions take several times as long as on OpenBLAS.
 bench=(libbenchmark-dev python3-torch python3-numpy python3-matplotlib libopenblas0-openmp)
+# A cross compiler, an emulator, and the library's own dependencies for the foreign architecture.
+aarch64=(g++-aarch64-linux-gnu qemu-user-static libdnnl-dev:arm64 ocl-icd-opencl-dev:arm64 libspdlog-dev:arm64)
 
 wanted=()
 for group in "${@:-build}"; do
@@ -20,8 +22,9 @@ for group in "${@:-build}"; do
     parity) wanted+=("${parity[@]}") ;;
     coverage) wanted+=("${coverage[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
+    aarch64) wanted+=("${aarch64[@]}") ;;
     *)
-      echo "install_deps.sh: unknown group '$group', expected build, demo, parity, coverage or bench" >&2
+      echo "install_deps.sh: unknown group '$group', expected build, demo, parity, coverage, bench or aarch64" >&2
       exit 2
       ;;
   esac
@@ -57,6 +60,7 @@ apt() {
 }
 
 echo "installing ${missing[*]}"
+if [[ ${missing[*]} == *:arm64* ]]; then "${as_root[@]}" dpkg --add-architecture arm64; fi
 install=(install -y --no-install-recommends "${missing[@]}")
 # The package lists may be absent or stale; they are fetched only when the first try fails.
 if ! apt "${install[@]}" && ! { apt update && apt "${install[@]}"; }; then

@@ -20,7 +20,7 @@ fi
 $body
 PROGRAM
   chmod +x "$work/$name"
-  bash "$here/run_doctest.sh" "$name" "$work/$name" "$work/tally" >"$work/log" 2>&1
+  bash "$here/run_doctest.sh" "$name" "$work/tally" "$work/$name" >"$work/log" 2>&1
   local got_code=$? got_tally
   got_tally=$(cat "$work/tally/$name" 2>/dev/null)
   if [[ $got_tally != "$tally" || $got_code != "$code" ]]; then
@@ -45,7 +45,7 @@ expect has_no_cases 0 "$(summary 0 0 0 0)" "0 1" 1
 expect counts_too_many 2 "$(summary 3 3 0 0)" "3 1" 1
 
 rm -f "$work/tally/absent"
-if bash "$here/run_doctest.sh" absent "$work/no_such_program" "$work/tally" >/dev/null 2>&1; then
+if bash "$here/run_doctest.sh" absent "$work/tally" "$work/no_such_program" >/dev/null 2>&1; then
   echo "a program that does not exist passed"
   wrong=1
 fi
