@@ -44,8 +44,20 @@ job_count() {
   echo $((jobs > 0 ? jobs : 1))
 }
 
-groups=(build)
-if [[ $preset == aarch64 ]]; then groups+=(aarch64); fi
-scripts/install_deps.sh "${groups[@]}"
+# A cross compiler, an emulator and libraries for the preset aarch64. libdnnl-dev can't be installed for two
+# architectures at once, so it is unpacked in build/.
+fetch_aarch64() {
+  local root=$PWD/build/aarch64-root packages package
+  scripts/install_deps.sh aarch64
+  [[ ! -d $root ]] || return 0
+  packages=$(mktemp -d)
+  (cd "$packages" && apt-get -qq download libdnnl-dev:arm64 libdnnl2:arm64)
+  for package in "$packages"/*.deb; do dpkg -x "$package" "$root.new"; done
+  rm -r "$packages"
+  mv "$root.new" "$root"
+}
+
+scripts/install_deps.sh build
+if [[ $preset == aarch64 ]]; then fetch_aarch64; fi
 cmake --preset "$preset" --log-level=WARNING >/dev/null
 cmake --build "build/$preset" --parallel "${LUCID_JOBS:-$(job_count)}" ${targets[@]:+--target "${targets[@]}"}

@@ -11,8 +11,7 @@ parity=(python3-torch python3-numpy)
 coverage=(gcovr)
 # PyTorch depends on any BLAS; on the reference one its convolutions take several times as long as on OpenBLAS.
 bench=(libbenchmark-dev python3-torch python3-numpy python3-matplotlib libopenblas0-openmp)
-# A cross compiler, an emulator, and the library's own dependencies for the foreign architecture.
-aarch64=(g++-aarch64-linux-gnu qemu-user-static libdnnl-dev:arm64 ocl-icd-opencl-dev:arm64 libspdlog-dev:arm64)
+aarch64=(g++-aarch64-linux-gnu qemu-user-static libspdlog-dev:arm64 libgomp1:arm64)
 
 wanted=()
 for group in "${@:-build}"; do
