@@ -47,13 +47,13 @@ job_count() {
 # A cross compiler, an emulator and libraries for the preset aarch64. libdnnl-dev can't be installed for two
 # architectures at once, so it is unpacked in build/.
 fetch_aarch64() {
-  local root=$PWD/build/aarch64-root packages package
+  local root=$PWD/build/aarch64-root package
   scripts/install_deps.sh aarch64
   [[ ! -d $root ]] || return 0
-  packages=$(mktemp -d)
-  (cd "$packages" && apt-get -qq download libdnnl-dev:arm64 libdnnl2:arm64)
-  for package in "$packages"/*.deb; do dpkg -x "$package" "$root.new"; done
-  rm -r "$packages"
+  rm -rf "$root.new"
+  mkdir -p "$root.new"
+  (cd "$root.new" && apt-get -qq -o APT::Sandbox::User=root download libdnnl-dev:arm64 libdnnl2:arm64)
+  for package in "$root.new"/*.deb; do dpkg -x "$package" "$root.new"; done
   mv "$root.new" "$root"
 }
 
