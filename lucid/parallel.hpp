@@ -62,4 +62,16 @@ void parallel_walk(std::int64_t count, std::int64_t grain, F&& f) {
                          [](void* context, Turns& turns) { (*static_cast<Function*>(context))(turns); });
 }
 
+/// Calls f(begin, end) on ranges of `grain` indices, and on what is left of them, which cover [0, count).
+/// Like parallel_walk(), for work in which each index has a result of its own.
+template <class F>
+void parallel_blocks(std::int64_t count, std::int64_t grain, F&& f) {
+  if (count <= 0) return;
+  const std::int64_t last = (count - 1) / grain;
+  if (last == 0) return f(std::int64_t{0}, count);
+  parallel_walk(last + 1, 1, [&](Turns& turns) {
+    while (const auto i = turns.next()) f(*i * grain, *i < last ? (*i + 1) * grain : count);
+  });
+}
+
 }  // namespace lucid

@@ -153,7 +153,7 @@ std::uint64_t hash_bytes(const void* data, std::int64_t bytes) {
   const auto* from = static_cast<const std::byte*>(data);
   const std::int64_t blocks = (bytes + kHashBlock - 1) / kHashBlock;
   std::vector<std::uint64_t> hashes(static_cast<std::size_t>(blocks));
-  parallel_for(blocks, 4, [&](std::int64_t begin, std::int64_t end) {
+  parallel_blocks(blocks, 4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
       hashes[static_cast<std::size_t>(i)] =
           hash_block(from + i * kHashBlock, std::min(kHashBlock, bytes - i * kHashBlock));

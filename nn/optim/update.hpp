@@ -70,7 +70,7 @@ void update_elements(const Tensor& param, const Tensor& grad, const ParamState& 
     const T* const g = grad.data<T>();
     std::array<S*, K + 1> s{};
     for (std::size_t k = 0; k + 1 <= K; ++k) s[k] = state.slots[slots[k]].template data_to_write<S>();
-    parallel_for(param.numel(), kUpdateGrain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_blocks(param.numel(), kUpdateGrain, [&](std::int64_t begin, std::int64_t end) {
       const std::int64_t n = end - begin;
       if constexpr (K == 0) update_range<T, S>(p + begin, g + begin, n, f);
       if constexpr (K == 1) update_range<T, S>(p + begin, g + begin, s[0] + begin, n, f);

@@ -32,7 +32,7 @@ Tensor PackedWeight<T>::packed(const ops::ConvProblem& p, const Tensor& weight, 
   const std::int64_t depth_step = transposed ? s[0] : s[1], column_step = transposed ? s[1] : s[0];
   // One panel and one contracted channel at a time: the taps of its columns are read where they lie together.
   const std::int64_t tasks = panels * depth_;
-  parallel_for(tasks, grain_of_copies(weight.numel(), tasks), [&](std::int64_t begin, std::int64_t end) {
+  parallel_blocks(tasks, grain_of_copies(weight.numel(), tasks), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t panel = task / depth_, k = task % depth_, group = panel / panels_;
       const std::int64_t first = panel % panels_ * kPanel<T>;

@@ -15,7 +15,7 @@ void transform_weight(const TileProblem& p, TileSize size, const float* weight, 
   std::vector<std::int64_t> firsts;
   for (std::int64_t f = 0; f < p.outputs; f += block_at(f, p.outputs)) firsts.push_back(f);
   const std::int64_t blocks = std::ssize(firsts), rows = shape.depth * shape.inputs;
-  parallel_for(p.groups * shape.phases * blocks * rows, 16, [&](std::int64_t begin, std::int64_t end) {
+  parallel_blocks(p.groups * shape.phases * blocks * rows, 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t row = task % rows, f = firsts[static_cast<std::size_t>(task / rows % blocks)],
                          phase = task / rows / blocks % shape.phases,

@@ -35,16 +35,15 @@ struct ChannelWalk {
   void run(Make&& make) const {
     const std::int64_t units = blocks.blocks * units_per_block;
     const std::int64_t elements = std::max<std::int64_t>(unit_rows * blocks.channels, 1);
-    parallel_for(units, std::max<std::int64_t>(kElementGrain / elements, 1),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   auto f = make();
-                   for (std::int64_t unit = begin; unit < end; ++unit) {
-                     const std::int64_t block = unit / units_per_block;
-                     const std::int64_t row = unit % units_per_block * unit_rows;
-                     f(unit, block, (block * blocks.rows + row) * blocks.channels,
-                       std::min(unit_rows, blocks.rows - row));
-                   }
-                 });
+    parallel_walk(units, std::max<std::int64_t>(kElementGrain / elements, 1), [&](Turns& turns) {
+      auto f = make();
+      while (const auto unit = turns.next()) {
+        const std::int64_t block = *unit / units_per_block;
+        const std::int64_t row = *unit % units_per_block * unit_rows;
+        f(*unit, block, (block * blocks.rows + row) * blocks.channels,
+          std::min(unit_rows, blocks.rows - row));
+      }
+    });
   }
 
   std::int64_t units() const { return blocks.blocks * units_per_block; }

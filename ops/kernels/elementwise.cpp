@@ -116,8 +116,8 @@ void for_rows(const LoopPlan<N>& plan, std::int64_t begin, std::int64_t end,
 template <std::size_t N>
 void parallel_rows(const LoopPlan<N>& plan, std::type_identity_t<RowFunction<N>> row) {
   if (plan.numel == 0) return;
-  parallel_for(plan.numel, kElementGrain,
-               [&](std::int64_t begin, std::int64_t end) { for_rows(plan, begin, end, row); });
+  parallel_blocks(plan.numel, kElementGrain,
+                  [&](std::int64_t begin, std::int64_t end) { for_rows(plan, begin, end, row); });
 }
 
 template void for_rows(const LoopPlan<1>&, std::int64_t, std::int64_t, RowFunction<1>);

@@ -99,6 +99,7 @@ template <int Channels>
     }
 }
 
+// By blocks of eight where a register holds so many words, else all by those of four.
 struct TransposeWords {
   template <int Bytes>
   [[gnu::always_inline]] static void run(std::uint32_t* out, const std::uint32_t* in, std::int64_t out_step,

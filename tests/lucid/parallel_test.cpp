@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -57,7 +58,14 @@ TEST_CASE("a parallel loop covers its range once, whatever the number of threads
       while (const auto i = turns.next()) see(*i, *i + 1);
     });
     parallel_walk(0, 1, [&](Turns&) { see(0, 100); });
-    for (const auto& times : seen) CHECK(times == 2);
+    for (const std::int64_t grain : {1, 7, 50, 99, 100, 101})
+      parallel_blocks(100, grain, [&](std::int64_t begin, std::int64_t end) {
+        CHECK(begin % grain == 0);
+        CHECK(end == std::min<std::int64_t>(begin + grain, 100));
+        see(begin, end);
+      });
+    parallel_blocks(0, 1, see);
+    for (const auto& times : seen) CHECK(times == 2 + 6);
   }
   CHECK_THROWS_AS(set_num_threads(0), Error);
 }
