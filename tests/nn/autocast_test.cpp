@@ -11,6 +11,7 @@
 #include "nn/summary.hpp"
 #include "ops/autocast.hpp"
 #include "ops/conv.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 
@@ -50,6 +51,7 @@ Training train(bool mixed, nn::models::Norm norm) {
 }  // namespace
 
 TEST_CASE("a U-Net learns in bfloat16 as it does in float32") {
+  const Threads threads(2);  // each thread of the weight gradients has sums of its own, which count here
   for (const auto norm : {nn::models::Norm::instance, nn::models::Norm::batch}) {
     const Training full = train(false, norm), mixed = train(true, norm);
     // Eight bits of mantissa: a loss moves by its third digit.

@@ -7,26 +7,15 @@
 #include <vector>
 
 #include "conv_naive.hpp"
-#include "lucid/parallel.hpp"
 #include "ops/conv_form.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/plan_stats.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 using namespace naive;
 
 namespace {
-
-class ManyThreads {
- public:
-  explicit ManyThreads(int count) : before_(num_threads()) { set_num_threads(count); }
-  ~ManyThreads() { set_num_threads(before_); }
-  ManyThreads(const ManyThreads&) = delete;
-  ManyThreads& operator=(const ManyThreads&) = delete;
-
- private:
-  int before_;
-};
 
 ops::ConvProblem problem_of(const Form& p) {
   return {geometry_of(p, false), p.batch, p.x_channels / p.groups, p.y_channels / p.groups};
@@ -78,7 +67,7 @@ TEST_CASE("a convolution gives the same bits whichever of many threads computes 
     Results chosen, direct;
     for (const int threads : {1, 3, 16}) {
       CAPTURE(threads);
-      const ManyThreads scope(threads);
+      const Threads scope(threads);
       const Results now = by_choice(p, x, w, y, seen), now_directly = directly(p, x, w, y);
       if (threads == 1) {
         chosen = now, direct = now_directly;
@@ -106,7 +95,7 @@ TEST_CASE("weight gradients of many voxels are as accurate on many threads as on
     direct::conv_weight_grad(problem_of(p), x.to(f64), y.to(f64), exact);
     for (const int threads : {1, 16, 64}) {
       CAPTURE(threads);
-      const ManyThreads scope(threads);
+      const Threads scope(threads);
       direct::conv_weight_grad(problem_of(p), x, y, made);
       CHECK(distance(made.to(f64) / exact, ones(p.weight_shape(), f64)) <= 2e-7);
     }

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "conv_naive.hpp"
-#include "lucid/parallel.hpp"
 #include "ops/direct/conv.hpp"
 #include "ops/direct/weight_dots.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 using namespace naive;
@@ -69,12 +69,10 @@ TEST_CASE("weight gradients by dot products are exact on integers, of random and
 
 TEST_CASE("weight gradients by dot products are exact on one thread and on more than there are blocks") {
   Generator generator(36);
-  const int before = num_threads();
-  for (const int threads : {1, 3, 16}) {
-    set_num_threads(threads);
+  for (const int count : {1, 3, 16}) {
+    const Threads threads(count);
     for (const Form& p : kForms) check_exact(p, false, generator);
   }
-  set_num_threads(before);
 }
 
 TEST_CASE("weight gradients by dot products are as accurate as sums in double of short ones") {

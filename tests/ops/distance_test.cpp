@@ -5,12 +5,12 @@
 #include <limits>
 
 #include "autograd/backward.hpp"
-#include "lucid/parallel.hpp"
 #include "lucid/random.hpp"
 #include "ops/distance_transform.hpp"
 #include "ops/join.hpp"
 #include "ops/loss.hpp"
 #include "ops/reduce.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 
@@ -111,12 +111,11 @@ TEST_CASE("every type counts what is not 0, and long lines stay exact") {
 
 TEST_CASE("distance_transform_edt does not depend on the number of threads") {
   const Tensor mask = rand({1, 2, 40, 50, 60}) > 0.01;
-  const int before = num_threads();
-  set_num_threads(1);
-  const auto one = distance_transform_edt(mask).to_vector<float>();
-  set_num_threads(3);
-  CHECK(distance_transform_edt(mask).to_vector<float>() == one);
-  set_num_threads(before);
+  const auto with = [&](int count) {
+    const Threads threads(count);
+    return distance_transform_edt(mask).to_vector<float>();
+  };
+  CHECK(with(3) == with(1));
 }
 
 TEST_CASE("hausdorff_dt_loss by hand") {

@@ -8,10 +8,10 @@
 #include "autograd/backward.hpp"
 #include "autograd/grad_mode.hpp"
 #include "autograd/gradcheck.hpp"
-#include "lucid/parallel.hpp"
 #include "lucid/random.hpp"
 #include "ops/interpolate.hpp"
 #include "ops/join.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 
@@ -221,14 +221,13 @@ TEST_CASE("the slope vanishes where padding holds the place, and turns over wher
 
 TEST_CASE("results and gradients depend on neither layout nor threads") {
   Generator generator(4);
-  const int threads = num_threads();
   for (const std::int64_t channels : {1, 3, 16, 23}) {
     const auto [input, grid] = random_pair({2, channels, 5, 6, 7}, {9, 8, 10}, generator, f32);
     const Tensor seed = randn({2, channels, 9, 8, 10}, f32, &generator);
     std::vector<Values> first;
     for (const bool last : {false, true})
       for (const int count : {1, 2, 5}) {
-        set_num_threads(count);
+        const Threads threads(count);
         const Tensor x = (last ? input.channels_last() : input).detach().requires_grad_();
         const Tensor at = grid.detach().requires_grad_();
         const Tensor y = grid_sample(x, at, {.padding_mode = Padding::border});
@@ -239,7 +238,6 @@ TEST_CASE("results and gradients depend on neither layout nor threads") {
         CHECK(found == first);
       }
   }
-  set_num_threads(threads);
 }
 
 TEST_CASE("many places at one element add up without loss") {

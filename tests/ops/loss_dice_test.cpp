@@ -2,10 +2,10 @@
 #include <doctest/doctest.h>
 
 #include "autograd/backward.hpp"
-#include "lucid/parallel.hpp"
 #include "lucid/random.hpp"
 #include "ops/loss.hpp"
 #include "ops/reduce.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 
@@ -141,12 +141,12 @@ TEST_CASE("the fused gradient is the composed one for all options and layouts") 
 TEST_CASE("float32 Dice of a volume is close to float64 and does not depend on the number of threads") {
   const Tensor x = randn({1, 4, 48, 48, 48}, f64), labels = randint(0, 4, {1, 48, 48, 48});
   const Tensor narrow = x.to(f32).channels_last();
-  const int before = num_threads();
-  set_num_threads(1);
-  const float one = dice_loss(narrow, labels, {.softmax = true}).item<float>();
-  set_num_threads(3);
-  CHECK(dice_loss(narrow, labels, {.softmax = true}).item<float>() == one);
-  set_num_threads(before);
+  const auto with = [&](int count) {
+    const Threads threads(count);
+    return dice_loss(narrow, labels, {.softmax = true}).item<float>();
+  };
+  const float one = with(1);
+  CHECK(with(3) == one);
   CHECK(one ==
         doctest::Approx(dice_loss(narrow.to(f64), labels, {.softmax = true}).item<double>()).epsilon(1e-6));
 }

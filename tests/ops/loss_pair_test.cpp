@@ -4,10 +4,10 @@
 #include <cmath>
 
 #include "autograd/backward.hpp"
-#include "lucid/parallel.hpp"
 #include "lucid/random.hpp"
 #include "ops/loss.hpp"
 #include "ops/reduce.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 
@@ -129,10 +129,9 @@ TEST_CASE("fused gradients are the composed ones in every layout") {
 
 TEST_CASE("a loss of pairs does not depend on the number of threads") {
   const Tensor x = randn({100003}), t = randn({100003});
-  const int before = num_threads();
-  set_num_threads(1);
-  const float one = mse_loss(x, t).item<float>();
-  set_num_threads(3);
-  CHECK(mse_loss(x, t).item<float>() == one);
-  set_num_threads(before);
+  const auto with = [&](int count) {
+    const Threads threads(count);
+    return mse_loss(x, t).item<float>();
+  };
+  CHECK(with(3) == with(1));
 }

@@ -1,5 +1,6 @@
 #include "ops/norm.hpp"
 #include "ops/activation.hpp"
+#include "tests/threads.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +9,6 @@
 
 #include "autograd/backward.hpp"
 #include "autograd/gradcheck.hpp"
-#include "lucid/parallel.hpp"
 #include "lucid/random.hpp"
 
 using namespace lucid;
@@ -161,14 +161,12 @@ TEST_CASE("normalisation gives the same bits on every run and any number of thre
     const Tensors grads = autograd::grad({y}, {x, weight}, {grad});
     return std::tuple(y.to_vector<float>(), grads[0].to_vector<float>(), grads[1].to_vector<float>());
   };
-  const int threads = num_threads();
-  set_num_threads(1);
-  const auto expected = once();
-  for (const int count : {2, 3}) {
-    set_num_threads(count);
-    CHECK(once() == expected);
-  }
-  set_num_threads(threads);
+  const auto with = [&](int count) {
+    const Threads threads(count);
+    return once();
+  };
+  const auto expected = with(1);
+  for (const int count : {2, 3}) CHECK(with(count) == expected);
 }
 
 TEST_CASE("layer_norm of bfloat16 is computed in float") {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 
-#include "lucid/parallel.hpp"
 #include "lucid/random.hpp"
 #include "ops/registry.hpp"
+#include "tests/threads.hpp"
 
 using namespace lucid;
 
@@ -66,9 +66,8 @@ TEST_CASE("sum agrees with counting for every set of axes, layout and type") {
 }
 
 TEST_CASE("sum splits few long results among threads and repeats bit by bit") {
-  for (const int threads : {1, 2, 3}) {
-    const int before = num_threads();
-    set_num_threads(threads);
+  for (const int count : {1, 2, 3}) {
+    const Threads threads(count);
     const Tensor x = integers({1, 5, 40, 40, 40}, f32).channels_last();
     CHECK(sum(x, {0, 2, 3, 4}).to_vector<double>() == counted_sum(x, {0, 2, 3, 4}));
     const Tensor y = integers({5, 70000}, f32);
@@ -77,7 +76,6 @@ TEST_CASE("sum splits few long results among threads and repeats bit by bit") {
     const Tensor noise = randn({300000});
     const double first = sum(noise).item<double>();
     for (int i = 0; i < 5; ++i) CHECK(sum(noise).item<double>() == first);
-    set_num_threads(before);
   }
 }
 
