@@ -97,8 +97,8 @@ class Share {
 
   // Depth d + t meets tap t of the result's depth d.
   void transform_x(std::int64_t depth, std::int64_t phase) {
-    const auto [pd, ph, pw] = p_.phases_at(phase);
-    const TilePhase& from = unit_.depth->phases[pd];
+    const auto phases = p_.phases_at(phase);
+    const TilePhase& from = unit_.depth->phases[phases[0]];
     const std::int64_t at = depth - from.before;
     if (at < 0 || at >= from.count) return;
     const std::int64_t plane = unit_.sample * p_.from[0] + from.start + at * from.step;
@@ -109,8 +109,8 @@ class Share {
         const TileBands::Row& row = bands_.row(unit_.first_row + i);
         bands_.for_widths([&](const TileResidue& width, std::int64_t tile) {
           transform_lines(bands_.size,
-                          tile_lines(bands_.size, x, x_step_, p_.from, row.residue->phases[ph], row.first,
-                                     width.phases[pw]),
+                          tile_lines(bands_.size, x, x_step_, p_.from, row.residue->phases[phases[1]],
+                                     row.first, width.phases[phases[2]]),
                           chunk_channels(p_.inputs, chunk), bands_.size.count(width.count),
                           to + (i * bands_.wide + tile) * kTileChannels, x_point());
         });
@@ -256,17 +256,17 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   const TileSize size = summed_tile_size(p, problems);
   const TileBands::Steps steps{kSummedPoints / size.points(), 1, true};
   const std::int64_t groups = p.geometry.groups, y_step = problem.out_row();
+  float* const w = weight.data_to_write<float>();  // not in threads: it counts the tensor's version
   // The channels from x_first and y_first on.
   const auto add = [&](const TileBands& bands, std::int64_t group, std::int64_t x_first, std::int64_t x_count,
                        std::int64_t y_first, std::int64_t y_count, std::int64_t threads) {
     TileProblem part = problem;
     part.inputs = std::min(x_count, p.x_channels - x_first);
     part.outputs = std::min(y_count, p.y_channels - y_first);
-    group_weight_grad(
-        part, bands, x.data<float>() + group * p.x_channels + x_first, p.x_step(),
-        y.data<float>() + group * p.y_channels + y_first, y_step,
-        weight.data_to_write<float>() + (group * p.y_channels + y_first) * strides[0] + x_first * strides[1],
-        strides, threads);
+    group_weight_grad(part, bands, x.data<float>() + group * p.x_channels + x_first, p.x_step(),
+                      y.data<float>() + group * p.y_channels + y_first, y_step,
+                      w + (group * p.y_channels + y_first) * strides[0] + x_first * strides[1], strides,
+                      threads);
   };
 
   // Groups at once if there are enough for all threads, else all threads on one group.
