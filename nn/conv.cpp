@@ -93,8 +93,9 @@ template <std::size_t N>
 Tensor Conv<N>::operator()(const Tensors& inputs) const requires(N == 3) {
   const ErrorScope scope(path());
   if (options.padding_mode != "zeros") return (*this)(cat(inputs, -4));
-  return conv3d_joined(inputs, weight, bias,
-                       {options.stride, options.padding, options.dilation, options.groups});
+  const ConvOptions<N> o{options.stride, options.padding, options.dilation, options.groups};
+  if constexpr (N == 3) return conv3d_joined(inputs, weight, bias, o);
+  return {};  // never: Clang 14 compiles this for the other N too
 }
 
 template <std::size_t N>

@@ -43,7 +43,7 @@ struct Hardtanh : Pieces<HardtanhOptions> {
   }
   template <class T>
   static T slope(const Options& o, T x) {
-    return (x <= static_cast<T>(o.min_val)) | (x >= static_cast<T>(o.max_val)) ? T(0) : T(1);
+    return ((x <= static_cast<T>(o.min_val)) | (x >= static_cast<T>(o.max_val))) ? T(0) : T(1);
   }
   static Tensor gradient(const Options& o, const Tensor& grad, const Tensor& x) {
     return inside(grad, x, o.min_val, o.max_val);
@@ -60,7 +60,7 @@ struct Relu6 : Pieces<> {
   }
   template <class T>
   static T slope(Options, T y) {
-    return (y <= T(0)) | (y >= T(6)) ? T(0) : T(1);
+    return ((y <= T(0)) | (y >= T(6))) ? T(0) : T(1);
   }
   static Tensor gradient(Options, const Tensor& grad, const Tensor& y) { return inside(grad, y, 0, 6); }
 };
@@ -77,7 +77,7 @@ struct Hardsigmoid : Pieces<> {
   }
   template <class T>
   static T slope(Options, T x) {
-    return (x <= T(-3)) | (x >= T(3)) ? T(0) : T(kHardsigmoidSlope);
+    return ((x <= T(-3)) | (x >= T(3))) ? T(0) : T(kHardsigmoidSlope);
   }
   static Tensor gradient(Options, const Tensor& grad, const Tensor& x) {
     return inside(grad * kHardsigmoidSlope, x, -3, 3);

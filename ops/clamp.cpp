@@ -48,15 +48,15 @@ auto clamped(const Bounds<T>& bounds) {
   using C = Compute<T>;
   return [bounds](C value) {
     // value != value holds for NaN alone, which stays; a bound that is NaN is the result.
-    value = (value >= bounds.low) | (value != value) ? value : bounds.low;
-    return (value <= bounds.high) | (value != value) ? value : bounds.high;
+    value = ((value >= bounds.low) | (value != value)) ? value : bounds.low;
+    return ((value <= bounds.high) | (value != value)) ? value : bounds.high;
   };
 }
 
 template <class T>
 auto passed(const Bounds<T>& bounds) {
   using C = Compute<T>;
-  return [bounds](C grad, C value) { return (value >= bounds.low) & (value <= bounds.high) ? grad : C(0); };
+  return [bounds](C grad, C value) { return ((value >= bounds.low) & (value <= bounds.high)) ? grad : C(0); };
 }
 
 // The gradient passes where min <= input <= max. saved: input

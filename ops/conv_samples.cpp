@@ -166,13 +166,16 @@ std::vector<FormSample> conv_form_samples(Generator& generator) {
        3},
       {{.axes = 1, .padding = {0, 0, 1}, .x = {1, 1, 4}, .kernel = {1, 1, 3}, .y = {1, 1, 4}}, 0, 2, 2}};
   std::vector<FormSample> samples;
-  for (const auto& [g, batch, x_channels, y_channels] : draws) {
+  for (const Draw& draw : draws) {
+    const ConvGeometry& g = draw.geometry;
     const auto activation = [&](std::int64_t channels, const Dims3& sizes) {
-      return normal(with_sizes(batch ? Shape{batch, channels} : Shape{channels}, sizes, g.axes), generator);
+      return normal(with_sizes(draw.batch ? Shape{draw.batch, channels} : Shape{channels}, sizes, g.axes),
+                    generator);
     };
-    samples.push_back({g, activation(x_channels, g.x),
-                       normal(with_sizes({y_channels, x_channels / g.groups}, g.kernel, g.axes), generator),
-                       activation(y_channels, g.y)});
+    samples.push_back(
+        {g, activation(draw.x_channels, g.x),
+         normal(with_sizes({draw.y_channels, draw.x_channels / g.groups}, g.kernel, g.axes), generator),
+         activation(draw.y_channels, g.y)});
   }
   return samples;
 }

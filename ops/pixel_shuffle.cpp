@@ -102,7 +102,7 @@ Shape of_rank(Shape shape, std::size_t depth) {
 
 template <std::size_t N>
 Op shuffle_op(std::string name, std::string doc, Function function) {
-  constexpr std::int64_t parts = N == 2 ? 4 : 8;
+  static constexpr std::int64_t parts = N == 2 ? 4 : 8;
   return {.name = name,
           .doc = std::move(doc),
           .inputs = {{"input"}},

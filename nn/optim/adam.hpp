@@ -105,4 +105,11 @@ class RAdam final : public OptimizerOf<RAdamOptions> {
   void update(std::size_t group, const Tensor& param, const Tensor& grad, ParamState& state) override;
 };
 
+// Defined where their options are.
+extern template class OptimizerOf<AdamOptions>;
+extern template class OptimizerOf<AdamWOptions>;
+extern template class OptimizerOf<AdamaxOptions>;
+extern template class OptimizerOf<NAdamOptions>;
+extern template class OptimizerOf<RAdamOptions>;
+
 }  // namespace lucid::optim

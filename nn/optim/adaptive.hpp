@@ -67,4 +67,9 @@ class Adadelta final : public OptimizerOf<AdadeltaOptions> {
   void update(std::size_t group, const Tensor& param, const Tensor& grad, ParamState& state) override;
 };
 
+// Defined where their options are.
+extern template class OptimizerOf<RMSpropOptions>;
+extern template class OptimizerOf<AdagradOptions>;
+extern template class OptimizerOf<AdadeltaOptions>;
+
 }  // namespace lucid::optim

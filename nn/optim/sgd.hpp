@@ -26,4 +26,7 @@ class SGD final : public OptimizerOf<SGDOptions> {
   void update(std::size_t group, const Tensor& param, const Tensor& grad, ParamState& state) override;
 };
 
+// Defined where their options are.
+extern template class OptimizerOf<SGDOptions>;
+
 }  // namespace lucid::optim

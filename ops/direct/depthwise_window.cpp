@@ -42,7 +42,7 @@ struct LineSum {
 // `channel`.
 template <int Bytes, int Taps>
 [[gnu::always_inline]] inline void sum_voxels(const LineSum& s, std::int64_t channel, std::int64_t first) {
-  using Lanes = kernels::VectorOf<float, kIn<Bytes>>::Type;
+  using Lanes = typename kernels::VectorOf<float, kIn<Bytes>>::Type;
   constexpr std::int64_t lanes = kIn<Bytes>;
   const float* const sources = s.sources + channel / lanes * s.register_step + first * lanes;
   Lanes sums[kVoxels], weights[Taps], x;

@@ -32,7 +32,7 @@ template <int Bytes, int Taps>
                                                 double* sums) {
   constexpr int kIn = Bytes / static_cast<int>(sizeof(float));
   constexpr int kAtOnce = Taps <= 4 ? 2 : 1;  // voxels: so that enough sums are in flight
-  using Lanes = kernels::VectorOf<float, kIn>::Type;
+  using Lanes = typename kernels::VectorOf<float, kIn>::Type;
   Lanes parts[Taps][kAtOnce] = {}, a, b;
   for (std::int64_t line = 0; line < p.lines; ++line, x += p.x_line, y += p.y_line)
     for (std::int64_t i = 0; i < p.voxels * kIn; i += kAtOnce * kIn)

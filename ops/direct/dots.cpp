@@ -12,23 +12,20 @@ namespace {
 constexpr int kIn = kDotLanes;
 using Register = kernels::VectorOf<float, kIn>::Type;
 
+// Sums of the lanes kLow of p and q, those of q counted on from p's, and of those kStep further on.
+template <int kStep, int... kLow>
+[[gnu::always_inline]] inline void add_lanes(const Register& p, const Register& q, Register& to) {
+  to = __builtin_shufflevector(p, q, kLow...) + __builtin_shufflevector(p, q, (kLow + kStep)...);
+}
+
 // The sums of eight registers, in their order.
 [[gnu::always_inline]] inline void sum_each(const Register (&a)[kIn], Register& out) {
-  using Places = kernels::VectorOf<std::int32_t, kIn>::Type;
-  constexpr Places low[3] = {
-      {0, 8, 1, 9, 4, 12, 5, 13}, {0, 1, 8, 9, 4, 5, 12, 13}, {0, 1, 2, 3, 8, 9, 10, 11}};
-  constexpr Places high[3] = {
-      {2, 10, 3, 11, 6, 14, 7, 15}, {2, 3, 10, 11, 6, 7, 14, 15}, {4, 5, 6, 7, 12, 13, 14, 15}};
-  const auto add = [&](int level, const Register& p, const Register& q, Register& to)
-      __attribute__((always_inline)) {
-    to = __builtin_shuffle(p, q, low[level]) + __builtin_shuffle(p, q, high[level]);
-  };
   Register pair[4], four[2];
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) add(0, a[2 * i], a[2 * i + 1], pair[i]);
-  add(1, pair[0], pair[1], four[0]);
-  add(1, pair[2], pair[3], four[1]);
-  add(2, four[0], four[1], out);
+  for (int i = 0; i < 4; ++i) add_lanes<2, 0, 8, 1, 9, 4, 12, 5, 13>(a[2 * i], a[2 * i + 1], pair[i]);
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) add_lanes<2, 0, 1, 8, 9, 4, 5, 12, 13>(pair[2 * i], pair[2 * i + 1], four[i]);
+  add_lanes<4, 0, 1, 2, 3, 8, 9, 10, 11>(four[0], four[1], out);
 }
 
 // Of the rows at `at`, kOutputs columns each: eight sums, as they lie in the result. Registers of Bytes, or

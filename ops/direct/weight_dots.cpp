@@ -60,7 +60,7 @@ struct Phases {
     for (std::int64_t k = 0; k < (all ? w.stride : w.kernel); ++k)
       first.push_back(all ? k : k * w.dilation % w.stride);
     std::ranges::sort(first);
-    first.erase(std::ranges::unique(first).begin(), first.end());
+    first.erase(std::unique(first.begin(), first.end()), first.end());
     for (std::int64_t k = 0; k < w.kernel; ++k) {
       phase.push_back(std::ranges::lower_bound(first, k * w.dilation % w.stride) - first.begin());
       shift.push_back(k * w.dilation / w.stride);

@@ -29,17 +29,17 @@ typedef std::uint32_t Words __attribute__((vector_size(32)));
 #pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) std::memcpy(&r[i], in + i * in_step, sizeof(Words));
   for (int i = 0; i < 8; i += 2) {  // pairs of words
-    s[i] = __builtin_shuffle(r[i], r[i + 1], Words{0, 8, 2, 10, 4, 12, 6, 14});
-    s[i + 1] = __builtin_shuffle(r[i], r[i + 1], Words{1, 9, 3, 11, 5, 13, 7, 15});
+    s[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    s[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
   }
   for (int i = 0; i < 8; i += 4)  // fours
     for (int k = 0; k < 2; ++k) {
-      r[i + k] = __builtin_shuffle(s[i + k], s[i + k + 2], Words{0, 1, 8, 9, 4, 5, 12, 13});
-      r[i + k + 2] = __builtin_shuffle(s[i + k], s[i + k + 2], Words{2, 3, 10, 11, 6, 7, 14, 15});
+      r[i + k] = __builtin_shufflevector(s[i + k], s[i + k + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      r[i + k + 2] = __builtin_shufflevector(s[i + k], s[i + k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
     }
   for (int k = 0; k < 4; ++k) {  // halves
-    s[k] = __builtin_shuffle(r[k], r[k + 4], Words{0, 1, 2, 3, 8, 9, 10, 11});
-    s[k + 4] = __builtin_shuffle(r[k], r[k + 4], Words{4, 5, 6, 7, 12, 13, 14, 15});
+    s[k] = __builtin_shufflevector(r[k], r[k + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    s[k + 4] = __builtin_shufflevector(r[k], r[k + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) std::memcpy(out + i * out_step, &s[i], sizeof(Words));
@@ -54,12 +54,12 @@ typedef std::uint32_t FourWords __attribute__((vector_size(16)));
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) std::memcpy(&r[i], in + i * in_step, sizeof(FourWords));
   for (int k = 0; k < 2; ++k) {
-    s[2 * k] = __builtin_shuffle(r[k], r[k + 2], FourWords{0, 4, 1, 5});
-    s[2 * k + 1] = __builtin_shuffle(r[k], r[k + 2], FourWords{2, 6, 3, 7});
+    s[2 * k] = __builtin_shufflevector(r[k], r[k + 2], 0, 4, 1, 5);
+    s[2 * k + 1] = __builtin_shufflevector(r[k], r[k + 2], 2, 6, 3, 7);
   }
   for (int k = 0; k < 2; ++k) {
-    r[2 * k] = __builtin_shuffle(s[k], s[k + 2], FourWords{0, 4, 1, 5});
-    r[2 * k + 1] = __builtin_shuffle(s[k], s[k + 2], FourWords{2, 6, 3, 7});
+    r[2 * k] = __builtin_shufflevector(s[k], s[k + 2], 0, 4, 1, 5);
+    r[2 * k + 1] = __builtin_shufflevector(s[k], s[k + 2], 2, 6, 3, 7);
   }
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) std::memcpy(out + i * out_step, &r[i], sizeof(FourWords));

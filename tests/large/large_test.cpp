@@ -23,13 +23,7 @@ struct Problem {
 class Sums {
  public:
   Sums(const Problem& p, const Tensor& x, const Tensor& w, const Tensor& b)
-      : p_(p),
-        x_(x),
-        w_(w),
-        b_(b),
-        xs_(x.data<float>()),
-        ws_(w.to_vector<double>()),
-        bs_(b.to_vector<double>()) {}
+      : p_(p), x_(x), w_(w), xs_(x.data<float>()), ws_(w.to_vector<double>()), bs_(b.to_vector<double>()) {}
 
   /// y[0, c, at] by definition.
   double output(std::int64_t c, const Dims3& at) const {
@@ -85,7 +79,7 @@ class Sums {
   }
 
   const Problem& p_;
-  const Tensor &x_, &w_, &b_;
+  const Tensor &x_, &w_;
   const float* xs_;
   std::vector<double> ws_, bs_;
 };

@@ -65,7 +65,9 @@ TEST_CASE("what is saved is loaded, in order, with types, shapes and metadata") 
   const safetensors::Contents read = safetensors::load_all(path);
   REQUIRE(read.tensors.size() == saved.size());
   auto original = saved.begin();
-  for (const auto& [name, tensor] : read.tensors) {
+  for (const auto& named : read.tensors) {
+    const auto& name = named.first;
+    const Tensor& tensor = named.second;
     CAPTURE(name);
     CHECK(name == original->first);
     CHECK(tensor.shape() == original->second.shape());

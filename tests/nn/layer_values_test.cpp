@@ -118,7 +118,7 @@ TEST_CASE("MaxUnpool undoes MaxPool") {
   same(nn::MaxUnpool3d({.kernel_size = 2, .output_size = Shape{5, 5, 7}})(y3, at3),
        nn::MaxUnpool3d(2)(y3, at3, {2, 3, 5, 5, 7}));
   refused([] { nn::MaxUnpool2d({.kernel_size = 2, .stride = 0}); }, "MaxUnpool2d: stride is (0, 0)");
-  refused([&] { nn::MaxUnpool1d(2)(y1, at1, {3}); }, "max_unpool1d: indices hold 3");
+  refused([&y = y1, &at = at1] { nn::MaxUnpool1d(2)(y, at, {3}); }, "max_unpool1d: indices hold 3");
 }
 
 TEST_CASE("padding layers are pad()") {

@@ -43,11 +43,12 @@ TEST_CASE("depthwise convolutions are exact on small integers, whatever their wi
       {form(1, 9, 0, 1, {4, 12, 6}, 2, 2), false},
       {form(1, 16, {0, 2, 2}, {1, 2, 1}, {2, 17, 16}, {2, 3, 6}, {1, 2, 2}), false},
       {form(1, 8, {0, 1, 1}, 1, {1, 28, 9}, {1, 3, 3}, {1, 3, 1}), false}};
-  for (const auto& [p, has_window] : cases)
+  for (const Case& c : cases)
     for (const bool transposed : {false, true}) {
+      const Form& p = c.form;
       INFO(text(p, transposed));
       const ops::ConvGeometry g = geometry_of(p, transposed);
-      CHECK(direct::has_depthwise_window({g, p.batch, 1, 1}) == has_window);
+      CHECK(direct::has_depthwise_window({g, p.batch, 1, 1}) == c.has_window);
       const Tensor x = integers(p.x_shape()), w = integers(p.weight_shape()), y = integers(p.y_shape()),
                    bias = integers({p.x_channels}), beside = bias.reshape({1, p.x_channels, 1, 1, 1});
       const Tensor strided = w.transpose(0, 4).clone().transpose(0, 4);

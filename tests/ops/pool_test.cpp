@@ -171,7 +171,7 @@ TEST_CASE("max_unpool: a chosen size may be reached from a default that is none"
       max_unpool1d(y, at, {.kernel_size = 2, .stride = 2, .padding = 1, .output_size = Shape{1}});
   CHECK(back.shape() == Shape{1, 1, 1});
   CHECK(back.item<float>() == 3);
-  const auto text = [&](const MaxUnpool1dOptions& options) {
+  const auto text = [&y = y, &at = at](const MaxUnpool1dOptions& options) {
     return refusal([&] { max_unpool1d(y, at, options); });
   };
   CHECK(text({.kernel_size = 2, .stride = 2, .padding = 1}) ==
