@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build.sh [PRESET [TARGET...]]: installs what is missing and builds into build/PRESET (release, debug, asan
-# or aarch64; default release), programs in build/PRESET/bin. LUCID_JOBS sets the number of compiler processes.
+# build.sh [PRESET [TARGET...]]: installs what is missing and builds into build/PRESET (release, debug, asan,
+# tsan or aarch64; default release), programs in build/PRESET/bin. LUCID_JOBS sets the number of compiler processes.
 set -euo pipefail
 
 preset=${1:-release}
@@ -59,5 +59,6 @@ fetch_aarch64() {
 
 scripts/install_deps.sh build
 if [[ $preset == aarch64 ]]; then fetch_aarch64; fi
+if [[ $preset == tsan ]]; then scripts/install_deps.sh tsan; fi
 cmake --preset "$preset" --log-level=WARNING >/dev/null
 cmake --build "build/$preset" --parallel "${LUCID_JOBS:-$(job_count)}" ${targets[@]:+--target "${targets[@]}"}

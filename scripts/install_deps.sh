@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install_deps.sh [build|demo|parity|coverage|bench|aarch64]...: installs the Debian packages of these groups that are missing
-# (default: build). Says nothing and touches nothing when all are there.
+# install_deps.sh [build|demo|parity|coverage|bench|tsan|aarch64]...: installs the Debian packages of these groups that
+# are missing (default: build). Says nothing and touches nothing when all are there.
 set -euo pipefail
 
 # libdnnl-dev's CMake files look for OpenCL, which the package does not depend on.
@@ -11,6 +11,7 @@ parity=(python3-torch python3-numpy)
 coverage=(gcovr)
 # PyTorch depends on any BLAS; on the reference one its convolutions take several times as long as on OpenBLAS.
 bench=(libbenchmark-dev python3-torch python3-numpy python3-matplotlib libopenblas0-openmp)
+tsan=(clang libomp-dev)
 aarch64=(g++-aarch64-linux-gnu qemu-user-static libspdlog-dev:arm64 libgomp1:arm64)
 
 wanted=()
@@ -21,9 +22,10 @@ for group in "${@:-build}"; do
     parity) wanted+=("${parity[@]}") ;;
     coverage) wanted+=("${coverage[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
+    tsan) wanted+=("${tsan[@]}") ;;
     aarch64) wanted+=("${aarch64[@]}") ;;
     *)
-      echo "install_deps.sh: unknown group '$group', expected build, demo, parity, coverage, bench or aarch64" >&2
+      echo "install_deps.sh: unknown group '$group', expected build, demo, parity, coverage, bench, tsan or aarch64" >&2
       exit 2
       ;;
   esac

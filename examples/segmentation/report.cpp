@@ -89,9 +89,9 @@ void write_dice_table(std::ostream& html, const Report& report, const std::vecto
   html << "<th>mean</th><th>loss</th><th>seconds</th></tr></thead><tbody>\n";
   for (const Record& record : records) {
     html << "<tr><td>" << record.step << "</td>";
-    for (const auto& [name, unused] : records.back().dice) {
+    for (const auto& label : records.back().dice) {
       const auto at = std::find_if(record.dice.begin(), record.dice.end(),
-                                   [&](const auto& entry) { return entry.first == name; });
+                                   [&](const auto& entry) { return entry.first == label.first; });
       html << "<td>" << (at == record.dice.end() ? "–" : fixed(at->second, 3)) << "</td>";
     }
     html << "<td>" << fixed(record.mean_dice, 3) << "</td><td>" << fixed(record.loss, 4) << "</td><td>"

@@ -65,7 +65,7 @@ void on_signal(int signal) {
 
 // Memory that a process may have: far more than the samples need, far less than the machine has.
 void bound_memory() {
-#ifndef __SANITIZE_ADDRESS__  // which reserves terabytes; it is told the bound by ASAN_OPTIONS
+#ifndef LUCID_UNBOUNDED
   constexpr rlim_t kBytes = rlim_t{6} << 30;
   const rlimit limit{kBytes, kBytes};
   setrlimit(RLIMIT_AS, &limit);
