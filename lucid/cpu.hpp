@@ -12,6 +12,9 @@
 // for the baseline and its loop is not vectorised. A loop with a branch is not either: compute both sides and
 // select one.
 //
+// Clang makes no versions of a flattened function: its loops marked so are for what -march names, the kernels
+// that name registers for all.
+//
 // With LUCID_EMULATE_WIDE the versions for AVX-512 run on any processor, slowly: to test them where it is
 // missing.
 
@@ -19,8 +22,14 @@
 #define LUCID_VECTORIZED
 #define LUCID_VECTORIZED_NARROW
 #define LUCID_WIDE
-#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(LUCID_NO_AVX2)
+#elif defined(__x86_64__) && defined(__clang__) && !defined(LUCID_NO_AVX2)
+#define LUCID_VECTORIZED
+#define LUCID_VECTORIZED_NARROW
+#define LUCID_NARROW __attribute__((flatten, target("arch=x86-64-v3")))
+#if !defined(LUCID_NO_AVX512)
+#define LUCID_WIDE __attribute__((flatten, target("arch=x86-64-v4")))
+#endif
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(LUCID_NO_AVX2)
 #define LUCID_NARROW __attribute__((flatten, target("arch=x86-64-v3")))
 #define LUCID_VECTORIZED_NARROW __attribute__((flatten, target_clones("arch=x86-64-v3", "default")))
 #if defined(LUCID_NO_AVX512)
@@ -71,6 +80,20 @@ LUCID_NARROW void run_narrow(const Args&... args) {
 }
 #endif
 
+#if defined(__x86_64__) && defined(__clang__)  // which knows the levels by name from version 17 on
+inline bool has_v3() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+}
+inline bool has_v4() {
+  return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+#elif defined(__x86_64__)
+inline bool has_v3() { return __builtin_cpu_supports("x86-64-v3"); }
+inline bool has_v4() { return __builtin_cpu_supports("x86-64-v4"); }
+#endif
+
 }  // namespace detail
 
 /// Whether kernels run for wide registers here.
@@ -78,7 +101,7 @@ inline bool has_wide_registers() {
 #if defined(LUCID_EMULATE_WIDE)
   return true;
 #elif defined(LUCID_WIDE)
-  return __builtin_cpu_supports("x86-64-v4");
+  return detail::has_v4();
 #else
   return false;
 #endif
@@ -88,7 +111,7 @@ inline bool has_wide_registers() {
 inline int register_bytes() {
   if (has_wide_registers()) return kWideRegister;
 #if defined(LUCID_NARROW)
-  if (__builtin_cpu_supports("x86-64-v3")) return kNarrowRegister;
+  if (detail::has_v3()) return kNarrowRegister;
 #endif
   return kBasicRegister;
 }
@@ -100,9 +123,18 @@ void run_for_registers(const Args&... args) {
   if (has_wide_registers()) return detail::run_wide<Kernel>(args...);
 #endif
 #if defined(LUCID_NARROW)
-  if (__builtin_cpu_supports("x86-64-v3")) return detail::run_narrow<Kernel>(args...);
+  if (detail::has_v3()) return detail::run_narrow<Kernel>(args...);
 #endif
   Kernel::template run<kBasicRegister>(args...);
+}
+
+/// Keeps a register whole where parts of it are going to be read: Clang carries them through the loop before,
+/// each as an integer.
+template <class Lanes>
+[[gnu::always_inline]] inline void keep_whole([[maybe_unused]] Lanes& lanes) {
+#if defined(__x86_64__) && defined(__clang__)
+  asm("" : "+v"(lanes));
+#endif
 }
 
 }  // namespace lucid

@@ -110,6 +110,7 @@ template <bool Add, class Lanes, int R, int V, class T>
         copy_register<sizeof(Lanes)>(reinterpret_cast<T*>(&before), at, part);
         sum += before;
       }
+      keep_whole(sum);
       if (!Add && past_caches && !part)
         store_past_caches(sum, at);
       else
