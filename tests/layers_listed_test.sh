@@ -19,7 +19,7 @@ layers() {
 missing() {
   local file name
   while read -r file name; do
-    grep -q "nn::$name[(]" "$1" || echo "$file: $name is not in $1"
+    grep -q "nn::${name}[(]" "$1" || echo "$file: $name is not in $1"
     grep -q "\"$file\"" nn/nn.hpp || echo "$file: nn/nn.hpp does not include it"
   done
 }
