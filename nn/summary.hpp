@@ -37,7 +37,7 @@ struct Summary {
   /// All that tensors hold at the worst moment: parameters, buffers, inputs and, in a training step,
   /// activations and gradients; bytes as memory_stats() counts them. The loss and the optimiser's state come
   /// on top, and in the backward pass what each thread sums for itself: up to about two MiB a thread, in deep
-  /// layers, which a volume of 64^3 hides under its finest activations and one of 16^3 does not.
+  /// layers, which a volume of 64^3 hides under its finest activations and a smaller one may not.
   std::int64_t inference_peak_bytes = 0;
   std::int64_t training_peak_bytes = 0;
   /// The table.
