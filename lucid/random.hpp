@@ -26,6 +26,8 @@ class Generator {
 
   /// 128 random bits of block `index`.
   std::array<std::uint32_t, 4> block(std::uint64_t index) const;
+  /// The same of `count` blocks one after the other, which takes a fraction of the time: 4 * count words.
+  void fill(std::uint32_t* words, std::uint64_t first, std::int64_t count) const;
 
   std::uint64_t next_u64();
   double uniform();                         ///< in [0, 1), 53 random bits

@@ -2,6 +2,7 @@
 #include <functional>
 
 #include "autograd/record.hpp"
+#include "ops/kernels/arg_extremum.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
@@ -53,6 +54,8 @@ template <template <class> class Better>
 Found find_along(const Tensor& input, const kernels::Axes& axes, bool want_values) {
   Found found{want_values ? kernels::empty_reduced(input, axes, input.dtype()) : Tensor(),
               kernels::empty_reduced(input, axes, i64)};
+  constexpr bool kLargest = std::is_same_v<Better<int>, std::greater<int>>;
+  if (kernels::find_extrema(found.values, found.indices, input, axes[0], kLargest)) return found;
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::reduce<T>(found.indices, input, axes,
@@ -101,8 +104,9 @@ Tensors max_backward(const Backward<MaxOptions>& b) {
     const no_grad guard;
     indices = indices.reshape(kept);
   }
-  const Tensor chosen = kernels::one_hot_along(indices, x, axis);
-  return {ops::with_kept_dims(b.grad(), x.shape(), {*b.options.dim}, b.options.keepdim) * chosen};
+  const Tensor grad = ops::with_kept_dims(b.grad(), x.shape(), {*b.options.dim}, b.options.keepdim);
+  if (autograd::is_recording()) return {grad * kernels::one_hot_along(indices, x, axis)};
+  return {kernels::placed_along(grad, indices, x, axis)};
 }
 
 template <template <class> class Better>

@@ -47,9 +47,9 @@ template <class T>
 auto clamped(const Bounds<T>& bounds) {
   using C = Compute<T>;
   return [bounds](C value) {
-    // value != value holds for NaN alone, which stays; a bound that is NaN is the result.
-    value = ((value >= bounds.low) | (value != value)) ? value : bounds.low;
-    return ((value <= bounds.high) | (value != value)) ? value : bounds.high;
+    // A value that is NaN stays, a bound that is NaN is the result: low != low holds for NaN alone.
+    value = ((value < bounds.low) | (bounds.low != bounds.low)) ? bounds.low : value;
+    return ((value > bounds.high) | (bounds.high != bounds.high)) ? bounds.high : value;
   };
 }
 

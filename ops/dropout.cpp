@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "autograd/record.hpp"
+#include "lucid/cpu.hpp"
 #include "ops/arithmetic.hpp"
 #include "ops/kernels/elementwise.hpp"
 #include "ops/options.hpp"
@@ -35,22 +36,33 @@ bool is_identity(std::string_view op, const Tensor& input, double p, bool traini
   return !training || p == 0 || input.numel() == 0;
 }
 
+constexpr std::int64_t kBlocksAtOnce = 256;  // of random bits: 4 KiB
+
+// Words of `threshold` and more are kept. Bytes, since GCC vectorises no bool.
+LUCID_VECTORIZED void mark_kept(bool* keep, const std::uint32_t* words, std::int64_t count,
+                                std::uint64_t threshold) {
+  auto* const bytes = reinterpret_cast<unsigned char*>(keep);
+  const bool drops_all = threshold > UINT32_MAX;
+  const auto least = static_cast<std::uint32_t>(threshold);
+  for (std::int64_t i = 0; i < count; ++i) bytes[i] = (words[i] >= least) & !drops_all;
+}
+
 // True with probability 1 - p. The random words are dealt out in one fixed order, that of channels-last
 // memory where the rank allows it, whatever the layout of the tensor to be masked.
 Tensor keep_mask(const Shape& shape, double p, Generator* given) {
   const Tensor mask =
       shape.size() < 3 ? empty(shape, boolean) : empty_strided(shape, channels_last_strides(shape), boolean);
   Generator& generator = given ? *given : default_generator();
-  const std::int64_t blocks = (mask.numel() + 3) / 4;
+  const std::int64_t size = mask.numel(), blocks = (size + 3) / 4;
   const std::uint64_t first = generator.reserve(static_cast<std::uint64_t>(blocks));
   const auto threshold = static_cast<std::uint64_t>(std::llround(p * 0x1p32));  // words below it are dropped
   bool* data = mask.data_to_write<bool>();
-  parallel_for(blocks, kernels::kElementGrain / 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const auto words = generator.block(first + static_cast<std::uint64_t>(i));
-      const std::int64_t count = std::min<std::int64_t>(4, mask.numel() - 4 * i);
-      for (std::int64_t k = 0; k < count; ++k)
-        data[4 * i + k] = words[static_cast<std::size_t>(k)] >= threshold;
+  parallel_for(blocks, kernels::kElementGrain / 4, [&](std::int64_t begin, std::int64_t end) {
+    std::uint32_t words[4 * kBlocksAtOnce];
+    for (std::int64_t i = begin; i < end; i += kBlocksAtOnce) {
+      const std::int64_t count = std::min(kBlocksAtOnce, end - i);
+      generator.fill(words, first + static_cast<std::uint64_t>(i), count);
+      mark_kept(data + 4 * i, words, std::min(4 * count, size - 4 * i), threshold);
     }
   });
   return mask;

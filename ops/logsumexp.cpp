@@ -3,6 +3,8 @@
 
 #include "autograd/record.hpp"
 #include "ops/compare.hpp"
+#include "ops/kernels/binary.hpp"
+#include "ops/kernels/math.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
@@ -21,45 +23,45 @@ struct LogsumexpOptions {
 };
 LUCID_OPTIONS(LogsumexpOptions, dim, keepdim)
 
-// The sum of e^(x - largest), rescaled when a larger element comes.
-template <class T>
-struct LogsumexpReducer {
-  struct State {
-    double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-  };
-  static constexpr bool kOrdered = false;
-  T* out;
-  State init(std::int64_t) const { return {}; }
-  State fresh(const State&) const { return {}; }
-  void step(State& state, T element, std::int64_t) const {
-    combine(state, {static_cast<double>(element), 1});
+// The largest x of each result, from which the differences are exact: a large log of the sum is rounded
+// coarsely. An infinite one is passed over, since it would take the others with it.
+Tensor reference_points(const Tensor& x, const DimList& dims) {
+  const Tensor largest = amax(x.detach(), dims, true);
+  return where(abs(largest) < std::numeric_limits<double>::infinity(), largest, 0.0);
+}
+
+// e^(x - largest), and its sums over `axes`; not recorded.
+struct Powers {
+  Powers(const Tensor& x, const Tensor& largest, const kernels::Axes& axes)
+      : values(empty_like(x)), sums(kernels::empty_reduced(x, axes, x.dtype())) {
+    dispatch_floating("logsumexp", x.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      kernels::map<T, T, T>(values, x, largest, [](auto a, auto b) { return kernels::math::exp(a - b); });
+    });
+    kernels::sum(sums, values, axes);
   }
-  void combine(State& state, const State& other) const {
-    if (other.largest == state.largest)  // both may be infinite
-      state.sum += other.sum;
-    else if (other.largest < state.largest)
-      state.sum += other.sum * std::exp(other.largest - state.largest);
-    else
-      state = {other.largest, other.sum + state.sum * std::exp(state.largest - other.largest)};
-  }
-  void store(const State& state, std::int64_t offset) const {
-    const bool nothing = state.largest == -std::numeric_limits<double>::infinity();
-    out[offset] = static_cast<T>(nothing ? state.largest : state.largest + std::log(state.sum));
-  }
+  Tensor values, sums;
 };
 
-// saved: input. The derivative is softmax(x). That is e^(x - y) too, but y is rounded, and a large y
-// coarsely; from the largest x the difference is exact. An infinite largest x is passed over: it would take
-// the others with it.
+// What bfloat16 holds of a power is too little to add up.
+Tensor in_computed_type(const Tensor& x) {
+  return kernels::converted(x, x.dtype() == bf16 ? f32 : x.dtype());
+}
+
+// saved: input. The derivative is softmax(x).
 Tensors logsumexp_backward(const Backward<LogsumexpOptions>& b) {
   const Tensor& x = b.saved[0];
   const DimList& dims = b.options.dim.dims;
   if (x.numel() == 0) return {zeros(x.shape(), x.dtype())};
-  Tensor largest = amax(x.detach(), dims, true);
-  largest = where(abs(largest) < std::numeric_limits<double>::infinity(), largest, 0.0);
-  const Tensor powers = (x - largest).exp();
+  const kernels::Axes axes = normalize_axes("logsumexp", dims, x.shape().size());
   const Tensor grad = ops::with_kept_dims(b.grad(), x.shape(), dims, b.options.keepdim);
-  return {grad * (powers / sum(powers, dims, true))};
+  if (autograd::is_recording()) {
+    const Tensor powers = (x - reference_points(x, dims)).exp();
+    return {grad * (powers / sum(powers, dims, true))};
+  }
+  const Tensor given = in_computed_type(x);
+  const Powers powers(given, reference_points(given, dims), axes);
+  return {kernels::converted(powers.values.mul_(grad / powers.sums), x.dtype())};
 }
 
 }  // namespace
@@ -67,11 +69,17 @@ Tensors logsumexp_backward(const Backward<LogsumexpOptions>& b) {
 Tensor logsumexp(const Tensor& input, const DimList& dim, bool keepdim) {
   const autograd::OpTimer timer("logsumexp");
   const kernels::Axes axes = ops::reduced_axes("logsumexp", input, dim);
+  check(is_floating(input.dtype()), "logsumexp", "dtype ", input.dtype(),
+        " is not supported; use a floating type, for example .to(lucid::f32)");
   Tensor out = kernels::empty_reduced(input, axes, input.dtype());
-  dispatch_floating("logsumexp", input.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    kernels::reduce<T>(out, input, axes, LogsumexpReducer<T>{out.data_to_write<T>()});
-  });
+  if (input.numel() == 0) {
+    out.fill_(-std::numeric_limits<double>::infinity());
+  } else {
+    const no_grad guard;
+    const Tensor x = in_computed_type(input), largest = reference_points(x, dim);
+    const Powers powers(x, largest, axes);
+    kernels::copy(out, powers.sums.log().add_(largest));
+  }
   if (!keepdim) out = kernels::drop_axes(out, axes);
   return autograd::record("logsumexp", out, {input}, {input}, LogsumexpOptions{{dim}, keepdim},
                           logsumexp_backward);

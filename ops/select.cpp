@@ -28,18 +28,19 @@ void require_bool(std::string_view op, std::string_view what, const Tensor& tens
         "; bool is required, for example x != 0");
 }
 
-// out = condition ? a : b. A single number on either side is read once, which keeps the loop to two operands.
+// out = condition ? a : b. A single number on either side is read once, which keeps the loop to two operands;
+// the condition comes last, where it may be one for a whole run.
 template <class T>
 void choose(const Tensor& out, const Tensor& condition, const Tensor& a, const Tensor& b) {
   using C = Compute<T>;
   if (b.dim() == 0) {
     const C fixed = *b.data<T>();
-    kernels::map<T, bool, T>(out, condition, a, [fixed](bool c, C x) { return c ? x : fixed; });
+    kernels::map<T, T, bool>(out, a, condition, [fixed](C x, bool c) { return c ? x : fixed; });
   } else if (a.dim() == 0) {
     const C fixed = *a.data<T>();
-    kernels::map<T, bool, T>(out, condition, b, [fixed](bool c, C x) { return c ? fixed : x; });
+    kernels::map<T, T, bool>(out, b, condition, [fixed](C x, bool c) { return c ? fixed : x; });
   } else {
-    kernels::map<T, bool, T, T>(out, condition, a, b, [](bool c, C x, C y) { return c ? x : y; });
+    kernels::map<T, T, T, bool>(out, a, b, condition, [](C x, C y, bool c) { return c ? x : y; });
   }
 }
 
@@ -68,17 +69,32 @@ Tensor extremum(std::string_view op, const Tensor& input, const Tensor& other, F
   return out;
 }
 
-// `loses`: where an operand is not the result. saved: both operands
-Tensors extremum_backward(const Backward<NoOptions>& b, Tensor (*loses)(const Tensor&, const Tensor&)) {
-  const Tensor tie = eq(b.saved[0], b.saved[1]), half = b.grad() * 0.5;
-  Tensors out(2);
-  for (std::size_t i = 0; i < 2; ++i)
-    if (b.wants[i]) out[i] = where(tie, half, where(loses(b.saved[i], b.saved[1 - i]), 0.0, b.grad()));
+// The gradient of `x` beside `other`: half of it where they tie, none where x loses. NaN does neither.
+template <bool kMax>
+Tensor share_of(const Tensor& grad, const Tensor& x, const Tensor& other) {
+  if (autograd::is_recording())
+    return where(eq(x, other), grad * 0.5, where(kMax ? lt(x, other) : gt(x, other), 0.0, grad));
+  const Tensor out = empty_like(grad);
+  const Operands operands(kMax ? "maximum" : "minimum", x, other, grad.dtype());
+  dispatch_floating("maximum", grad.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = Compute<T>;
+    kernels::map<T, T, T, T>(out, grad, operands.a, operands.b, [](C g, C a, C b) {
+      const C half = a == b ? g * C(0.5) : g;
+      return (kMax ? a < b : a > b) ? C(0) : half;
+    });
+  });
   return out;
 }
 
-Tensors maximum_backward(const Backward<NoOptions>& b) { return extremum_backward(b, lt); }
-Tensors minimum_backward(const Backward<NoOptions>& b) { return extremum_backward(b, gt); }
+// saved: both operands
+template <bool kMax>
+Tensors extremum_backward(const Backward<NoOptions>& b) {
+  Tensors out(2);
+  for (std::size_t i = 0; i < 2; ++i)
+    if (b.wants[i]) out[i] = share_of<kMax>(b.grad(), b.saved[i], b.saved[1 - i]);
+  return out;
+}
 
 }  // namespace
 
@@ -115,7 +131,7 @@ Tensor masked_fill(const Tensor& input, const Tensor& mask, const Scalar& value)
     using T = typename decltype(tag)::type;
     using C = Compute<T>;
     const C fixed = value.to<T>();
-    kernels::map<T, bool, T>(out, mask, input, [fixed](bool m, C x) { return m ? fixed : x; });
+    kernels::map<T, T, bool>(out, input, mask, [fixed](C x, bool m) { return m ? fixed : x; });
   });
   return record("masked_fill", out, {input, mask}, {mask}, FillOptions{value}, masked_fill_backward);
 }
@@ -136,13 +152,13 @@ Tensor masked_fill(const Tensor& input, const Tensor& mask, const Tensor& value)
 Tensor maximum(const Tensor& input, const Tensor& other) {
   const autograd::OpTimer timer("maximum");
   Tensor out = extremum("maximum", input, other, [](auto a, auto b) { return (a > b) | (a != a); });
-  return record("maximum", out, {input, other}, {input, other}, NoOptions{}, maximum_backward);
+  return record("maximum", out, {input, other}, {input, other}, NoOptions{}, extremum_backward<true>);
 }
 
 Tensor minimum(const Tensor& input, const Tensor& other) {
   const autograd::OpTimer timer("minimum");
   Tensor out = extremum("minimum", input, other, [](auto a, auto b) { return (a < b) | (a != a); });
-  return record("minimum", out, {input, other}, {input, other}, NoOptions{}, minimum_backward);
+  return record("minimum", out, {input, other}, {input, other}, NoOptions{}, extremum_backward<false>);
 }
 
 namespace ops {

@@ -8,6 +8,7 @@
 
 #include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/math.hpp"
+#include "ops/kernels/transpose.hpp"
 
 namespace lucid::kernels {
 
@@ -56,8 +57,10 @@ inline std::int64_t class_grain(std::int64_t classes) {
   return std::max<std::int64_t>(kClassLanes, kElementGrain / 4 / std::max<std::int64_t>(1, classes));
 }
 
+namespace detail {
+
 template <class C, class T>
-LUCID_VECTORIZED void load_classes(C* v, const T* p, std::int64_t lanes, std::int64_t lane_stride,
+LUCID_VECTORIZED void load_strided(C* v, const T* p, std::int64_t lanes, std::int64_t lane_stride,
                                    std::int64_t classes, std::int64_t class_stride) {
   if (class_stride < lane_stride) {
     for (std::int64_t i = 0; i < lanes; ++i)
@@ -71,7 +74,7 @@ LUCID_VECTORIZED void load_classes(C* v, const T* p, std::int64_t lanes, std::in
 }
 
 template <class C, class T>
-LUCID_VECTORIZED void store_classes(T* p, const C* v, std::int64_t lanes, std::int64_t lane_stride,
+LUCID_VECTORIZED void store_strided(T* p, const C* v, std::int64_t lanes, std::int64_t lane_stride,
                                     std::int64_t classes, std::int64_t class_stride) {
   if (class_stride < lane_stride) {
     for (std::int64_t i = 0; i < lanes; ++i)
@@ -82,6 +85,26 @@ LUCID_VECTORIZED void store_classes(T* p, const C* v, std::int64_t lanes, std::i
       for (std::int64_t i = 0; i < lanes; ++i)
         p[i * lane_stride + c * class_stride] = static_cast<T>(v[c * kClassLanes + i]);
   }
+}
+
+}  // namespace detail
+
+/// Brings a block of positions into scratch, as C.
+template <class C, class T>
+void load_classes(C* v, const T* p, std::int64_t lanes, std::int64_t lane_stride, std::int64_t classes,
+                  std::int64_t class_stride) {
+  if constexpr (std::is_same_v<C, T>)
+    if (class_stride == 1) return transpose(v, p, kClassLanes, lane_stride, classes, lanes);
+  detail::load_strided(v, p, lanes, lane_stride, classes, class_stride);
+}
+
+/// Its inverse.
+template <class C, class T>
+void store_classes(T* p, const C* v, std::int64_t lanes, std::int64_t lane_stride, std::int64_t classes,
+                   std::int64_t class_stride) {
+  if constexpr (std::is_same_v<C, T>)
+    if (class_stride == 1) return transpose(p, v, lane_stride, kClassLanes, lanes, classes);
+  detail::store_strided(p, v, lanes, lane_stride, classes, class_stride);
 }
 
 /// The largest value of each lane; there is at least one class.

@@ -90,11 +90,12 @@ extern template void parallel_rows(const LoopPlan<2>&, RowFunction<2>);
 extern template void parallel_rows(const LoopPlan<3>&, RowFunction<3>);
 extern template void parallel_rows(const LoopPlan<4>&, RowFunction<4>);
 
-// A row each; strides in elements. Unit strides of one floating type are split off and vectorised; the many
-// other combinations of types share one plain loop, and bfloat16 takes float's loop by way of a buffer, which
-// keeps compile times in bounds.
+// A row each; strides in elements. Unit strides of one floating type, chosen by a mask or not, are split off
+// and vectorised; the many other combinations of types share one plain loop, and bfloat16 takes float's loop
+// by way of a buffer, which keeps compile times in bounds.
 template <class O, class... In>
-inline constexpr bool kHot = is_floating(dtype_of<O>()) && (std::is_same_v<O, In> && ...);
+inline constexpr bool kHot = is_floating(dtype_of<O>()) &&
+                             ((std::is_same_v<O, In> || std::is_same_v<bool, In>)&&...);
 
 template <class T>
 T element(const T* row, std::int64_t i) {
@@ -102,6 +103,19 @@ T element(const T* row, std::int64_t i) {
 }
 inline float element(float single, std::int64_t) { return single; }
 inline double element(double single, std::int64_t) { return single; }
+
+// A row of bool, which GCC vectorises as bytes only.
+struct MaskRow {
+  const unsigned char* bytes;
+};
+inline bool element(MaskRow row, std::int64_t i) { return row.bytes[i] != 0; }
+inline bool element(bool single, std::int64_t) { return single; }
+
+inline MaskRow hot_operand(const bool* row) { return {reinterpret_cast<const unsigned char*>(row)}; }
+template <class T>
+const T* hot_operand(const T* row) {
+  return row;
+}
 
 // Each of `in` is a row or a single number.
 template <class F, class... In>
@@ -139,6 +153,20 @@ struct Widened<bfloat16> {
   float single;
 };
 
+template <>
+struct Widened<MaskRow> {
+  explicit Widened(MaskRow given) : row(given) {}
+  MaskRow operator()(std::int64_t first, std::int64_t) const { return {row.bytes + first}; }
+  MaskRow row;
+};
+
+template <>
+struct Widened<bool> {
+  explicit Widened(bool given) : single(given) {}
+  bool operator()(std::int64_t, std::int64_t) const { return single; }
+  bool single;
+};
+
 template <class F, class... In>
 [[gnu::noinline]] void hot_row(bfloat16* out, std::int64_t n, F f, In... in) {
   const auto by_pieces = [&](auto... rows) {
@@ -168,7 +196,7 @@ bool worth_widening(std::int64_t n) {
 template <class O, class A, class F>
 void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_t n, F f) {
   if constexpr (kHot<O, A>)
-    if (so == 1 && sa == 1 && worth_widening<O>(n)) return hot_row(out, n, f, a);
+    if (so == 1 && sa == 1 && worth_widening<O>(n)) return hot_row(out, n, f, hot_operand(a));
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa]);
 }
 
@@ -177,8 +205,8 @@ void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa
                 std::int64_t n, F f) {
   if constexpr (kHot<O, A, B>) {
     const bool hot = so == 1 && sa == 1 && worth_widening<O>(n);
-    if (hot && sb == 1) return hot_row(out, n, f, a, b);
-    if (hot && sb == 0) return hot_row(out, n, f, a, *b);
+    if (hot && sb == 1) return hot_row(out, n, f, hot_operand(a), hot_operand(b));
+    if (hot && sb == 0) return hot_row(out, n, f, hot_operand(a), *b);
   }
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb]);
 }
@@ -187,7 +215,8 @@ template <class O, class A, class B, class C, class F>
 void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, std::int64_t sa,
                  std::int64_t sb, std::int64_t sc, std::int64_t n, F f) {
   if constexpr (kHot<O, A, B, C>)
-    if (so == 1 && sa == 1 && sb == 1 && sc == 1 && worth_widening<O>(n)) return hot_row(out, n, f, a, b, c);
+    if (so == 1 && sa == 1 && sb == 1 && sc == 1 && worth_widening<O>(n))
+      return hot_row(out, n, f, hot_operand(a), hot_operand(b), hot_operand(c));
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb], c[i * sc]);
 }
 

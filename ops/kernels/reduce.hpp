@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/transpose.hpp"
 
 namespace lucid::kernels {
 
@@ -49,6 +50,8 @@ namespace detail {
 inline constexpr std::int64_t kReduceBlock = 512;  // results whose states live on the stack at once
 inline constexpr std::int64_t kReduceLanes = 32;   // independent partial results along one run
 inline constexpr std::int64_t kReduceFlat = 64;    // narrow rows are taken together up to this width
+inline constexpr std::int64_t kReduceTile = 64;    // runs, and elements of each, that are turned at once
+inline constexpr std::int64_t kShortRun = 256;     // elements of a run that is not worth lanes of its own
 
 // Loops of a reduction: run(reducer, state, ...) is inlined into one function for each width of registers.
 
@@ -133,11 +136,29 @@ void reduce_loop(const R& r, typename R::State* state, const In* p, Counts... co
     Loop::run(r, state, p, counts...);
 }
 
+// Many short runs, such as the channels of each voxel: turned in tiles, so that the arithmetic goes across
+// the runs.
+template <class In, class R>
+void reduce_turned(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                   std::int64_t kept_stride, std::int64_t count, std::int64_t first) {
+  In tile[kReduceTile * kReduceTile];
+  for (std::int64_t j = 0; j < kept; j += kReduceTile)
+    for (std::int64_t k = 0; k < count; k += kReduceTile) {
+      const std::int64_t runs = std::min(kReduceTile, kept - j), length = std::min(kReduceTile, count - k);
+      transpose(tile, p + j * kept_stride + k, kReduceTile, kept_stride, length, runs);
+      reduce_loop<Rows>(r, state + j, static_cast<const In*>(tile), runs, std::int64_t{1}, length,
+                        kReduceTile, first + k);
+    }
+}
+
 // state[j] takes the elements p[j * kept_stride + k * stride], k < count, whose indices start at `first`.
 template <class In, class R>
 void reduce_tile(const R& r, typename R::State* state, const In* p, std::int64_t kept,
                  std::int64_t kept_stride, std::int64_t count, std::int64_t stride, std::int64_t first) {
   const bool by_rows = kept > 1 && kept_stride < stride;
+  if constexpr (std::is_floating_point_v<In>)
+    if (!by_rows && stride == 1 && kept >= kReduceTile / 8 && count > 1 && count <= kShortRun)
+      return reduce_turned(r, state, p, kept, kept_stride, count, first);
   if constexpr (!R::kOrdered) {
     if (by_rows && kept_stride == 1 && stride == kept && kept <= kReduceFlat / 2 && count > 8)
       return reduce_loop<NarrowRows>(r, state, p, kept, count);
