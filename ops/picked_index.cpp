@@ -8,7 +8,7 @@
 #include "lucid/error.hpp"
 #include "ops/gather.hpp"
 #include "ops/kernels/binary.hpp"
-#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/loop_plan.hpp"
 #include "ops/options.hpp"
 #include "ops/view.hpp"
 

@@ -8,7 +8,7 @@
 
 #include "lucid/parallel.hpp"
 #include "ops/kernels/channels.hpp"
-#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/loop_plan.hpp"
 
 namespace lucid::kernels {
 

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "ops/kernels/channel_walk.hpp"
+#include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/lanes.hpp"
 #include "ops/kernels/volume.hpp"
 

@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/loop_plan.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/transpose.hpp"
 

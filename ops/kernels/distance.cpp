@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/loop_plan.hpp"
 
 namespace lucid::kernels {
 namespace {

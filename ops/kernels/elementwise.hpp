@@ -1,94 +1,19 @@
 #pragma once
-// Loops over the elements of tensors that broadcast to one shape. The output's memory order decides the order
-// of the walk, so channels-last tensors are walked as fast as row-major ones.
+// Functions of the elements of tensors that broadcast to one shape.
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <type_traits>
-#include <utility>
 
-#include "lucid/parallel.hpp"
-#include "lucid/tensor.hpp"
+#include "ops/kernels/loop_plan.hpp"
+#include "ops/kernels/short_rows.hpp"
 
 namespace lucid::kernels {
-
-inline constexpr std::int64_t kElementGrain = 1 << 15;  // elements that are worth a thread
-
-/// Element strides of `tensor` seen as `shape`: 0 on broadcast axes.
-Strides broadcast_strides(const Tensor& tensor, const Shape& shape);
 
 /// A new tensor of `shape` laid out like the first of `inputs` that is dense and of that shape; else
 /// row-major.
 Tensor empty_for(const Shape& shape, DType dtype, std::initializer_list<const Tensor*> inputs);
-
-/// Sorts a few axes; stable. std::stable_sort allocates, which small tensors would notice.
-template <class Less>
-void sort_axes(std::size_t* axes, std::size_t count, Less&& less) {
-  for (std::size_t i = 1; i < count; ++i)
-    for (std::size_t j = i; j > 0 && less(axes[j], axes[j - 1]); --j) std::swap(axes[j], axes[j - 1]);
-}
-
-/// Axes merged and ordered so that the first operand is walked in memory order; the innermost axis is last.
-/// What lies beyond `rank` is not set.
-template <std::size_t N>
-struct LoopPlan {
-  std::size_t rank = 0;
-  std::int64_t numel = 0;
-  std::array<std::int64_t, Shape::kMaxRank> sizes;
-  std::array<std::array<std::int64_t, Shape::kMaxRank>, N> strides;
-};
-
-template <std::size_t N>
-LoopPlan<N> plan_loop(const Shape& shape, const std::array<Strides, N>& strides);
-extern template LoopPlan<1> plan_loop(const Shape&, const std::array<Strides, 1>&);
-extern template LoopPlan<2> plan_loop(const Shape&, const std::array<Strides, 2>&);
-extern template LoopPlan<3> plan_loop(const Shape&, const std::array<Strides, 3>&);
-extern template LoopPlan<4> plan_loop(const Shape&, const std::array<Strides, 4>&);
-
-/// plan_loop for tensors that broadcast to the shape of the first, which needs no search where all have the
-/// first's layout or one element.
-template <std::size_t N>
-LoopPlan<N> plan_tensors(const std::array<const Tensor*, N>& tensors);
-extern template LoopPlan<2> plan_tensors(const std::array<const Tensor*, 2>&);
-extern template LoopPlan<3> plan_tensors(const std::array<const Tensor*, 3>&);
-extern template LoopPlan<4> plan_tensors(const std::array<const Tensor*, 4>&);
-
-/// Refers to a function row(offsets, count) of a run along the innermost axis: offsets are in elements, one
-/// for each operand. Called by address, so that the walk is compiled once and not for every function, which
-/// must outlive this.
-template <std::size_t N>
-class RowFunction {
- public:
-  using Offsets = std::array<std::int64_t, N>;
-  template <class Row>
-  RowFunction(const Row& row)
-      : row_(&row), call_([](const void* target, const Offsets& offsets, std::int64_t count) {
-          (*static_cast<const Row*>(target))(offsets, count);
-        }) {}
-  void operator()(const Offsets& offsets, std::int64_t count) const { call_(row_, offsets, count); }
-
- private:
-  const void* row_;
-  void (*call_)(const void*, const Offsets&, std::int64_t);
-};
-
-/// Calls row for runs that cover the elements [begin, end) in walking order.
-template <std::size_t N>
-void for_rows(const LoopPlan<N>& plan, std::int64_t begin, std::int64_t end,
-              std::type_identity_t<RowFunction<N>> row);
-extern template void for_rows(const LoopPlan<1>&, std::int64_t, std::int64_t, RowFunction<1>);
-extern template void for_rows(const LoopPlan<2>&, std::int64_t, std::int64_t, RowFunction<2>);
-extern template void for_rows(const LoopPlan<3>&, std::int64_t, std::int64_t, RowFunction<3>);
-extern template void for_rows(const LoopPlan<4>&, std::int64_t, std::int64_t, RowFunction<4>);
-
-/// The same, of all elements on the process's threads.
-template <std::size_t N>
-void parallel_rows(const LoopPlan<N>& plan, std::type_identity_t<RowFunction<N>> row);
-extern template void parallel_rows(const LoopPlan<1>&, RowFunction<1>);
-extern template void parallel_rows(const LoopPlan<2>&, RowFunction<2>);
-extern template void parallel_rows(const LoopPlan<3>&, RowFunction<3>);
-extern template void parallel_rows(const LoopPlan<4>&, RowFunction<4>);
 
 // A row each; strides in elements. Unit strides of one floating type, chosen by a mask or not, are split off
 // and vectorised; the many other combinations of types share one plain loop, and bfloat16 takes float's loop
@@ -115,6 +40,11 @@ inline MaskRow hot_operand(const bool* row) { return {reinterpret_cast<const uns
 template <class T>
 const T* hot_operand(const T* row) {
   return row;
+}
+
+template <class T>
+auto hot_operand(GatheredRow row) {
+  return hot_operand(static_cast<const T*>(row));
 }
 
 // Each of `in` is a row or a single number.
@@ -241,6 +171,12 @@ void map(const Tensor& out, const Tensor& a, const Tensor& b, F f) {
   const A* pa = a.data<A>();
   const B* pb = b.data<B>();
   const auto plan = plan_tensors<3>({&out, &a, &b});
+  if constexpr (kHot<O, A, B>)
+    if (wants_gathering(plan))
+      return gathered_rows(plan, {{{pa, sizeof(A)}, {pb, sizeof(B)}}},
+                           [&](std::int64_t at, std::int64_t n, const GatheredRow* in) {
+                             hot_row(po + at, n, f, hot_operand<A>(in[0]), hot_operand<B>(in[1]));
+                           });
   const std::size_t inner = plan.rank - 1;
   parallel_rows(plan, [&](const auto& at, std::int64_t n) {
     row_binary(po + at[0], pa + at[1], pb + at[2], plan.strides[0][inner], plan.strides[1][inner],
@@ -256,6 +192,13 @@ void map(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& c, F
   const B* pb = b.data<B>();
   const C* pc = c.data<C>();
   const auto plan = plan_tensors<4>({&out, &a, &b, &c});
+  if constexpr (kHot<O, A, B, C>)
+    if (wants_gathering(plan))
+      return gathered_rows(plan, {{{pa, sizeof(A)}, {pb, sizeof(B)}, {pc, sizeof(C)}}},
+                           [&](std::int64_t at, std::int64_t n, const GatheredRow* in) {
+                             hot_row(po + at, n, f, hot_operand<A>(in[0]), hot_operand<B>(in[1]),
+                                     hot_operand<C>(in[2]));
+                           });
   const std::size_t inner = plan.rank - 1;
   parallel_rows(plan, [&](const auto& at, std::int64_t n) {
     row_ternary(po + at[0], pa + at[1], pb + at[2], pc + at[3], plan.strides[0][inner],

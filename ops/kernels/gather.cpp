@@ -2,8 +2,8 @@
 
 #include <cstring>
 
-#include "ops/kernels/elementwise.hpp"
 #include "ops/kernels/layout.hpp"
+#include "ops/kernels/loop_plan.hpp"
 
 namespace lucid::kernels {
 namespace {

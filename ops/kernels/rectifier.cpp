@@ -1,6 +1,6 @@
 #include "ops/kernels/rectifier.hpp"
 
-#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/loop_plan.hpp"
 
 namespace lucid::kernels {
 namespace {

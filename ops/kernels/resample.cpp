@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ops/kernels/elementwise.hpp"
+#include "ops/kernels/loop_plan.hpp"
 
 namespace lucid::kernels {
 namespace {
