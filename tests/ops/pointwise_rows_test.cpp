@@ -48,6 +48,7 @@ TEST_CASE("operands that broadcast over few channels are as if they were written
         CHECK(values_of(maximum(other, x)) == values_of(maximum(whole, plain)));
         const Tensor mask = other > 0.0, whole_mask = whole > 0.0;
         CHECK(values_of(where(mask, x, other)) == values_of(where(whole_mask, plain, whole)));
+        CHECK(values_of(where(whole_mask, x, other)) == values_of(where(whole_mask, plain, whole)));
         CHECK(values_of(where(mask, other, x)) == values_of(where(whole_mask, whole, plain)));
         CHECK(values_of(where(mask, 2.0, x)) == values_of(where(whole_mask, 2.0, plain)));
         CHECK(values_of(masked_fill(x, mask, 3.0)) == values_of(masked_fill(plain, whole_mask, 3.0)));
