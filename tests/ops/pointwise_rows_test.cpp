@@ -48,7 +48,6 @@ TEST_CASE("operands that broadcast over few channels are as if they were written
         CHECK(values_of(maximum(other, x)) == values_of(maximum(whole, plain)));
         const Tensor mask = other > 0.0, whole_mask = whole > 0.0;
         CHECK(values_of(where(mask, x, other)) == values_of(where(whole_mask, plain, whole)));
-        CHECK(values_of(where(whole_mask, x, other)) == values_of(where(whole_mask, plain, whole)));
         CHECK(values_of(where(mask, other, x)) == values_of(where(whole_mask, whole, plain)));
         CHECK(values_of(where(mask, 2.0, x)) == values_of(where(whole_mask, 2.0, plain)));
         CHECK(values_of(masked_fill(x, mask, 3.0)) == values_of(masked_fill(plain, whole_mask, 3.0)));
@@ -57,4 +56,14 @@ TEST_CASE("operands that broadcast over few channels are as if they were written
         CHECK(values_of(changed) == values_of(plain * whole));
       }
     }
+}
+
+TEST_CASE("a row that is repeated serves runs of any length") {
+  // 512 voxels are a thread's share: the second share begins with the last three voxels of the first sample.
+  Generator generator(12);
+  const Shape shape{3, 64, 1, 5, 103};
+  const Tensor x = randn(shape, f32, &generator), slopes = randn({64, 1, 1, 1}, f32, &generator);
+  const Tensor mask = x > 0.5;
+  CHECK(values_of(where(mask, x.channels_last(), slopes)) ==
+        values_of(where(mask, x, written_out(slopes, shape))));
 }
