@@ -94,16 +94,15 @@ template <class C>
 LUCID_VECTORIZED void backward_block(C* grad, const C* y, std::int64_t lanes, std::int64_t classes,
                                      bool logarithm) {
   C sums[kClassLanes] = {};
-  for (std::int64_t c = 0; c < classes; ++c)
-    for (std::int64_t i = 0; i < lanes; ++i) {
-      const std::int64_t at = c * kClassLanes + i;
-      sums[i] += logarithm ? grad[at] : grad[at] * y[at];
-    }
-  for (std::int64_t c = 0; c < classes; ++c)
-    for (std::int64_t i = 0; i < lanes; ++i) {
-      const std::int64_t at = c * kClassLanes + i;
-      grad[at] = logarithm ? grad[at] - math::exp(y[at]) * sums[i] : y[at] * (grad[at] - sums[i]);
-    }
+  for (std::int64_t c = 0; c < classes; ++c, grad += kClassLanes, y += kClassLanes)
+    for (std::int64_t i = 0; i < lanes; ++i) sums[i] += logarithm ? grad[i] : grad[i] * y[i];
+  for (std::int64_t c = 0; c < classes; ++c) {
+    grad -= kClassLanes, y -= kClassLanes;
+    if (logarithm)
+      for (std::int64_t i = 0; i < lanes; ++i) grad[i] -= math::exp(y[i]) * sums[i];
+    else
+      for (std::int64_t i = 0; i < lanes; ++i) grad[i] = y[i] * (grad[i] - sums[i]);
+  }
 }
 
 // The values of a block, uninitialised: of few classes on the stack, since an allocation takes as long as a
