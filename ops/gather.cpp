@@ -74,8 +74,9 @@ Tensor scatter_add(const Tensor& input, std::int64_t dim, const Tensor& index, c
   check(src.dtype() == input.dtype(), "scatter_add", "src is ", src.dtype(), ", input ", input.dtype(),
         "; convert one with .to()");
   const DType dtype = input.dtype();
-  // Many small numbers may meet in one place: they are summed in float64.
-  Tensor out = empty_like(input, is_floating(dtype) ? f64 : dtype);
+  // Where several numbers may meet in one place they are summed in float64.
+  const bool may_meet = index.dim() > 0 && index.shape()[axis] > 1;
+  Tensor out = empty_like(input, may_meet && is_floating(dtype) ? f64 : dtype);
   kernels::copy(out, input);
   {
     const no_grad guard;

@@ -17,31 +17,37 @@ namespace {
 
 using autograd::Backward;
 
+template <bool kLogTarget>  // a choice within a loop would keep it from being vectorised
 struct Divergence {
   static constexpr std::string_view kName = "kl_div";
-  bool log_target;
   template <class C>
   C value(C x, C t) const {
-    if (log_target) return kernels::math::exp(t) * (t - x);
+    if (kLogTarget) return kernels::math::exp(t) * (t - x);
     const C value = t * (kernels::math::log(t) - x);
     return t == 0 ? C(0) : value;
   }
   template <class C>
   C slope(C, C t) const {
-    return log_target ? -kernels::math::exp(t) : -t;
+    return kLogTarget ? -kernels::math::exp(t) : -t;
   }
   template <class C>
   C target_slope(C x, C t) const {
-    if (log_target) return kernels::math::exp(t) * (t - x + 1);
+    if (kLogTarget) return kernels::math::exp(t) * (t - x + 1);
     const C slope = kernels::math::log(t) + 1 - x;
     return t == 0 ? C(0) : slope;
   }
   ops::Slopes slopes(const Tensor& x, const Tensor& t) const {
-    if (log_target) return {-t.exp(), t.exp() * (t - x + 1.0)};
+    if (kLogTarget) return {-t.exp(), t.exp() * (t - x + 1.0)};
     const Tensor zero = kernels::zero_mask(t);  // log(1) stands in for log(0), and is masked
     return {-t, ((t + zero).log() + 1.0 - x) * (1.0 - zero)};
   }
 };
+
+// f(Divergence) for the kind of target.
+template <class F>
+auto with_divergence(bool log_target, F f) {
+  return log_target ? f(Divergence<true>()) : f(Divergence<false>());
+}
 
 Reduction plain(KlReduction reduction) {
   return reduction == KlReduction::none   ? Reduction::none
@@ -57,8 +63,10 @@ double batch_share(const Tensor& input, KlReduction reduction) {
 
 Tensors kl_div_backward(const Backward<KlDivOptions>& b) {
   const Tensor grad = b.grad() * batch_share(b.saved[0], b.options.reduction);
-  return ops::pair_loss_gradients(Divergence{b.options.log_target}, b.saved[0], b.saved[1], grad,
-                                  plain(b.options.reduction), b.wants);
+  return with_divergence(b.options.log_target, [&](auto divergence) {
+    return ops::pair_loss_gradients(divergence, b.saved[0], b.saved[1], grad, plain(b.options.reduction),
+                                    b.wants);
+  });
 }
 
 }  // namespace
@@ -67,7 +75,9 @@ Tensor kl_div(const Tensor& given, const Tensor& target, const KlDivOptions& opt
   const Tensor input = ops::autocast_loss_operand(given);
   const autograd::OpTimer timer("kl_div");
   ops::require_same_shape("kl_div", input, target);
-  Tensor out = ops::pair_loss(Divergence{options.log_target}, input, target, plain(options.reduction));
+  Tensor out = with_divergence(options.log_target, [&](auto divergence) {
+    return ops::pair_loss(divergence, input, target, plain(options.reduction));
+  });
   if (options.reduction == KlReduction::batchmean) {
     const no_grad guard;
     out = out * batch_share(input, options.reduction);

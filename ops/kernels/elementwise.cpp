@@ -24,18 +24,38 @@ namespace {
 
 // Elements of one type keep their bits, which arithmetic does not promise for a NaN.
 template <class T>
+void copy_row(T* out, const T* in, std::int64_t step_out, std::int64_t step_in, std::int64_t n) {
+  if (step_out == 1 && step_in == 1)
+    std::copy_n(in, n, out);
+  else if (step_out == 1 && step_in == 0)
+    std::fill_n(out, n, *in);
+  else
+    for (std::int64_t i = 0; i < n; ++i) out[i * step_out] = in[i * step_in];
+}
+
+template <class T>
 void copy_elements(const Tensor& target, const Tensor& source) {
+  constexpr std::int64_t kShort = 16;  // columns of rows that are not worth a call each
   T* const to = target.data_to_write<T>();
   const T* const from = source.data<T>();
-  const auto plan = plan_tensors<2>({&target, &source});
-  const std::int64_t step = plan.strides[0][plan.rank - 1], step_from = plan.strides[1][plan.rank - 1];
-  parallel_rows(plan, [&](const auto& at, std::int64_t n) {
-    T* const out = to + at[0];
-    const T* const in = from + at[1];
-    if (step == 1 && step_from == 1)
-      std::copy_n(in, n, out);
-    else
-      for (std::int64_t i = 0; i < n; ++i) out[i * step] = in[i * step_from];
+  auto plan = plan_tensors<2>({&target, &source});
+  const std::size_t inner = plan.rank - 1;
+  const std::int64_t columns = plan.sizes[inner], step = plan.strides[0][inner],
+                     step_from = plan.strides[1][inner];
+  if (plan.rank == 1 || columns >= kShort)
+    return parallel_rows(plan, [&](const auto& at, std::int64_t n) {
+      copy_row(to + at[0], from + at[1], step, step_from, n);
+    });
+  plan.rank = inner;
+  plan.numel /= columns;
+  const std::int64_t row_step = plan.strides[0][inner - 1], row_step_from = plan.strides[1][inner - 1];
+  parallel_blocks(plan.numel, kElementGrain / kShort, [&](std::int64_t begin, std::int64_t end) {
+    for_rows(plan, begin, end, [&](const auto& at, std::int64_t n) {
+      T* out = to + at[0];
+      const T* in = from + at[1];
+      for (std::int64_t i = 0; i < n; ++i, out += row_step, in += row_step_from)
+        for (std::int64_t j = 0; j < columns; ++j) out[j * step] = in[j * step_from];
+    });
   });
 }
 

@@ -47,12 +47,15 @@ Columns columns_of(std::size_t axis, const Tensor& walked, const Tensor& other, 
   return columns;
 }
 
-// Calls row(offsets, count, i) for position i along the axis and runs of columns.
+// Calls row(offsets, count, strides) for each position along the axis and runs of columns; strides are those
+// of the three operands along a run.
 template <class Row>
 void for_columns(const Columns& columns, const std::array<Index, 2>& steps, Index length, Row&& row) {
   constexpr Index kBlock = 1024;  // columns taken through all positions while they stay in cache
   const auto plan = plan_loop<3>(columns.shape, columns.strides);
   if (plan.numel == 0) return;
+  std::array<Index, 3> strides;
+  for (std::size_t k = 0; k < 3; ++k) strides[k] = plan.strides[k][plan.rank - 1];
   parallel_for((plan.numel + kBlock - 1) / kBlock, 16, [&](Index begin, Index end) {
     for (Index block = begin; block < end; ++block)
       for (Index i = 0; i < length; ++i)
@@ -60,14 +63,17 @@ void for_columns(const Columns& columns, const std::array<Index, 2>& steps, Inde
                  [&](std::array<Index, 3> at, Index count) {
                    at[0] += i * steps[0];
                    at[1] += i * steps[1];
-                   row(at, count, plan);
+                   row(at, count, strides);
                  });
   });
 }
 
-Index checked_position(const char* op, Index value, Index size, std::size_t axis) {
-  check(value >= 0 && value < size, op, "index ", value, " is out of range for axis ", axis, " of size ",
-        size);
+[[noreturn]] void raise_out_of_range(const char* op, Index value, Index size, std::size_t axis) {
+  raise(op, "index ", value, " is out of range for axis ", axis, " of size ", size);
+}
+
+inline Index checked_position(const char* op, Index value, Index size, std::size_t axis) {
+  if (value < 0 || value >= size) raise_out_of_range(op, value, size, axis);
   return value;
 }
 
@@ -136,11 +142,11 @@ void gather(const Tensor& out, const Tensor& input, std::size_t axis, const Tens
     const T* from = input.data<T>();
     const auto* picks = index.data<Index>();
     for_columns(columns_of(axis, out, index, input), steps, out.shape()[axis],
-                [&](const auto& at, Index count, const auto& plan) {
-                  const auto stride = [&](std::size_t k) { return plan.strides[k][plan.rank - 1]; };
+                [&](const auto& at, Index count, const std::array<Index, 3>& given) {
+                  const std::array<Index, 3> strides = given;  // which what is written cannot change
                   for (Index i = 0; i < count; ++i) {
-                    const Index pick = checked_position("gather", picks[at[1] + i * stride(1)], size, axis);
-                    to[at[0] + i * stride(0)] = from[at[2] + i * stride(2) + pick * step];
+                    const Index pick = checked_position("gather", picks[at[1] + i * strides[1]], size, axis);
+                    to[at[0] + i * strides[0]] = from[at[2] + i * strides[2] + pick * step];
                   }
                 });
   });
@@ -155,13 +161,13 @@ void scatter_add(const Tensor& out, std::size_t axis, const Tensor& index, const
     const T* from = source.data<T>();
     const auto* picks = index.data<Index>();
     for_columns(columns_of(axis, source, index, out), steps, source.shape()[axis],
-                [&](const auto& at, Index count, const auto& plan) {
-                  const auto stride = [&](std::size_t k) { return plan.strides[k][plan.rank - 1]; };
+                [&](const auto& at, Index count, const std::array<Index, 3>& given) {
+                  const std::array<Index, 3> strides = given;  // which what is written cannot change
                   for (Index i = 0; i < count; ++i) {
                     const Index pick =
-                        checked_position("scatter_add", picks[at[1] + i * stride(1)], size, axis);
-                    T& target = to[at[2] + i * stride(2) + pick * step];
-                    target = static_cast<T>(target + from[at[0] + i * stride(0)]);
+                        checked_position("scatter_add", picks[at[1] + i * strides[1]], size, axis);
+                    T& target = to[at[2] + i * strides[2] + pick * step];
+                    target = static_cast<T>(target + from[at[0] + i * strides[0]]);
                   }
                 });
   });
