@@ -42,7 +42,7 @@ void copy_elements(const Tensor& target, const Tensor& source) {
   const std::size_t inner = plan.rank - 1;
   const std::int64_t columns = plan.sizes[inner], step = plan.strides[0][inner],
                      step_from = plan.strides[1][inner];
-  if (plan.rank == 1 || columns >= kShort)
+  if (plan.rank == 1 || columns >= kShort || plan.numel == 0)
     return parallel_rows(plan, [&](const auto& at, std::int64_t n) {
       copy_row(to + at[0], from + at[1], step, step_from, n);
     });

@@ -70,7 +70,7 @@ class Gathered {
 
 template <std::size_t N>
 bool wants_gathering(const LoopPlan<N>& plan) {
-  if (plan.rank < 2) return false;
+  if (plan.rank < 2 || plan.numel == 0) return false;
   const std::size_t inner = plan.rank - 1;
   const std::int64_t columns = plan.sizes[inner];
   if (plan.strides[0][inner] != 1 || plan.strides[0][inner - 1] != columns) return false;
