@@ -5,6 +5,7 @@
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/modular.hpp"
 #include "ops/kernels/pointwise.hpp"
+#include "ops/kernels/sine.hpp"
 #include "ops/sech_squared.hpp"
 
 namespace lucid {
@@ -155,11 +156,11 @@ struct Sin : Plain<Keep::input> {
   static constexpr std::string_view kName = "sin";
   template <class T>
   static T value(Options, T x) {
-    return std::sin(x);
+    return math::sin(x);
   }
   template <class T>
   static T slope(Options, T x) {
-    return std::cos(x);
+    return math::cos(x);
   }
   static Tensor gradient(Options, const Tensor& grad, const Tensor& x) { return grad * cos(x); }
 };
@@ -168,11 +169,11 @@ struct Cos : Plain<Keep::input> {
   static constexpr std::string_view kName = "cos";
   template <class T>
   static T value(Options, T x) {
-    return std::cos(x);
+    return math::cos(x);
   }
   template <class T>
   static T slope(Options, T x) {
-    return -std::sin(x);
+    return -math::sin(x);
   }
   static Tensor gradient(Options, const Tensor& grad, const Tensor& x) { return -(grad * sin(x)); }
 };

@@ -2,12 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "autograd/backward.hpp"
 #include "autograd/grad_mode.hpp"
+#include "lucid/random.hpp"
 #include "lucid/tensor.hpp"
 #include "ops/activation.hpp"
 #include "ops/compare.hpp"
@@ -178,7 +180,13 @@ TEST_CASE("float32 functions are exact to a few units in the last place, to the 
       {"log", std::log, {1e-40, 1e-38, 0.1, 0.999999, 1, 1.000001, 2, 1e30, 3.4e38, 0, -1, kInf}},
       {"log1p", std::log1p, {-1, -0.999, -0.3, -1e-9, 0, 1e-20, 1e-3, 0.5, 7, 1e30}},
       {"tanh", std::tanh, {-kInf, -100, -9, -3, -0.5, -1e-7, 0, 1e-30, 0.2, 0.7, 4.5, 20, kInf}},
-      {"erf", std::erf, {-5, -1, -1e-5, 0, 0.3, 2, 4, 10}}};
+      {"erf", std::erf, {-5, -1, -1e-5, 0, 0.3, 2, 4, 10}},
+      {"sin",
+       std::sin,
+       {0, 1e-30, 0.3, 1.5707964, -3.1415927, 355, 1e5, 16777216, -1e10, 1e22, 3.4e38, kInf}},
+      {"cos",
+       std::cos,
+       {0, 1e-30, 0.3, 1.5707964, -3.1415927, 355, 1e5, 16777216, -1e10, 1e22, 3.4e38, kInf}}};
   for (const Row& row : rows) {
     const Tensor x = vector(row.at, f32), y = ops::call(row.name, {x});
     for (std::size_t i = 0; i < row.at.size(); ++i) {
@@ -196,6 +204,27 @@ TEST_CASE("float32 functions are exact to a few units in the last place, to the 
       }
     }
   }
+}
+
+TEST_CASE("sine and cosine are exact to a few units in the last place of arguments of any size") {
+  Generator generator(9);
+  Values values;
+  for (std::uint64_t i = 0; i < 20000; ++i)
+    for (const std::uint32_t bits : generator.block(i))
+      if (const float value = std::bit_cast<float>(bits); std::isfinite(value)) values.push_back(value);
+  for (int turns = 0; turns < 20000; ++turns)  // where they vanish
+    values.push_back(static_cast<float>(turns * 97 * 1.5707963267948966));
+  const Tensor x = vector(values, f32);
+  const auto sines = sin(x).to_vector<float>(), cosines = cos(x).to_vector<float>();
+  const auto is_near = [](float found, double exact) {
+    return std::abs(found - exact) <= 4 * std::max(std::abs(exact) * 0x1p-23, 0x1p-149);
+  };
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CAPTURE(values[i]);
+    REQUIRE(is_near(sines[i], std::sin(values[i])));
+    REQUIRE(is_near(cosines[i], std::cos(values[i])));
+  }
+  CHECK(std::signbit(sin(vector({-0.0}, f32)).item<float>()));
 }
 
 TEST_CASE("sigmoid saturates without overflow") {
