@@ -120,7 +120,6 @@ class LucidOp {
 
 void require_same(const json& entry, const std::vector<double>& ours, const std::vector<double>& theirs) {
   if (entry.value("random", false)) return;
-  // Where several elements are the largest PyTorch and lucid choose alike; which of them is not asked here.
   for (std::size_t i = 0; i < ours.size(); ++i)
     lucid::check(std::abs(ours[i] - theirs.at(i)) <= 1e-3 * std::abs(theirs[i]) + 1e-6, "bench",
                  entry.at("name").get<std::string>(), ": the norm of ", i == 0 ? "the result" : "a gradient",

@@ -39,12 +39,20 @@ Tensors cross_entropy_backward(const Backward<CrossEntropyOptions>& b) {
   return {grads.input, grads.target, grads.weight};
 }
 
-// saved: input, target, weight
+// saved: input, target, weight, the total weight of the targets
 Tensors nll_loss_backward(const Backward<NllLossOptions>& b) {
+  const Tensor& input = b.saved[0];
   const kernels::ClassTargets targets =
-      ops::class_targets("nll_loss", b.saved[0], b.saved[1], b.saved[2], b.options.ignore_index, 0);
+      ops::class_targets("nll_loss", input, b.saved[1], b.saved[2], b.options.ignore_index, 0);
+  if (!autograd::is_recording() && !b.wants[2]) {
+    const Tensor grad_input = empty_like(input);
+    kernels::nll_backward(
+        targets, grad_input,
+        kernels::converted(scale_of(b.grad(), b.saved[3], b.options.reduction), input.dtype()));
+    return {grad_input, {}, {}};
+  }
   const ops::ClassGradients grads =
-      ops::class_gradients(targets, b.grad(), b.saved[0], b.saved[2], b.options.reduction, false, b.wants);
+      ops::class_gradients(targets, b.grad(), input, b.saved[2], b.options.reduction, false, b.wants);
   return {grads.input, {}, grads.weight};
 }
 
@@ -75,7 +83,8 @@ Tensor nll_loss(const Tensor& given, const Tensor& target, const NllLossOptions&
   NllLossOptions recorded = options;
   recorded.weight = {};
   return autograd::record("nll_loss", ops::reduced_class_loss(losses, sums, input, options.reduction),
-                          {input, target, options.weight}, {input, target, options.weight}, recorded,
+                          {input, target, options.weight},
+                          {input, target, options.weight, scalar_tensor(sums.weight, f64)}, recorded,
                           nll_loss_backward);
 }
 

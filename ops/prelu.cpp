@@ -36,21 +36,30 @@ Tensors prelu_backward(const Backward<NoOptions>& b) {
   const Tensor &grad = b.grad(), &x = b.saved[0], &weight = b.saved[1];
   const Shape shape = weight_shape(x, weight);
   Tensors out(2);
-  if (b.wants[0]) {
-    if (autograd::is_recording()) {
-      out[0] = where(x > 0.0, grad, grad * weight.reshape(shape));
-    } else {
-      const Tensor slopes = along_channels(x, weight);
-      const kernels::Operands operands("prelu", x, slopes, x.dtype());
-      out[0] = empty_like(x);
-      const auto gradient = [](auto g, auto value, auto slope) { return value > 0 ? g : g * slope; };
-      dispatch_floating("prelu", x.dtype(), [&](auto tag) {
-        using T = typename decltype(tag)::type;
-        kernels::map<T, T, T, T>(out[0], grad, operands.a, operands.b, gradient);
-      });
-    }
+  if (autograd::is_recording()) {
+    if (b.wants[0]) out[0] = where(x > 0.0, grad, grad * weight.reshape(shape));
+    if (b.wants[1]) out[1] = where(x > 0.0, 0.0, grad * x).sum_to(shape).reshape(weight.shape());
+    return out;
   }
-  if (b.wants[1]) out[1] = where(x > 0.0, 0.0, grad * x).sum_to(shape).reshape(weight.shape());
+  if (b.wants[0]) {
+    const Tensor slopes = along_channels(x, weight);
+    const kernels::Operands operands("prelu", x, slopes, x.dtype());
+    out[0] = empty_like(x);
+    dispatch_floating("prelu", x.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      kernels::map<T, T, T, T>(out[0], grad, operands.a, operands.b,
+                               [](auto g, auto value, auto slope) { return value > 0 ? g : g * slope; });
+    });
+  }
+  if (b.wants[1]) {
+    const Tensor terms = empty_like(x);
+    dispatch_floating("prelu", x.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      kernels::map<T, T, T>(terms, grad, x,
+                            [](auto g, auto value) { return value > 0 ? decltype(g)(0) : g * value; });
+    });
+    out[1] = terms.sum_to(shape).reshape(weight.shape());
+  }
   return out;
 }
 

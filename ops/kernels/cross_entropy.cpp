@@ -64,6 +64,31 @@ LossSums run_forward(const ClassTargets& targets, const Tensor& input, const Ten
   });
 }
 
+// compute(scratch, plan, offset, lanes) leaves the gradient of a block in scratch.x. It finds what the
+// classes count in scratch.q and the scale in scratch.sums; `offset` is that of the block in `like`,
+// operand 1.
+template <class T, class Compute>
+void run_backward(const ClassTargets& targets, const Tensor& grad_input, const Tensor& like,
+                  const Tensor& scale, Compute compute) {
+  const auto plan =
+      plan_classes<4>(like.shape(), targets.axis,
+                      {grad_input.strides(), like.strides(), target_strides(targets, like.shape()),
+                       position_strides(scale, like.shape(), targets.axis)});
+  T* out = grad_input.data_to_write<T>();
+  const T* s = scale.data<T>();
+  parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
+    ClassScratch<lucid::Compute<T>> scratch(targets, plan.classes);
+    for_class_blocks(plan, begin, end, [&](const auto& at, std::int64_t lanes) {
+      load_targets<T>(targets, scratch, at[2], plan.lane_strides[2], plan.class_strides[2], lanes);
+      for (std::int64_t i = 0; i < lanes; ++i)
+        scratch.sums[i] = static_cast<lucid::Compute<T>>(s[at[3] + i * plan.lane_strides[3]]);
+      compute(scratch, plan, at[1], lanes);
+      store_classes(out + at[0], scratch.x.data(), lanes, plan.lane_strides[0], plan.classes,
+                    plan.class_strides[0]);
+    });
+  });
+}
+
 }  // namespace
 
 LossSums cross_entropy(const ClassTargets& targets, const Tensor& input, const Tensor& losses) {
@@ -95,27 +120,26 @@ void cross_entropy_backward(const ClassTargets& targets, const Tensor& grad_inpu
   if (input.numel() == 0) return;
   dispatch_floating(targets.op, input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = Compute<T>;
-    const auto plan =
-        plan_classes<4>(input.shape(), targets.axis,
-                        {grad_input.strides(), input.strides(), target_strides(targets, input.shape()),
-                         position_strides(scale, input.shape(), targets.axis)});
-    T* out = grad_input.data_to_write<T>();
-    const T *x = input.data<T>(), *s = scale.data<T>();
-    const std::int64_t positions = plan.positions.numel;
-    parallel_for(positions, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
-      ClassScratch<C> scratch(targets, plan.classes);
-      for_class_blocks(plan, begin, end, [&](const auto& at, std::int64_t lanes) {
-        load_targets<T>(targets, scratch, at[2], plan.lane_strides[2], plan.class_strides[2], lanes);
-        load_classes(scratch.x.data(), x + at[1], lanes, plan.lane_strides[1], plan.classes,
-                     plan.class_strides[1]);
-        for (std::int64_t i = 0; i < lanes; ++i)
-          scratch.sums[i] = static_cast<C>(s[at[3] + i * plan.lane_strides[3]]);
-        block_gradient(scratch.x.data(), scratch.q.data(), scratch.sums, lanes, plan.classes);
-        store_classes(out + at[0], scratch.x.data(), lanes, plan.lane_strides[0], plan.classes,
-                      plan.class_strides[0]);
-      });
-    });
+    const T* x = input.data<T>();
+    run_backward<T>(targets, grad_input, input, scale,
+                    [x](auto& scratch, const auto& plan, std::int64_t at, std::int64_t lanes) {
+                      load_classes(scratch.x.data(), x + at, lanes, plan.lane_strides[1], plan.classes,
+                                   plan.class_strides[1]);
+                      block_gradient(scratch.x.data(), scratch.q.data(), scratch.sums, lanes, plan.classes);
+                    });
+  });
+}
+
+void nll_backward(const ClassTargets& targets, const Tensor& grad_input, const Tensor& scale) {
+  if (grad_input.numel() == 0) return;
+  dispatch_floating(targets.op, grad_input.dtype(), [&](auto tag) {
+    run_backward<typename decltype(tag)::type>(
+        targets, grad_input, grad_input, scale,
+        [](auto& scratch, const auto& plan, std::int64_t, std::int64_t lanes) {
+          for (std::int64_t c = 0; c < plan.classes; ++c)
+            for (std::int64_t i = 0; i < lanes; ++i)
+              scratch.x[c * kClassLanes + i] = 0 - scratch.q[c * kClassLanes + i] * scratch.sums[i];  // no -0
+        });
   });
 }
 

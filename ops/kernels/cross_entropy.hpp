@@ -16,6 +16,8 @@ void cross_entropy_backward(const ClassTargets& targets, const Tensor& grad_inpu
 
 /// sum_c q_c (-x_c), for class indices, without smoothing.
 LossSums nll(const ClassTargets& targets, const Tensor& input, const Tensor& losses);
+/// -scale * q, of grad_input's shape and type, which are the input's.
+void nll_backward(const ClassTargets& targets, const Tensor& grad_input, const Tensor& scale);
 
 /// weight-free indicators for class indices: h_c = 1 at the target's class, 0 elsewhere and at ignored
 /// positions; of `like`'s shape and type.

@@ -89,6 +89,27 @@ struct Run {
   }
 };
 
+// Several runs, each too short for the lanes of a long one.
+struct ShortRuns {
+  static constexpr std::int64_t kLanes = 8;
+  template <class In, class R>
+  static void run(const R& r, typename R::State* state, const In* p, std::int64_t kept,
+                  std::int64_t kept_stride, std::int64_t count) {
+    using State = typename R::State;
+    for (std::int64_t j = 0; j < kept; ++j, p += kept_stride) {
+      State lanes[kLanes];
+      for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] = r.fresh(state[j]);
+      std::int64_t k = 0;
+      for (; k + kLanes <= count; k += kLanes)
+        for (std::int64_t i = 0; i < kLanes; ++i) r.step(lanes[i], p[k + i], 0);
+      for (; k < count; ++k) r.step(lanes[0], p[k], 0);
+      for (std::int64_t half = kLanes / 2; half > 0; half /= 2)
+        for (std::int64_t i = 0; i < half; ++i) r.combine(lanes[i], lanes[i + half]);
+      r.combine(state[j], lanes[0]);
+    }
+  }
+};
+
 // Rows of many columns, or of columns with gaps.
 struct Rows {
   template <class In, class R>
@@ -157,8 +178,13 @@ void reduce_tile(const R& r, typename R::State* state, const In* p, std::int64_t
                  std::int64_t kept_stride, std::int64_t count, std::int64_t stride, std::int64_t first) {
   const bool by_rows = kept > 1 && kept_stride < stride;
   if constexpr (std::is_floating_point_v<In>)
-    if (!by_rows && stride == 1 && kept >= kReduceTile / 8 && count > 1 && count <= kShortRun)
+    if (!by_rows && stride == 1 && kept >= kReduceTile / 8 && count > 1 && count <= kShortRun) {
+      if constexpr (!R::kOrdered)
+        // Elements that are widened turn slower than they add up.
+        if (count >= (std::is_same_v<typename R::State, In> ? kShortRun : kReduceLanes))
+          return reduce_loop<ShortRuns>(r, state, p, kept, kept_stride, count);
       return reduce_turned(r, state, p, kept, kept_stride, count, first);
+    }
   if constexpr (!R::kOrdered) {
     if (by_rows && kept_stride == 1 && stride == kept && kept <= kReduceFlat / 2 && count > 8)
       return reduce_loop<NarrowRows>(r, state, p, kept, count);

@@ -9,7 +9,7 @@ namespace lucid::kernels {
 namespace {
 
 constexpr std::int64_t kTogether = 1024;              // elements; of four operands they fit the first cache
-constexpr std::int64_t kShort = 32;                   // columns of a row that is worth a loop
+constexpr std::int64_t kShort = 96;                   // columns of a row that is worth a loop
 constexpr std::int64_t kMostColumns = kTogether / 4;  // of rows that lie across
 
 typedef std::uint16_t Half __attribute__((may_alias));  // of bfloat16
