@@ -6,6 +6,7 @@
 #include "autograd/record.hpp"
 #include "ops/compare.hpp"
 #include "ops/kernels/binary.hpp"
+#include "ops/kernels/power.hpp"
 #include "ops/options.hpp"
 #include "ops/registry.hpp"
 #include "ops/samples.hpp"
@@ -38,7 +39,7 @@ T integer_power(T base, T exponent) {
 template <class T>
 T power(T base, T exponent) {
   if constexpr (std::is_floating_point_v<T>)
-    return std::pow(base, exponent);
+    return kernels::math::pow(base, exponent);
   else
     return integer_power(base, exponent);
 }
@@ -63,7 +64,7 @@ void with_power(double exponent, Run&& run) {
   else if (exponent == -2)
     run([](auto x) { return 1 / (x * x); });
   else
-    run([exponent](auto x) { return std::pow(x, static_cast<decltype(x)>(exponent)); });
+    run([exponent](auto x) { return kernels::math::pow(x, static_cast<decltype(x)>(exponent)); });
 }
 
 // saved: input
