@@ -180,7 +180,10 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     if (threads > 0) lucid::set_num_threads(threads);
-    const json entries = json::parse(std::ifstream(LUCID_BENCH_DIR "/ops.json"));
+    std::vector<json> entries;
+    for (const json& entry : json::parse(std::ifstream(LUCID_BENCH_DIR "/ops.json")))
+      if (entry.at("name").get<std::string>().find(filter) != std::string::npos) entries.push_back(entry);
+    lucid::check(!entries.empty(), "bench", "no row of bench/ops.json has \"", filter, "\" in its name");
     std::optional<TorchPeer> torch;
     if (!no_torch) torch.emplace(python, "torch_ops.py", lucid::num_threads());
     std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), rounds,
@@ -190,8 +193,7 @@ int main(int argc, char** argv) {
         "|---|---|---|---|---|\n");
     std::vector<double> ratios;
     for (const json& entry : entries)
-      if (entry.at("name").get<std::string>().find(filter) != std::string::npos)
-        for (const double ratio : measure(entry, torch ? &*torch : nullptr, rounds)) ratios.push_back(ratio);
+      for (const double ratio : measure(entry, torch ? &*torch : nullptr, rounds)) ratios.push_back(ratio);
     if (ratios.empty()) return 0;
     double logarithms = 0;
     int behind = 0;

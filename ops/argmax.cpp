@@ -1,13 +1,14 @@
 #include <cmath>
-#include <functional>
 
 #include "autograd/record.hpp"
+#include "ops/compare.hpp"
 #include "ops/kernels/arg_extremum.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
 #include "ops/samples.hpp"
+#include "ops/select.hpp"
 
 namespace lucid {
 namespace {
@@ -21,7 +22,7 @@ struct MaxOptions {
 LUCID_OPTIONS(MaxOptions, dim, keepdim)
 
 // The first of equal elements, or the first NaN.
-template <class T, class Better>
+template <class T, bool kLargest>
 struct ArgReducer {
   struct State {
     T value;
@@ -33,7 +34,7 @@ struct ArgReducer {
   State init(std::int64_t) const { return {}; }
   State fresh(const State&) const { return {}; }
   void step(State& state, T element, std::int64_t index) const {
-    if (state.index < 0 || Better()(element, state.value) ||
+    if (state.index < 0 || (kLargest ? element > state.value : element < state.value) ||
         (element != element && state.value == state.value))
       state = {element, index};
   }
@@ -50,27 +51,26 @@ struct Found {
   Tensor values, indices;  // keepdim shape
 };
 
-template <template <class> class Better>
+template <bool kLargest>
 Found find_along(const Tensor& input, const kernels::Axes& axes, bool want_values) {
   Found found{want_values ? kernels::empty_reduced(input, axes, input.dtype()) : Tensor(),
               kernels::empty_reduced(input, axes, i64)};
-  constexpr bool kLargest = std::is_same_v<Better<int>, std::greater<int>>;
   if (kernels::find_extrema(found.values, found.indices, input, axes[0], kLargest)) return found;
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::reduce<T>(found.indices, input, axes,
-                       ArgReducer<T, Better<T>>{want_values ? found.values.data_to_write<T>() : nullptr,
-                                                found.indices.data_to_write<std::int64_t>()});
+                       ArgReducer<T, kLargest>{want_values ? found.values.data_to_write<T>() : nullptr,
+                                               found.indices.data_to_write<std::int64_t>()});
   });
   return found;
 }
 
-template <template <class> class Better>
+template <bool kLargest>
 Tensor find_position(std::string_view op, const Tensor& input, std::optional<std::int64_t> dim,
                      bool keepdim) {
   if (dim) {
     const kernels::Axes axes = ops::nonempty_axes(op, input, {*dim});
-    const Tensor indices = find_along<Better>(input, axes, false).indices;
+    const Tensor indices = find_along<kLargest>(input, axes, false).indices;
     return keepdim ? indices : kernels::drop_axes(indices, axes);
   }
   // Over everything: the position in row-major order.
@@ -78,16 +78,16 @@ Tensor find_position(std::string_view op, const Tensor& input, std::optional<std
   const no_grad guard;
   const Tensor plain = input.contiguous();
   const Tensor flat = alias(plain, {plain.numel()}, {1}, plain.offset());
-  const Tensor index = find_along<Better>(flat, {0}, false).indices;
+  const Tensor index = find_along<kLargest>(flat, {0}, false).indices;
   const Shape shape = keepdim ? Shape::filled(input.shape().size(), 1) : Shape{};
   return alias(index, shape, contiguous_strides(shape), 0);
 }
 
-template <template <class> class Better>
+template <bool kLargest>
 Tensor observed_position(std::string_view op, const Tensor& input, std::optional<std::int64_t> dim,
                          bool keepdim) {
   const autograd::OpTimer timer(op);
-  const Tensor out = find_position<Better>(op, input, dim, keepdim);
+  const Tensor out = find_position<kLargest>(op, input, dim, keepdim);
   autograd::observe_op(op, std::span(&out, 1), std::span(&input, 1), MaxOptions{dim, keepdim});
   return out;
 }
@@ -105,16 +105,16 @@ Tensors max_backward(const Backward<MaxOptions>& b) {
     indices = indices.reshape(kept);
   }
   const Tensor grad = ops::with_kept_dims(b.grad(), x.shape(), {*b.options.dim}, b.options.keepdim);
-  if (autograd::is_recording()) return {grad * kernels::one_hot_along(indices, x, axis)};
+  if (autograd::is_recording()) return {where(kernels::one_hot_along(indices, x, axis) > 0.0, grad, 0.0)};
   return {kernels::placed_along(grad, indices, x, axis)};
 }
 
-template <template <class> class Better>
+template <bool kLargest>
 std::pair<Tensor, Tensor> find_extremum(std::string_view op, const Tensor& input, std::int64_t dim,
                                         bool keepdim) {
   const autograd::OpTimer timer(op);
   const kernels::Axes axes = ops::nonempty_axes(op, input, {dim});
-  Found found = find_along<Better>(input, axes, true);
+  Found found = find_along<kLargest>(input, axes, true);
   if (!keepdim) found = {kernels::drop_axes(found.values, axes), kernels::drop_axes(found.indices, axes)};
   const Tensor results[] = {found.values, found.indices}, saved[] = {input, found.indices};
   autograd::record_all<MaxOptions>(op, results, std::span(&input, 1), saved, MaxOptions{dim, keepdim},
@@ -125,16 +125,16 @@ std::pair<Tensor, Tensor> find_extremum(std::string_view op, const Tensor& input
 }  // namespace
 
 Tensor argmax(const Tensor& input, std::optional<std::int64_t> dim, bool keepdim) {
-  return observed_position<std::greater>("argmax", input, dim, keepdim);
+  return observed_position<true>("argmax", input, dim, keepdim);
 }
 Tensor argmin(const Tensor& input, std::optional<std::int64_t> dim, bool keepdim) {
-  return observed_position<std::less>("argmin", input, dim, keepdim);
+  return observed_position<false>("argmin", input, dim, keepdim);
 }
 std::pair<Tensor, Tensor> max(const Tensor& input, std::int64_t dim, bool keepdim) {
-  return find_extremum<std::greater>("max", input, dim, keepdim);
+  return find_extremum<true>("max", input, dim, keepdim);
 }
 std::pair<Tensor, Tensor> min(const Tensor& input, std::int64_t dim, bool keepdim) {
-  return find_extremum<std::less>("min", input, dim, keepdim);
+  return find_extremum<false>("min", input, dim, keepdim);
 }
 Tensor max(const Tensor& input) { return amax(input); }
 Tensor min(const Tensor& input) { return amin(input); }

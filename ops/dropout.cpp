@@ -1,6 +1,8 @@
 #include "ops/dropout.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <optional>
 
 #include "autograd/record.hpp"

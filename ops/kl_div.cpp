@@ -1,9 +1,10 @@
 #include "ops/autocast.hpp"
+#include "ops/compare.hpp"
 #include "ops/kernels/math.hpp"
-#include "ops/kernels/ties.hpp"
 #include "ops/options.hpp"
 #include "ops/pair_loss.hpp"
 #include "ops/samples.hpp"
+#include "ops/select.hpp"
 
 namespace lucid {
 
@@ -38,8 +39,8 @@ struct Divergence {
   }
   ops::Slopes slopes(const Tensor& x, const Tensor& t) const {
     if (kLogTarget) return {-t.exp(), t.exp() * (t - x + 1.0)};
-    const Tensor zero = kernels::zero_mask(t);  // log(1) stands in for log(0), and is masked
-    return {-t, ((t + zero).log() + 1.0 - x) * (1.0 - zero)};
+    const Tensor is_zero = t == 0.0;  // log(1) stands in for log(0), and is passed over
+    return {-t, where(is_zero, 0.0, where(is_zero, 1.0, t).log() + 1.0 - x)};
   }
 };
 

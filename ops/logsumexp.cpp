@@ -3,8 +3,7 @@
 
 #include "autograd/record.hpp"
 #include "ops/compare.hpp"
-#include "ops/kernels/binary.hpp"
-#include "ops/kernels/math.hpp"
+#include "ops/kernels/logsumexp.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
 #include "ops/reduce_options.hpp"
@@ -23,45 +22,22 @@ struct LogsumexpOptions {
 };
 LUCID_OPTIONS(LogsumexpOptions, dim, keepdim)
 
-// The largest x of each result, from which the differences are exact: a large log of the sum is rounded
-// coarsely. An infinite one is passed over, since it would take the others with it.
-Tensor reference_points(const Tensor& x, const DimList& dims) {
-  const Tensor largest = amax(x.detach(), dims, true);
-  return where(abs(largest) < std::numeric_limits<double>::infinity(), largest, 0.0);
-}
-
-// e^(x - largest), and its sums over `axes`; not recorded.
-struct Powers {
-  Powers(const Tensor& x, const Tensor& largest, const kernels::Axes& axes)
-      : values(empty_like(x)), sums(kernels::empty_reduced(x, axes, x.dtype())) {
-    dispatch_floating("logsumexp", x.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      kernels::map<T, T, T>(values, x, largest, [](auto a, auto b) { return kernels::math::exp(a - b); });
-    });
-    kernels::sum(sums, values, axes);
-  }
-  Tensor values, sums;
-};
-
-// What bfloat16 holds of a power is too little to add up.
-Tensor in_computed_type(const Tensor& x) {
-  return kernels::converted(x, x.dtype() == bf16 ? f32 : x.dtype());
-}
-
 // saved: input. The derivative is softmax(x).
 Tensors logsumexp_backward(const Backward<LogsumexpOptions>& b) {
   const Tensor& x = b.saved[0];
   const DimList& dims = b.options.dim.dims;
   if (x.numel() == 0) return {zeros(x.shape(), x.dtype())};
-  const kernels::Axes axes = normalize_axes("logsumexp", dims, x.shape().size());
   const Tensor grad = ops::with_kept_dims(b.grad(), x.shape(), dims, b.options.keepdim);
   if (autograd::is_recording()) {
-    const Tensor powers = (x - reference_points(x, dims)).exp();
+    // From the largest x the differences are exact, and nothing overflows.
+    Tensor largest = amax(x.detach(), dims, true);
+    largest = where(abs(largest) < std::numeric_limits<double>::infinity(), largest, 0.0);
+    const Tensor powers = (x - largest).exp();
     return {grad * (powers / sum(powers, dims, true))};
   }
-  const Tensor given = in_computed_type(x);
-  const Powers powers(given, reference_points(given, dims), axes);
-  return {kernels::converted(powers.values.mul_(grad / powers.sums), x.dtype())};
+  const Tensor out = empty_like(x);
+  kernels::logsumexp_backward(out, grad, x, normalize_axes("logsumexp", dims, x.shape().size()));
+  return {out};
 }
 
 }  // namespace
@@ -72,14 +48,10 @@ Tensor logsumexp(const Tensor& input, const DimList& dim, bool keepdim) {
   check(is_floating(input.dtype()), "logsumexp", "dtype ", input.dtype(),
         " is not supported; use a floating type, for example .to(lucid::f32)");
   Tensor out = kernels::empty_reduced(input, axes, input.dtype());
-  if (input.numel() == 0) {
+  if (input.numel() == 0)
     out.fill_(-std::numeric_limits<double>::infinity());
-  } else {
-    const no_grad guard;
-    const Tensor x = in_computed_type(input), largest = reference_points(x, dim);
-    const Powers powers(x, largest, axes);
-    kernels::copy(out, powers.sums.log().add_(largest));
-  }
+  else
+    kernels::logsumexp(out, input, axes);
   if (!keepdim) out = kernels::drop_axes(out, axes);
   return autograd::record("logsumexp", out, {input}, {input}, LogsumexpOptions{{dim}, keepdim},
                           logsumexp_backward);

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <limits>
 
+#include "lucid/cpu.hpp"
 #include "ops/kernels/classes.hpp"
 
 namespace lucid::kernels {
 namespace {
 
-constexpr std::int64_t kStep = 64;         // values of each run in scratch at once
-constexpr std::int64_t kLeastRuns = 1024;  // which keep the threads busy
+constexpr std::int64_t kStep = 64;        // values of each run in scratch at once
+constexpr std::int64_t kLeastRuns = 128;  // which fill the lanes
 
 template <class C>
 struct Best {
@@ -30,8 +31,7 @@ LUCID_VECTORIZED void take(Best<C>& best, const C* v, std::int64_t lanes, std::i
     }
 }
 
-// A run begins with the worst value at position 0: no run has a worse one, and one of nothing else has its
-// first there.
+// A run of nothing but the worst value, an infinity, reports position 0.
 template <bool kLargest, class T>
 void find(const Tensor& values, const Tensor& indices, const Tensor& input, std::size_t axis) {
   using C = Compute<T>;

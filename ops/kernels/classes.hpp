@@ -3,9 +3,11 @@
 // positions is brought into class-major scratch, v[c * kClassLanes + lane], so that the arithmetic runs along
 // positions and vectorises whatever the layout and however few the classes are.
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
+#include "lucid/cpu.hpp"
 #include "ops/kernels/loop_plan.hpp"
 #include "ops/kernels/math.hpp"
 #include "ops/kernels/transpose.hpp"

@@ -37,6 +37,16 @@ LUCID_VECTORIZED void block_gradient(C* x, const C* q, const C* scale, std::int6
     }
 }
 
+// -weight * scale at the target's class, 0 elsewhere.
+template <class C>
+LUCID_VECTORIZED void pick_gradient(const IndexLanes<C>& t, const C* scale, std::int64_t lanes,
+                                    std::int64_t classes, C* out) {
+  C picked[kClassLanes];
+  for (std::int64_t i = 0; i < lanes; ++i) picked[i] = t.weight[i] == 0 ? C(0) : -t.weight[i] * scale[i];
+  for (std::int64_t c = 0; c < classes; ++c)
+    for (std::int64_t i = 0; i < lanes; ++i) out[c * kClassLanes + i] = t.index[i] == c ? picked[i] : C(0);
+}
+
 // compute(scratch) leaves the block's losses in scratch.sums.
 template <class T, class Compute>
 LossSums run_forward(const ClassTargets& targets, const Tensor& input, const Tensor& losses,
@@ -136,9 +146,7 @@ void nll_backward(const ClassTargets& targets, const Tensor& grad_input, const T
     run_backward<typename decltype(tag)::type>(
         targets, grad_input, grad_input, scale,
         [](auto& scratch, const auto& plan, std::int64_t, std::int64_t lanes) {
-          for (std::int64_t c = 0; c < plan.classes; ++c)
-            for (std::int64_t i = 0; i < lanes; ++i)
-              scratch.x[c * kClassLanes + i] = 0 - scratch.q[c * kClassLanes + i] * scratch.sums[i];  // no -0
+          pick_gradient(scratch.indices, scratch.sums, lanes, plan.classes, scratch.x.data());
         });
   });
 }

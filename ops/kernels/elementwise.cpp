@@ -35,21 +35,21 @@ void copy_row(T* out, const T* in, std::int64_t step_out, std::int64_t step_in, 
 
 template <class T>
 void copy_elements(const Tensor& target, const Tensor& source) {
-  constexpr std::int64_t kShort = 16;  // columns of rows that are not worth a call each
+  constexpr std::int64_t kShortRow = 16;  // columns of rows that are not worth a call each
   T* const to = target.data_to_write<T>();
   const T* const from = source.data<T>();
   auto plan = plan_tensors<2>({&target, &source});
   const std::size_t inner = plan.rank - 1;
   const std::int64_t columns = plan.sizes[inner], step = plan.strides[0][inner],
                      step_from = plan.strides[1][inner];
-  if (plan.rank == 1 || columns >= kShort || plan.numel == 0)
+  if (plan.rank == 1 || columns >= kShortRow || plan.numel == 0)
     return parallel_rows(plan, [&](const auto& at, std::int64_t n) {
       copy_row(to + at[0], from + at[1], step, step_from, n);
     });
   plan.rank = inner;
   plan.numel /= columns;
   const std::int64_t row_step = plan.strides[0][inner - 1], row_step_from = plan.strides[1][inner - 1];
-  parallel_blocks(plan.numel, kElementGrain / kShort, [&](std::int64_t begin, std::int64_t end) {
+  parallel_blocks(plan.numel, kElementGrain / kShortRow, [&](std::int64_t begin, std::int64_t end) {
     for_rows(plan, begin, end, [&](const auto& at, std::int64_t n) {
       T* out = to + at[0];
       const T* in = from + at[1];

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "lucid/cpu.hpp"
 #include "ops/kernels/loop_plan.hpp"
 #include "ops/kernels/short_rows.hpp"
 
@@ -123,6 +124,31 @@ bool worth_widening(std::int64_t n) {
   return !std::is_same_v<T, bfloat16> || n >= kWorthWidening;
 }
 
+// An operand's row, of whose step 0 says that one element stands for all.
+template <class T>
+class Repeated {
+ public:
+  Repeated(const T* row, std::int64_t step, std::int64_t n) : row_(row), repeats_(step == 0) {
+    if (repeats_) std::fill_n(buffer_, std::min(n, kWidened), *row);
+  }
+  /// At most kWidened elements from `first` on.
+  const T* piece(std::int64_t first) const { return repeats_ ? buffer_ : row_ + first; }
+
+ private:
+  const T* row_;
+  bool repeats_;
+  T buffer_[kWidened];
+};
+
+template <class O, class F, class... In>
+void hot_pieces(O* out, std::int64_t n, F f, const Repeated<In>&... in) {
+  for (std::int64_t first = 0; first < n; first += kWidened)
+    hot_row(out + first, std::min(kWidened, n - first), f, hot_operand(in.piece(first))...);
+}
+
+// Steps that hot_pieces() serves.
+inline bool is_0_or_1(std::int64_t step) { return step == 0 || step == 1; }
+
 template <class O, class A, class F>
 void row_unary(O* out, const A* a, std::int64_t so, std::int64_t sa, std::int64_t n, F f) {
   if constexpr (kHot<O, A>)
@@ -137,6 +163,8 @@ void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa
     const bool hot = so == 1 && sa == 1 && worth_widening<O>(n);
     if (hot && sb == 1) return hot_row(out, n, f, hot_operand(a), hot_operand(b));
     if (hot && sb == 0) return hot_row(out, n, f, hot_operand(a), *b);
+    if (so == 1 && sa == 0 && sb == 1 && worth_widening<O>(n))
+      return hot_pieces(out, n, f, Repeated<A>(a, sa, n), Repeated<B>(b, sb, n));
   }
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb]);
 }
@@ -144,9 +172,12 @@ void row_binary(O* out, const A* a, const B* b, std::int64_t so, std::int64_t sa
 template <class O, class A, class B, class C, class F>
 void row_ternary(O* out, const A* a, const B* b, const C* c, std::int64_t so, std::int64_t sa,
                  std::int64_t sb, std::int64_t sc, std::int64_t n, F f) {
-  if constexpr (kHot<O, A, B, C>)
+  if constexpr (kHot<O, A, B, C>) {
     if (so == 1 && sa == 1 && sb == 1 && sc == 1 && worth_widening<O>(n))
       return hot_row(out, n, f, hot_operand(a), hot_operand(b), hot_operand(c));
+    if (so == 1 && is_0_or_1(sa) && is_0_or_1(sb) && is_0_or_1(sc) && worth_widening<O>(n))
+      return hot_pieces(out, n, f, Repeated<A>(a, sa, n), Repeated<B>(b, sb, n), Repeated<C>(c, sc, n));
+  }
   for (std::int64_t i = 0; i < n; ++i) out[i * so] = applied<O>(f, a[i * sa], b[i * sb], c[i * sc]);
 }
 

@@ -1,5 +1,7 @@
 #include "ops/kernels/gather.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "ops/kernels/layout.hpp"

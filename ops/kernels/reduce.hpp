@@ -179,10 +179,9 @@ void reduce_tile(const R& r, typename R::State* state, const In* p, std::int64_t
   const bool by_rows = kept > 1 && kept_stride < stride;
   if constexpr (std::is_floating_point_v<In>)
     if (!by_rows && stride == 1 && kept >= kReduceTile / 8 && count > 1 && count <= kShortRun) {
-      if constexpr (!R::kOrdered)
-        // Elements that are widened turn slower than they add up.
-        if (count >= (std::is_same_v<typename R::State, In> ? kShortRun : kReduceLanes))
-          return reduce_loop<ShortRuns>(r, state, p, kept, kept_stride, count);
+      // What is added up in double takes longer to turn.
+      if constexpr (!R::kOrdered && !std::is_same_v<typename R::State, In>)
+        if (count >= kReduceLanes) return reduce_loop<ShortRuns>(r, state, p, kept, kept_stride, count);
       return reduce_turned(r, state, p, kept, kept_stride, count, first);
     }
   if constexpr (!R::kOrdered) {

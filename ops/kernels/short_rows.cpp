@@ -9,7 +9,7 @@ namespace lucid::kernels {
 namespace {
 
 constexpr std::int64_t kTogether = 1024;              // elements; of four operands they fit the first cache
-constexpr std::int64_t kShort = 96;                   // columns of a row that is worth a loop
+constexpr std::int64_t kShortColumns = 96;            // columns of a row that is worth a loop
 constexpr std::int64_t kMostColumns = kTogether / 4;  // of rows that lie across
 
 typedef std::uint16_t Half __attribute__((may_alias));  // of bfloat16
@@ -21,7 +21,7 @@ struct Steps {
 
 // to[i * columns + j] = from[i * steps.row + j * steps.column]
 template <class Word>
-void gather(Word* to, const Word* from, Steps steps, std::int64_t rows, std::int64_t columns) {
+void gather_words(Word* to, const Word* from, Steps steps, std::int64_t rows, std::int64_t columns) {
   if (steps.row == 0) {
     for (std::int64_t j = 0; j < columns; ++j) to[j] = from[j * steps.column];
     for (std::int64_t filled = 1; filled < rows; filled *= 2)
@@ -38,13 +38,13 @@ void gather(Word* to, const Word* from, Steps steps, std::int64_t rows, std::int
 class Gathered {
  public:
   // Valid until the next call. The operand's own memory where it lies so.
-  GatheredRow rows(const Operand& operand, std::int64_t first, Steps steps, std::int64_t rows,
+  GatheredRow rows(const RowSource& source, std::int64_t first, Steps steps, std::int64_t rows,
                    std::int64_t columns) {
     const std::byte* from =
-        static_cast<const std::byte*>(operand.data) + first * static_cast<std::int64_t>(operand.size);
+        static_cast<const std::byte*>(source.data) + first * static_cast<std::int64_t>(source.size);
     if (steps.column == 1 && steps.row == columns) return from;
     if (steps.row == 0 && from == repeated_ && rows <= times_) return buffer_;
-    switch (operand.size) {
+    switch (source.size) {
       case 1: gather_as<std::uint8_t>(from, steps, rows, columns); break;
       case 2: gather_as<Half>(from, steps, rows, columns); break;
       case 4: gather_as<float>(from, steps, rows, columns); break;
@@ -58,7 +58,7 @@ class Gathered {
  private:
   template <class Word>
   void gather_as(const std::byte* from, Steps steps, std::int64_t rows, std::int64_t columns) {
-    gather(reinterpret_cast<Word*>(buffer_), reinterpret_cast<const Word*>(from), steps, rows, columns);
+    gather_words(reinterpret_cast<Word*>(buffer_), reinterpret_cast<const Word*>(from), steps, rows, columns);
   }
 
   const std::byte* repeated_ = nullptr;  // the row of which the buffer has copies
@@ -69,22 +69,22 @@ class Gathered {
 }  // namespace
 
 template <std::size_t N>
-bool wants_gathering(const LoopPlan<N>& plan) {
-  if (plan.rank < 2 || plan.numel == 0) return false;
+bool detail::rows_are_short(const LoopPlan<N>& plan) {
+  if (plan.numel == 0) return false;
   const std::size_t inner = plan.rank - 1;
   const std::int64_t columns = plan.sizes[inner];
   if (plan.strides[0][inner] != 1 || plan.strides[0][inner - 1] != columns) return false;
-  if (columns < kShort) return true;
+  if (columns < kShortColumns) return true;
   bool lies_across = false;
   for (std::size_t k = 1; k < N; ++k) lies_across = lies_across || plan.strides[k][inner] > 1;
   return lies_across && columns <= kMostColumns;
 }
 
-template bool wants_gathering(const LoopPlan<3>&);
-template bool wants_gathering(const LoopPlan<4>&);
+template bool detail::rows_are_short(const LoopPlan<3>&);
+template bool detail::rows_are_short(const LoopPlan<4>&);
 
 template <std::size_t N>
-void gathered_rows(const LoopPlan<N>& plan, const std::array<Operand, N - 1>& operands,
+void gathered_rows(const LoopPlan<N>& plan, const std::array<RowSource, N - 1>& sources,
                    std::type_identity_t<GatheredFunction> row) {
   const std::size_t inner = plan.rank - 1;
   const std::int64_t columns = plan.sizes[inner], step = kTogether / columns;
@@ -100,7 +100,7 @@ void gathered_rows(const LoopPlan<N>& plan, const std::array<Operand, N - 1>& op
         const std::int64_t count = std::min(step, n - first);
         for (std::size_t k = 0; k + 1 < N; ++k) {
           const Steps steps{plan.strides[k + 1][inner - 1], plan.strides[k + 1][inner]};
-          in[k] = gathered[k].rows(operands[k], at[k + 1] + first * steps.row, steps, count, columns);
+          in[k] = gathered[k].rows(sources[k], at[k + 1] + first * steps.row, steps, count, columns);
         }
         row(at[0] + first * columns, count * columns, in);
       }
@@ -108,7 +108,7 @@ void gathered_rows(const LoopPlan<N>& plan, const std::array<Operand, N - 1>& op
   });
 }
 
-template void gathered_rows(const LoopPlan<3>&, const std::array<Operand, 2>&, GatheredFunction);
-template void gathered_rows(const LoopPlan<4>&, const std::array<Operand, 3>&, GatheredFunction);
+template void gathered_rows(const LoopPlan<3>&, const std::array<RowSource, 2>&, GatheredFunction);
+template void gathered_rows(const LoopPlan<4>&, const std::array<RowSource, 3>&, GatheredFunction);
 
 }  // namespace lucid::kernels

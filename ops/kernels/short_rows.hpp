@@ -12,15 +12,22 @@
 
 namespace lucid::kernels {
 
+namespace detail {
+template <std::size_t N>
+bool rows_are_short(const LoopPlan<N>& plan);
+extern template bool rows_are_short(const LoopPlan<3>&);
+extern template bool rows_are_short(const LoopPlan<4>&);
+}  // namespace detail
+
 /// Whether the plan's rows are so short, or an operand lies so across them, that several had better be
 /// gathered and taken as one.
 template <std::size_t N>
-bool wants_gathering(const LoopPlan<N>& plan);
-extern template bool wants_gathering(const LoopPlan<3>&);
-extern template bool wants_gathering(const LoopPlan<4>&);
+bool wants_gathering(const LoopPlan<N>& plan) {
+  return plan.rank > 1 && detail::rows_are_short(plan);  // a single run, the common case, asks no further
+}
 
 /// An operand: its first element, and bytes of an element (1, 2, 4 or 8).
-struct Operand {
+struct RowSource {
   const void* data;
   std::size_t size;
 };
@@ -49,9 +56,9 @@ class GatheredFunction {
 /// Calls row for all elements of a plan that wants_gathering(), on the process's threads. `operands` are
 /// those after the first.
 template <std::size_t N>
-void gathered_rows(const LoopPlan<N>& plan, const std::array<Operand, N - 1>& operands,
+void gathered_rows(const LoopPlan<N>& plan, const std::array<RowSource, N - 1>& sources,
                    std::type_identity_t<GatheredFunction> row);
-extern template void gathered_rows(const LoopPlan<3>&, const std::array<Operand, 2>&, GatheredFunction);
-extern template void gathered_rows(const LoopPlan<4>&, const std::array<Operand, 3>&, GatheredFunction);
+extern template void gathered_rows(const LoopPlan<3>&, const std::array<RowSource, 2>&, GatheredFunction);
+extern template void gathered_rows(const LoopPlan<4>&, const std::array<RowSource, 3>&, GatheredFunction);
 
 }  // namespace lucid::kernels

@@ -219,3 +219,11 @@ TEST_CASE("kl_div and nll_loss never multiply 0 by infinity") {
   CHECK(kl_div(x, Tensor::from({0, 1}, {1, 2}, f64), {.reduction = KlReduction::sum}).item<double>() == 0);
   CHECK(nll_loss(x, ones({1}, i64)).item<double>() == 0);
 }
+
+TEST_CASE("an infinite gradient of nll_loss reaches the target's class alone") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const Tensor x = zeros({2, 3}, f64).requires_grad_();
+  nll_loss(x, Tensor::from({1, -100}, {2}, i64), {.reduction = Reduction::none})
+      .backward(full({2}, infinity, f64));
+  CHECK(x.grad().to_vector<double>() == std::vector<double>{0, -infinity, 0, 0, 0, 0});
+}

@@ -68,7 +68,7 @@ TEST_CASE("float32 functions are exact to a few units in the last place, to the 
   }
 }
 
-TEST_CASE("sine and cosine of arguments of any size are the exact values, rounded") {
+TEST_CASE("sine and cosine of arguments of any size are within 0.51 units of the exact values") {
   Generator generator(9);
   Values values;
   for (std::uint64_t i = 0; i < 20000; ++i)
@@ -90,7 +90,8 @@ TEST_CASE("sine and cosine of arguments of any size are the exact values, rounde
 }
 
 TEST_CASE(
-    "a power is the exact value, rounded, and what std::pow has for infinities, zeros and negative bases") {
+    "a power is within 0.51 units of the exact value, and what std::pow has for infinities, zeros and "
+    "negative bases") {
   const Values special{0,     -0.0, 1,   -1,   0.5,   -0.5, 2,     -2,   3,        -3,        kInf,
                        -kInf, kNan, 1.5, -2.5, 1e-42, 3e38, -3e38, 1e10, 16777216, -16777215, 1e-30};
   Values bases, exponents;

@@ -22,38 +22,42 @@ std::vector<double> values_of(const Tensor& tensor) { return tensor.to_vector<do
 
 }  // namespace
 
-TEST_CASE("operands that broadcast over few channels are as if they were written out") {
+TEST_CASE("operands that broadcast are as if they were written out, in both layouts") {
   Generator generator(11);
   for (const DType dtype : {f32, f64, bf16})
-    for (const std::int64_t channels : {1, 2, 3, 4, 5, 8, 16, 31, 32, 40, 256, 300}) {
+    for (const std::int64_t channels : {1, 2, 3, 4, 5, 8, 16, 31, 32, 40, 95, 96, 256, 300}) {
       CAPTURE(dtype);
       CAPTURE(channels);
-      const Shape shape{2, channels, 3, 7, 23};
+      // Of few channels more voxels than a row takes at once.
+      const std::int64_t width = channels < 8 ? 61 : 23;
+      const Shape shape{2, channels, 3, 7, width};
       const auto numbers = [&](const Shape& of) { return randint(-8, 9, of, f64, &generator).to(dtype); };
-      const Tensor x = numbers(shape).channels_last();
-      const Shape kinds[] = {{2, 1, 3, 7, 23},
+      const Tensor plain = numbers(shape);
+      const Shape kinds[] = {{2, 1, 3, 7, width},
                              {channels, 1, 1, 1},
                              {2, channels, 1, 1, 1},
                              {1},
-                             {23},
+                             {width},
                              {3, 1, 1},
-                             {2, 1, 1, 7, 23},
+                             {2, 1, 1, 7, width},
                              shape};
       for (const Shape& kind : kinds) {
         CAPTURE(kind);
         const Tensor other = numbers(kind), whole = written_out(other, shape);
-        const Tensor plain = x.contiguous();
-        CHECK(values_of(x * other) == values_of(plain * whole));
-        CHECK(values_of(other - x) == values_of(whole - plain));
-        CHECK(values_of(maximum(other, x)) == values_of(maximum(whole, plain)));
         const Tensor mask = other > 0.0, whole_mask = whole > 0.0;
-        CHECK(values_of(where(mask, x, other)) == values_of(where(whole_mask, plain, whole)));
-        CHECK(values_of(where(mask, other, x)) == values_of(where(whole_mask, whole, plain)));
-        CHECK(values_of(where(mask, 2.0, x)) == values_of(where(whole_mask, 2.0, plain)));
-        CHECK(values_of(masked_fill(x, mask, 3.0)) == values_of(masked_fill(plain, whole_mask, 3.0)));
-        const Tensor changed = x.clone();
-        changed.mul_(other);
-        CHECK(values_of(changed) == values_of(plain * whole));
+        for (const Tensor& x : {plain.channels_last(), plain}) {
+          CHECK(values_of(x * other) == values_of(plain * whole));
+          CHECK(values_of(other - x) == values_of(whole - plain));
+          CHECK(values_of(maximum(other, x)) == values_of(maximum(whole, plain)));
+          CHECK(values_of(where(mask, x, other)) == values_of(where(whole_mask, plain, whole)));
+          CHECK(values_of(where(mask, other, x)) == values_of(where(whole_mask, whole, plain)));
+          CHECK(values_of(where(x > 0.0, other, x)) == values_of(where(plain > 0.0, whole, plain)));
+          CHECK(values_of(where(mask, 2.0, x)) == values_of(where(whole_mask, 2.0, plain)));
+          CHECK(values_of(masked_fill(x, mask, 3.0)) == values_of(masked_fill(plain, whole_mask, 3.0)));
+          const Tensor changed = x.clone();
+          changed.mul_(other);
+          CHECK(values_of(changed) == values_of(plain * whole));
+        }
       }
     }
 }
