@@ -47,7 +47,8 @@ LUCID_VECTORIZED void pick_gradient(const IndexLanes<C>& t, const C* scale, std:
     for (std::int64_t i = 0; i < lanes; ++i) out[c * kClassLanes + i] = t.index[i] == c ? picked[i] : C(0);
 }
 
-// compute(scratch) leaves the block's losses in scratch.sums.
+// compute(scratch, plan, x, lanes) leaves a block's losses in scratch.sums. It finds what the classes count
+// in scratch.q; the block's inputs, operand 0, begin at `x`.
 template <class T, class Compute>
 LossSums run_forward(const ClassTargets& targets, const Tensor& input, const Tensor& losses,
                      Compute compute) {
@@ -63,9 +64,7 @@ LossSums run_forward(const ClassTargets& targets, const Tensor& input, const Ten
     LossSums part;
     part.weight =
         load_targets<T>(targets, scratch, at[1], plan.lane_strides[1], plan.class_strides[1], lanes);
-    load_classes(scratch.x.data(), x + at[0], lanes, plan.lane_strides[0], plan.classes,
-                 plan.class_strides[0]);
-    compute(scratch, lanes, plan.classes);
+    compute(scratch, plan, x + at[0], lanes);
     for (std::int64_t i = 0; i < lanes; ++i) part.loss += static_cast<double>(scratch.sums[i]);
     if (po)
       for (std::int64_t i = 0; i < lanes; ++i)
@@ -105,10 +104,11 @@ LossSums cross_entropy(const ClassTargets& targets, const Tensor& input, const T
   if (input.numel() == 0) return {};
   return dispatch_floating(targets.op, input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    return run_forward<T>(targets, input, losses,
-                          [](auto& scratch, std::int64_t lanes, std::int64_t classes) {
-                            block_losses(scratch.x.data(), scratch.q.data(), lanes, classes, scratch.sums);
-                          });
+    return run_forward<T>(
+        targets, input, losses, [](auto& scratch, const auto& plan, const T* x, std::int64_t lanes) {
+          load_classes(scratch.x.data(), x, lanes, plan.lane_strides[0], plan.classes, plan.class_strides[0]);
+          block_losses(scratch.x.data(), scratch.q.data(), lanes, plan.classes, scratch.sums);
+        });
   });
 }
 
@@ -116,12 +116,17 @@ LossSums nll(const ClassTargets& targets, const Tensor& input, const Tensor& los
   if (input.numel() == 0) return {};
   return dispatch_floating(targets.op, input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    return run_forward<T>(targets, input, losses, [](auto& scratch, std::int64_t lanes, std::int64_t) {
-      // A weight of 0 takes no part, so that it may meet log(0).
-      const auto& t = scratch.indices;
-      for (std::int64_t i = 0; i < lanes; ++i)
-        scratch.sums[i] = t.weight[i] == 0 ? 0 : -t.weight[i] * scratch.x[t.index[i] * kClassLanes + i];
-    });
+    using C = Compute<T>;
+    return run_forward<T>(
+        targets, input, losses, [](auto& scratch, const auto& plan, const T* x, std::int64_t lanes) {
+          // A weight of 0 takes no part, so that it may meet log(0).
+          const auto& t = scratch.indices;
+          for (std::int64_t i = 0; i < lanes; ++i) {
+            const auto picked =
+                static_cast<C>(x[i * plan.lane_strides[0] + t.index[i] * plan.class_strides[0]]);
+            scratch.sums[i] = t.weight[i] == 0 ? 0 : -t.weight[i] * picked;
+          }
+        });
   });
 }
 
