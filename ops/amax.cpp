@@ -1,6 +1,7 @@
 #include <limits>
 
 #include "autograd/record.hpp"
+#include "ops/kernels/binary.hpp"
 #include "ops/kernels/ties.hpp"
 #include "ops/options.hpp"
 #include "ops/reduce.hpp"
@@ -57,6 +58,8 @@ struct ExtremumReducer {
 
 template <bool kMax>
 Tensor extremum(const Tensor& input, const kernels::Axes& axes) {
+  if (input.dtype() == bf16)  // as exact in float32, whose loops are vectorised
+    return kernels::converted(extremum<kMax>(kernels::converted(input, f32), axes), bf16);
   const Tensor out = kernels::empty_reduced(input, axes, input.dtype());
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
