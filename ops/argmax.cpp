@@ -55,7 +55,9 @@ template <bool kLargest>
 Found find_along(const Tensor& input, const kernels::Axes& axes, bool want_values) {
   Found found{want_values ? kernels::empty_reduced(input, axes, input.dtype()) : Tensor(),
               kernels::empty_reduced(input, axes, i64)};
-  if (kernels::find_extrema(found.values, found.indices, input, axes[0], kLargest)) return found;
+  // A rank 0 has no axis.
+  if (!axes.empty() && kernels::find_extrema(found.values, found.indices, input, axes[0], kLargest))
+    return found;
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     kernels::reduce<T>(found.indices, input, axes,
