@@ -1,7 +1,7 @@
 #include "ops/kernels/short_rows.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <type_traits>
 
 #include "ops/kernels/transpose.hpp"
 
