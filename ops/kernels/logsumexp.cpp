@@ -39,6 +39,12 @@ LUCID_VECTORIZED void block_powers(C* v, std::int64_t lanes, std::int64_t classe
 template <class C>
 struct BlockScratch {
   explicit BlockScratch(std::int64_t classes) : values(static_cast<std::size_t>(classes * kClassLanes)) {}
+  // Of a block of `plan`'s operand k that begins at `x`.
+  template <class T, std::size_t N>
+  void take_powers(const T* x, std::int64_t lanes, const ClassPlan<N>& plan, std::size_t k) {
+    load_classes(values.data(), x, lanes, plan.lane_strides[k], plan.classes, plan.class_strides[k]);
+    block_powers(values.data(), lanes, plan.classes, reference, sums);
+  }
   std::vector<C> values;
   C reference[kClassLanes];
   double sums[kClassLanes];
@@ -53,9 +59,7 @@ void forward_by_blocks(const Tensor& out, const Tensor& input, std::size_t axis)
   parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
     BlockScratch<C> s(plan.classes);
     for_class_blocks(plan, begin, end, [&](const auto& at, std::int64_t lanes) {
-      load_classes(s.values.data(), from + at[0], lanes, plan.lane_strides[0], plan.classes,
-                   plan.class_strides[0]);
-      block_powers(s.values.data(), lanes, plan.classes, s.reference, s.sums);
+      s.take_powers(from + at[0], lanes, plan, 0);
       for (std::int64_t i = 0; i < lanes; ++i)
         to[at[1] + i * plan.lane_strides[1]] =
             static_cast<T>(static_cast<C>(static_cast<double>(s.reference[i]) + std::log(s.sums[i])));
@@ -72,9 +76,7 @@ void backward_by_blocks(const Tensor& out, const Tensor& grad, const Tensor& inp
   parallel_for(plan.positions.numel, class_grain(plan.classes), [&](std::int64_t begin, std::int64_t end) {
     BlockScratch<C> s(plan.classes);
     for_class_blocks(plan, begin, end, [&](const auto& at, std::int64_t lanes) {
-      load_classes(s.values.data(), from + at[1], lanes, plan.lane_strides[1], plan.classes,
-                   plan.class_strides[1]);
-      block_powers(s.values.data(), lanes, plan.classes, s.reference, s.sums);
+      s.take_powers(from + at[1], lanes, plan, 1);
       for (std::int64_t i = 0; i < lanes; ++i)
         s.reference[i] = static_cast<C>(
             static_cast<double>(static_cast<C>(g[at[2] + i * plan.lane_strides[2]])) / s.sums[i]);
