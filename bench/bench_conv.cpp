@@ -21,9 +21,9 @@ namespace {
 using namespace bench;
 
 struct Settings {
-  std::string filter, shapes = LUCID_BENCH_DIR "/shapes.json", json, python = "/usr/bin/python3";
-  int rounds = 5, threads = 0;
-  bool list = false, no_torch = false;
+  std::string filter, shapes = LUCID_BENCH_DIR "/shapes.json", json;
+  PeerOptions peer;
+  bool list = false;
 };
 
 // Float32 sums of products of small numbers differ by their order alone.
@@ -91,9 +91,7 @@ void run(const Settings& settings) {
                   c.flops() * 1e-9, c.bytes() * 1e-6);
     return;
   }
-  if (settings.threads > 0) lucid::set_num_threads(settings.threads);
-  std::optional<TorchPeer> torch;
-  if (!settings.no_torch) torch.emplace(settings.python, "torch_conv.py", lucid::num_threads());
+  const auto torch = settings.peer.start("torch_conv.py");
   Machine machine;
   const bool terminal = ::isatty(fileno(stderr)) == 1;
   std::vector<Row> rows;
@@ -101,7 +99,7 @@ void run(const Settings& settings) {
     if (terminal)
       std::fprintf(stderr, "\r\033[K%zu/%zu %s %s", i + 1, cases.size(), cases[i].op.c_str(),
                    cases[i].name().c_str());
-    for (Row& row : measured(cases[i], machine, torch ? &*torch : nullptr, settings.rounds))
+    for (Row& row : measured(cases[i], machine, torch.get(), settings.peer.rounds))
       rows.push_back(std::move(row));
     // The machine's rates are those of the whole run so far. A run that is cut short leaves what it has.
     for (Row& row : rows) row.limit_ms = machine.limit_ms(row.shape);
@@ -110,7 +108,7 @@ void run(const Settings& settings) {
   if (terminal) std::fprintf(stderr, "\r\033[K");
 
   std::printf("%d threads, %d rounds; this machine: %.1f GFLOP/s, %.1f GB/s; PyTorch %s\n\n",
-              lucid::num_threads(), settings.rounds, machine.flops() * 1e-9, machine.bandwidth() * 1e-9,
+              lucid::num_threads(), settings.peer.rounds, machine.flops() * 1e-9, machine.bandwidth() * 1e-9,
               torch ? torch->version().c_str() : "not measured");
   print_table(stdout, rows);
   print_means(stdout, rows);
@@ -123,14 +121,9 @@ int main(int argc, char** argv) {
   CLI::App app("lucid's convolutions beside PyTorch's and oneDNN's");
   app.add_option("filter", settings.filter,
                  "groups (table,sweep,conv3d) or a regular expression; default: all");
-  app.add_option("--rounds", settings.rounds, "rounds, of which the median counts")
-      ->check(CLI::Range(1, 1000));
-  app.add_option("--threads", settings.threads, "default: OMP_NUM_THREADS or one a core")
-      ->check(CLI::Range(1, 4096));
+  settings.peer.add_to(app);
   app.add_option("--json", settings.json, "write the rows to this file");
   app.add_option("--shapes", settings.shapes, "the list of shapes")->check(CLI::ExistingFile);
-  app.add_option("--python", settings.python, "the interpreter that has PyTorch");
-  app.add_flag("--no-torch", settings.no_torch, "leave PyTorch out");
   app.add_flag("--list", settings.list, "print the shapes with the flops and bytes of one pass, and stop");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -168,32 +167,26 @@ std::vector<double> measure(const json& entry, TorchPeer* torch, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int rounds = 3, threads = 0;
-  bool no_torch = false;
-  std::string python = "/usr/bin/python3", filter;
+  PeerOptions peer{.rounds = 3};
+  std::string filter;
   CLI::App app("ops on volumes in lucid and in PyTorch");
   app.add_option("filter", filter, "a part of the rows' names; default: all");
-  app.add_option("--rounds", rounds, "rounds, of which the median counts")->check(CLI::Range(1, 1000));
-  app.add_option("--threads", threads, "default: OMP_NUM_THREADS or one a core")->check(CLI::Range(1, 4096));
-  app.add_option("--python", python, "the interpreter that has PyTorch");
-  app.add_flag("--no-torch", no_torch, "leave PyTorch out");
+  peer.add_to(app);
   CLI11_PARSE(app, argc, argv);
   try {
-    if (threads > 0) lucid::set_num_threads(threads);
     std::vector<json> entries;
     for (const json& entry : json::parse(std::ifstream(LUCID_BENCH_DIR "/ops.json")))
       if (entry.at("name").get<std::string>().find(filter) != std::string::npos) entries.push_back(entry);
     lucid::check(!entries.empty(), "bench", "no row of bench/ops.json has \"", filter, "\" in its name");
-    std::optional<TorchPeer> torch;
-    if (!no_torch) torch.emplace(python, "torch_ops.py", lucid::num_threads());
-    std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), rounds,
+    const auto torch = peer.start("torch_ops.py");
+    std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), peer.rounds,
                 torch ? torch->version().c_str() : "not measured");
     std::printf(
         "| | forward, ms | PyTorch / lucid | forward and backward, ms | PyTorch / lucid |\n"
         "|---|---|---|---|---|\n");
     std::vector<double> ratios;
     for (const json& entry : entries)
-      for (const double ratio : measure(entry, torch ? &*torch : nullptr, rounds)) ratios.push_back(ratio);
+      for (const double ratio : measure(entry, torch.get(), peer.rounds)) ratios.push_back(ratio);
     if (ratios.empty()) return 0;
     double logarithms = 0;
     int behind = 0;

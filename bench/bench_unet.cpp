@@ -200,22 +200,17 @@ void measure(const Task& task, TorchPeer* torch, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int rounds = 5, threads = 0;
-  bool no_torch = false, bf16 = false;
-  std::string python = "/usr/bin/python3", filter;
+  PeerOptions peer;
+  bool bf16 = false;
+  std::string filter;
   CLI::App app("the reference U-Net in lucid and in PyTorch");
   app.add_option("filter", filter, "a part of the rows' names; default: all");
-  app.add_option("--rounds", rounds, "rounds, of which the median counts")->check(CLI::Range(1, 1000));
-  app.add_option("--threads", threads, "default: OMP_NUM_THREADS or one a core")->check(CLI::Range(1, 4096));
-  app.add_option("--python", python, "the interpreter that has PyTorch");
+  peer.add_to(app);
   app.add_flag("--bf16", bf16, "the rows in bfloat16 on a processor without its arithmetic too");
-  app.add_flag("--no-torch", no_torch, "leave PyTorch out");
   CLI11_PARSE(app, argc, argv);
   try {
-    if (threads > 0) lucid::set_num_threads(threads);
-    std::optional<TorchPeer> torch;
-    if (!no_torch) torch.emplace(python, "torch_unet.py", lucid::num_threads());
-    std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), rounds,
+    const auto torch = peer.start("torch_unet.py");
+    std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), peer.rounds,
                 torch ? torch->version().c_str() : "not measured");
     std::printf(
         "| | ms | GB | eager or float32 / lucid, time | PyTorch ms | GB | PyTorch / lucid, time | lucid / "
@@ -226,7 +221,7 @@ int main(int argc, char** argv) {
     for (const Task& task : kTasks)
       if (task.name.find(filter) != std::string::npos &&
           (task.what != "mixed" || bf16 || lucid::has_fast_bf16()))
-        measure(task, torch ? &*torch : nullptr, rounds);
+        measure(task, torch.get(), peer.rounds);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_unet: %s\n", error.what());
     return 1;

@@ -71,20 +71,28 @@ def repeats_for(rule, ms):
     return min(max(math.ceil(rule["least_ms"] / max(ms, 1e-6)), rule["least"]), rule["most"])
 
 
-def main():
+def serve(answer):
+    """Greets with the versions, then says answer(request) to each request on standard input."""
     torch.set_num_threads(int(sys.argv[1]))
-    torch.set_grad_enabled(False)
     print(json.dumps({"version": torch.__version__, "blas": blas()}), flush=True)
-    case = None
     for line in sys.stdin:
-        request = json.loads(line)
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+def main():
+    torch.set_grad_enabled(False)
+    case = None
+
+    def answer(request):
+        nonlocal case
         if case is None or case.case != request["case"]:
             case = Case(request["case"])
         name = request["pass"]
         norm = case.norm(name)
         repeats = repeats_for(request["rule"], milliseconds(lambda: case.run(name), 1))
-        ms = milliseconds(lambda: case.run(name), repeats) / repeats
-        print(json.dumps({"ms": ms, "norm": norm}), flush=True)
+        return {"ms": milliseconds(lambda: case.run(name), repeats) / repeats, "norm": norm}
+
+    serve(answer)
 
 
 if __name__ == "__main__":

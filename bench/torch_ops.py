@@ -4,14 +4,12 @@ Says {"version": ..., "blas": ...}, then answers each line {"case": an entry of 
 ms of a forward and a backward pass or null, "norms": of the result and of the gradients}. The rule is RepeatRule's of bench/timing.hpp.
 """
 
-import json
 import math
-import sys
 
 import torch
 from torch.nn import functional as F
 
-from torch_conv import blas, milliseconds, repeats_for
+from torch_conv import milliseconds, repeats_for, serve
 
 
 def numbers(shape, seed):
@@ -72,16 +70,16 @@ def timed(rule, function):
 
 
 def main():
-    torch.set_num_threads(int(sys.argv[1]))
-    print(json.dumps({"version": torch.__version__, "blas": blas()}), flush=True)
     case = None
-    for line in sys.stdin:
-        request = json.loads(line)
+
+    def answer(request):
+        nonlocal case
         if case is None or case.case != request["case"]:
             case = Case(request["case"])
-        answer = {"forward": timed(request["rule"], case.forward), "norms": case.norms}
-        answer["both"] = timed(request["rule"], case.both) if case.leaves else None
-        print(json.dumps(answer), flush=True)
+        both = timed(request["rule"], case.both) if case.leaves else None
+        return {"forward": timed(request["rule"], case.forward), "both": both, "norms": case.norms}
+
+    serve(answer)
 
 
 if __name__ == "__main__":

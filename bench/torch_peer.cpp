@@ -8,9 +8,11 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "lucid/error.hpp"
+#include "lucid/parallel.hpp"
 
 extern char** environ;
 
@@ -85,6 +87,18 @@ nlohmann::json TorchPeer::ask(const nlohmann::json& request) {
   std::fprintf(requests_, "%s\n", request.dump().c_str());
   std::fflush(requests_);
   return read_line();
+}
+
+void PeerOptions::add_to(CLI::App& app) {
+  app.add_option("--rounds", rounds, "rounds, of which the median counts")->check(CLI::Range(1, 1000));
+  app.add_option("--threads", threads, "default: OMP_NUM_THREADS or one a core")->check(CLI::Range(1, 4096));
+  app.add_option("--python", python, "the interpreter that has PyTorch");
+  app.add_flag("--no-torch", no_torch, "leave PyTorch out");
+}
+
+std::unique_ptr<TorchPeer> PeerOptions::start(const std::string& script) const {
+  if (threads > 0) lucid::set_num_threads(threads);
+  return no_torch ? nullptr : std::make_unique<TorchPeer>(python, script, lucid::num_threads());
 }
 
 }  // namespace bench

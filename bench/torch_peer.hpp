@@ -3,9 +3,14 @@
 
 #include <sys/types.h>
 #include <cstdio>
+#include <memory>
 #include <string>
 
 #include <nlohmann/json_fwd.hpp>
+
+namespace CLI {
+class App;
+}
 
 namespace bench {
 
@@ -30,6 +35,18 @@ class TorchPeer {
   std::FILE* requests_ = nullptr;
   std::FILE* answers_ = nullptr;
   std::string version_;
+};
+
+/// What every program that runs beside PyTorch takes on its command line.
+struct PeerOptions {
+  int rounds = 5, threads = 0;
+  bool no_torch = false;
+  std::string python = "/usr/bin/python3";
+
+  /// Before parsing; the options are written to this.
+  void add_to(CLI::App& app);
+  /// Sets the number of threads and starts `script`; null where PyTorch is left out.
+  std::unique_ptr<TorchPeer> start(const std::string& script) const;
 };
 
 }  // namespace bench

@@ -6,17 +6,14 @@ norm of the result}. The net and the data are those of bench/bench_unet.cpp.
 """
 
 import gc
-import json
 import math
 import re
-import sys
-import time
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torch_conv import blas, pattern
+from torch_conv import milliseconds, pattern, serve
 
 CHANNELS = (16, 32, 64, 128)
 CLASSES = 4
@@ -112,11 +109,10 @@ class Task:
 
 
 def main():
-    torch.set_num_threads(int(sys.argv[1]))
-    print(json.dumps({"version": torch.__version__, "blas": blas()}), flush=True)
     asked, task, value = None, None, None
-    for line in sys.stdin:
-        request = json.loads(line)
+
+    def answer(request):
+        nonlocal asked, task, value
         if request != asked:
             asked, task = request, None
             gc.collect()
@@ -125,11 +121,10 @@ def main():
             value = task.step().item()
         else:
             task.step()
-        start = time.perf_counter()
-        for _ in range(request["repeats"]):
-            task.step()
-        ms = (time.perf_counter() - start) * 1e3 / request["repeats"]
-        print(json.dumps({"ms": ms, "peak_bytes": peak_bytes(), "value": value}), flush=True)
+        ms = milliseconds(task.step, request["repeats"]) / request["repeats"]
+        return {"ms": ms, "peak_bytes": peak_bytes(), "value": value}
+
+    serve(answer)
 
 
 if __name__ == "__main__":
