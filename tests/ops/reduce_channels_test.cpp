@@ -159,3 +159,20 @@ TEST_CASE("logsumexp over channels and over voxels is that of a loop") {
       CHECK(std::fabs(whole[0] - logsumexp(x.to(f64)).item<double>()) < tolerance);
     }
 }
+
+TEST_CASE(
+    "the gradient of logsumexp over channels, and over other axes too, is that of float64 and of a recorded "
+    "pass") {
+  Generator generator(13);
+  for (const bool channels_last : {true, false})
+    for (const std::vector<std::int64_t>& dims : {std::vector<std::int64_t>{1}, {1, 4}}) {
+      const Tensor values = randn({2, 9, 3, 23, 19}, f32, &generator);
+      const Tensor x = (channels_last ? values.channels_last() : values.contiguous()).requires_grad_();
+      const Tensor y = x.detach().to(f64).requires_grad_();
+      const Tensor grad = randn(logsumexp(y, dims).shape(), f64, &generator);
+      logsumexp(x, dims).backward(grad.to(f32));
+      logsumexp(y, dims).backward(grad, {.create_graph = true});
+      CHECK(x.grad().is_channels_last() == channels_last);
+      CHECK(amax((x.grad().to(f64) - y.grad().detach()).abs()).item<double>() < 1e-6);
+    }
+}
