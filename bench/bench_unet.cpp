@@ -3,10 +3,8 @@
 // processor has it, and inference, eager and compiled. Prints medians and the most memory that was resident.
 // docs/performance.md describes the method.
 
-#include <cmath>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <optional>
 #include <string>
 
@@ -17,7 +15,7 @@
 #include "bench/operands.hpp"
 #include "bench/timing.hpp"
 #include "bench/torch_peer.hpp"
-#include "lucid/allocator.hpp"
+#include "bench/whole_net.hpp"
 #include "lucid/parallel.hpp"
 #include "nn/compile.hpp"
 #include "nn/models/unet3d.hpp"
@@ -25,7 +23,6 @@
 #include "ops/autocast.hpp"
 #include "ops/loss.hpp"
 #include "ops/plan_stats.hpp"
-#include "ops/unary.hpp"
 
 namespace {
 
@@ -60,28 +57,15 @@ const std::vector<Task> kTasks = {
     {"compiled inference, batch norm, 128^3", "batch", "compiled", 1, 128, 1},
 };
 
-// Weights by formula and no bias, as fill() of torch_unet.py; the norms' factors stay 1. Those of the two
-// norms differ: of one sample both norms are the same, and packed weights that come again are kept.
-void fill(lucid::nn::Module& net, const std::string& norm) {
-  const double factor = norm == "batch" ? 0.99 : 1;
-  const lucid::no_grad guard;
-  for (const auto& [name, parameter] : net.named_parameters()) {
-    if (parameter.dim() > 1) {
-      const double fan = static_cast<double>(parameter.numel() / parameter.size(0));
-      parameter.copy_(pattern(parameter.shape()) * (factor * std::sqrt(3 / fan)));
-    } else if (name.ends_with("bias")) {
-      parameter.fill_(0);
-    }
-  }
-}
-
 class LucidSide {
  public:
   explicit LucidSide(const Task& task)
       : trains_(task.trains()),
         mixed_(task.what == "mixed"),
         net_({.out_channels = kClasses, .norm = norm_of(task)}) {
-    fill(net_, task.norm);
+    // Those of the two norms differ: of one sample both norms are the same, and packed weights that come
+    // again are kept.
+    fill(net_, task.norm == "batch" ? 0.99 : 1);
     const std::int64_t n = task.side;
     image_ = pattern({task.batch, 1, n, n, n});
     classes_ = lucid::empty({task.batch, n, n, n}, lucid::i64);
@@ -135,25 +119,6 @@ class LucidSide {
   std::optional<lucid::optim::AdamW> optimizer_;
 };
 
-// The most that was resident since reset_resident().
-double resident_bytes() {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  double kilobytes = 0;
-  while (status >> word)
-    if (word == "VmHWM:") status >> kilobytes;
-  return kilobytes * 1024;
-}
-void reset_resident() {
-  lucid::empty_cache();
-  std::ofstream("/proc/self/clear_refs") << 5;
-}
-
-struct Side {
-  std::vector<double> ms;
-  double bytes = 0, value = 0;
-};
-
 void measure(const Task& task, TorchPeer* torch, int rounds) {
   std::optional<LucidSide> ours(task);
   reset_resident();  // what making a plan took is not what its calls take
@@ -184,9 +149,7 @@ void measure(const Task& task, TorchPeer* torch, int rounds) {
   else
     std::printf(" |");
   if (!torch_side.ms.empty()) {
-    lucid::check(std::abs(lucid_side.value - torch_side.value) <= 1e-3 * std::abs(torch_side.value), "bench",
-                 task.name, ": lucid's first loss or norm is ", lucid_side.value, ", PyTorch's ",
-                 torch_side.value);
+    check_equal(task.name, lucid_side, torch_side);
     std::printf(" %.0f | %.2f | %.2f | %.2f |", median(torch_side.ms), torch_side.bytes * 1e-9,
                 median(torch_side.ms) / median(lucid_side.ms), lucid_side.bytes / torch_side.bytes);
   } else {

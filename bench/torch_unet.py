@@ -5,15 +5,12 @@ standard input with {"ms": mean of the repeats after an untimed one, "peak_bytes
 norm of the result}. The net and the data are those of bench/bench_unet.cpp.
 """
 
-import gc
-import math
-import re
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from torch_conv import milliseconds, pattern, serve
+from torch_conv import pattern
+from torch_step import fill, serve_steps
 
 CHANNELS = (16, 32, 64, 128)
 CLASSES = 4
@@ -62,34 +59,11 @@ class UNet3d(nn.Module):
         return self.head(x)
 
 
-def fill(net, norm):
-    """Weights by formula and no bias, as fill() of bench/bench_unet.cpp; the norms' factors stay 1."""
-    factor = 0.99 if norm == "batch" else 1.0
-    with torch.no_grad():
-        for name, parameter in net.named_parameters():
-            if parameter.dim() > 1:
-                fan = math.prod(parameter.shape[1:])
-                parameter.copy_(pattern(parameter.shape) * (factor * math.sqrt(3 / fan)))
-            elif name.endswith("bias"):
-                parameter.zero_()
-
-
-def peak_bytes():
-    with open("/proc/self/status", encoding="utf-8") as file:
-        return int(re.search(r"VmHWM:\s*(\d+)", file.read()).group(1)) * 1024
-
-
-def reset_peak():
-    gc.collect()
-    with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
-        file.write("5")
-
-
 class Task:
     def __init__(self, request):
         side, batch = request["side"], request["batch"]
         self.net = UNet3d(request["norm"])
-        fill(self.net, request["norm"])
+        fill(self.net, 0.99 if request["norm"] == "batch" else 1.0)
         self.image = pattern((batch, 1, side, side, side))
         index = torch.arange(batch * side**3, dtype=torch.int64)
         self.classes = ((index // 5) % CLASSES).reshape(batch, side, side, side)
@@ -108,24 +82,5 @@ class Task:
         return loss.detach()
 
 
-def main():
-    asked, task, value = None, None, None
-
-    def answer(request):
-        nonlocal asked, task, value
-        if request != asked:
-            asked, task = request, None
-            gc.collect()
-            task = Task(request)
-            reset_peak()
-            value = task.step().item()
-        else:
-            task.step()
-        ms = milliseconds(task.step, request["repeats"]) / request["repeats"]
-        return {"ms": ms, "peak_bytes": peak_bytes(), "value": value}
-
-    serve(answer)
-
-
 if __name__ == "__main__":
-    main()
+    serve_steps(Task)

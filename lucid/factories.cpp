@@ -54,8 +54,11 @@ Tensor empty_strided(const Shape& shape, const Strides& strides, DType dtype) {
 }
 
 Tensor empty_like(const Tensor& like, DType dtype) {
-  return make(like.numel(), like.shape(), like.is_dense() ? like.strides() : contiguous_strides(like.shape()),
-              dtype);
+  const Shape& shape = like.shape();
+  if (like.is_dense()) return make(like.numel(), shape, like.strides(), dtype);
+  const bool has_order = !repeats_elements(shape, like.strides());
+  return make(like.numel(), shape,
+              has_order ? strides_in_order(shape, like.strides()) : contiguous_strides(shape), dtype);
 }
 
 Tensor empty_like(const Tensor& like) { return empty_like(like, like.dtype()); }

@@ -76,11 +76,11 @@ namespace {
 template <class Order>
 Strides dense_strides(const Shape& shape, const Order& order) {
   Strides strides = Shape::filled(shape.size(), 1);
-  std::int64_t step = 1;
+  std::uint64_t step = 1;  // wraps for an empty tensor of enormous sizes, whose strides are never used
   for (std::size_t i = shape.size(); i-- > 0;) {
     const std::size_t axis = order(i);
-    strides[axis] = step;
-    step *= std::max<std::int64_t>(shape[axis], 1);
+    strides[axis] = static_cast<std::int64_t>(step);
+    step *= static_cast<std::uint64_t>(std::max<std::int64_t>(shape[axis], 1));
   }
   return strides;
 }
@@ -110,6 +110,25 @@ Strides channels_last_strides(const Shape& shape) {
   check(shape.size() >= 3, "channels_last_strides", "shape ", shape,
         " has no spatial axes; rank 3 or more is required");
   return dense_strides(shape, channels_last_order(shape.size()));
+}
+
+std::array<std::size_t, Shape::kMaxRank> memory_order(const Strides& strides) {
+  std::array<std::size_t, Shape::kMaxRank> axes{};
+  for (std::size_t i = 0; i < strides.size(); ++i) axes[i] = i;
+  std::sort(axes.begin(), axes.begin() + strides.size(), [&](std::size_t a, std::size_t b) {
+    return strides[a] != strides[b] ? strides[a] > strides[b] : a < b;
+  });
+  return axes;
+}
+
+Strides strides_in_order(const Shape& shape, const Strides& like) {
+  return dense_strides(shape, [axes = memory_order(like)](std::size_t i) { return axes[i]; });
+}
+
+bool repeats_elements(const Shape& shape, const Strides& strides) {
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] > 1 && strides[i] == 0) return true;
+  return false;
 }
 
 bool is_contiguous(const Shape& shape, const Strides& strides) {

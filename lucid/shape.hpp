@@ -68,6 +68,13 @@ std::int64_t checked_add(std::string_view where, std::string_view what, std::int
 Strides contiguous_strides(const Shape& shape);
 /// Strides of (N, C, spatial...) whose channels lie innermost, as in NDHWC; rank 3 or more.
 Strides channels_last_strides(const Shape& shape);
+/// Axes from the outermost in memory to the innermost; those of equal stride keep their order.
+std::array<std::size_t, Shape::kMaxRank> memory_order(const Strides& strides);
+/// Dense strides for `shape` whose axes lie in memory in the order that `like` (strides of the same rank)
+/// gives them.
+Strides strides_in_order(const Shape& shape, const Strides& like);
+/// True when several elements along an axis are one in memory, as in an expanded tensor.
+bool repeats_elements(const Shape& shape, const Strides& strides);
 /// True when the elements fill one gapless, non-overlapping block, in any axis order.
 bool is_dense(const Shape& shape, const Strides& strides);
 /// True when walking in row-major order walks memory in order (axes of size 1 don't matter).

@@ -239,7 +239,8 @@ std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 // ---- factories; none is recorded ----
 Tensor empty(const Shape& shape, DType dtype = f32);  ///< uninitialised
 Tensor empty_strided(const Shape& shape, const Strides& strides, DType dtype);
-/// Uninitialised, of `like`'s shape, and of its strides when it is dense (else contiguous).
+/// Uninitialised, of `like`'s shape, and of its strides when it is dense. Of a slice dense, with the axes in
+/// its order; of an expanded tensor, whose order is open, contiguous.
 Tensor empty_like(const Tensor& like);
 Tensor empty_like(const Tensor& like, DType dtype);
 /// Throws Error when `dtype` is an integer type that does not hold `value`; so does fill_.

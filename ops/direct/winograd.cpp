@@ -340,8 +340,8 @@ bool has_winograd(const ConvProblem& p, ConvPass pass) {
   return Winograd::serves(p, pass, std::array{pass == ConvPass::x ? p.y_row() : p.x_row()});
 }
 
-std::int64_t winograd_tile(const ConvProblem& p, ConvPass pass) {
-  return served_size(p, pass, tile_problems(p, pass)).outputs;
+std::int64_t winograd_side(const ConvProblem& p, ConvPass pass) {
+  return served_size(p, pass, tile_problems(p, pass)).side();
 }
 
 double winograd_products(const ConvProblem& p, ConvPass pass) {

@@ -5,7 +5,8 @@
 // Computations", 1980; A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 // Along depth the taps are summed as they are. With dilation the positions of each residue are a convolution
 // without it. A stride leaves phases, each a convolution without it of fewer taps: kernel 4, stride 2 is
-// eight of kernel 2, with 100 products instead of 256 for 8x8 of x (or 36 instead of 64 for 4x4). Errors
+// eight of kernel 2, with 100 products instead of 256 for 8x8 of x (or 36 instead of 64 for 4x4). Kernel 5
+// takes 36 products instead of 100 for 2x2 of the result. Errors
 // beside those of plain sums in float32: tiles of 2x2 about half, those of 4x4 two to three times as large (a
 // millionth of the result's mean square, measured from 16 to 64 channels).
 
@@ -55,8 +56,8 @@ class Winograd {
 /// Whether a pass is served.
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
 
-/// Positions of the result along height and width that a tile of a served pass covers: 2 or 4.
-std::int64_t winograd_tile(const ops::ConvProblem& p, ops::ConvPass pass);
+/// Points of a tile of a served pass along height and width, 3 to 6: up to 4 all factors are halves and wholes.
+std::int64_t winograd_side(const ops::ConvProblem& p, ops::ConvPass pass);
 /// Products of a served pass for each of those of the definition, in a plane: 0.25 of whole tiles of 4x4,
 /// 0.44 of 2x2, more where they reach beyond the result.
 double winograd_products(const ops::ConvProblem& p, ops::ConvPass pass);

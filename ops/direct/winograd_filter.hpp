@@ -4,8 +4,8 @@
 // rows. F(2, 3): A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The
 // others by the construction of Toom and Cook, F(4, 3) at the points 0, 1, -1, 1/2, -2 and infinity, whose
 // errors are smaller than at -2, -1, 0, 1, 2: B. Barabasz et al., "Error Analysis and Improving the Accuracy
-// of Winograd Convolution for Deep Neural Networks", TOMS 2020. F(2, 2) at 0, 1, infinity, and F(4, 2) at 0,
-// 1, -1, 2, infinity.
+// of Winograd Convolution for Deep Neural Networks", TOMS 2020, and so F(2, 5). F(2, 2) at 0, 1, infinity, and
+// F(4, 2) at 0, 1, -1, 2, infinity.
 //
 // A last tap of zero leaves nothing to multiply at the last point, infinity.
 
@@ -68,8 +68,8 @@ struct Filter<2, 3> : FilterSize<2, 3> {
   }
 };
 
-template <>
-struct Filter<4, 3> : FilterSize<4, 3> {
+// The points 0, 1, -1, 1/2, -2 and infinity of an input, whatever is computed from them.
+struct SixPoints {
   template <class V>
   [[gnu::always_inline]] static void input(const V (&d)[6], V (&out)[6]) {
     const V odd = d[3] - d[1], even = d[4] - d[2];
@@ -80,6 +80,10 @@ struct Filter<4, 3> : FilterSize<4, 3> {
     out[4] = even - odd * 0.5f;
     out[5] = d[5] - d[3] + even * 1.5f - odd;
   }
+};
+
+template <>
+struct Filter<4, 3> : FilterSize<4, 3>, SixPoints {
   template <class V>
   [[gnu::always_inline]] static void output(const V (&m)[6], V (&out)[4]) {
     const V both = m[1] + m[2], apart = m[1] - m[2];
@@ -192,10 +196,49 @@ struct Filter<4, 2> : FilterSize<4, 2> {
   }
 };
 
+template <>
+struct Filter<2, 5> : FilterSize<2, 5>, SixPoints {
+  template <class V>
+  [[gnu::always_inline]] static void output(const V (&m)[6], V (&out)[2]) {
+    out[0] = m[0] + (m[1] + m[2]) + (m[3] + m[4]);
+    out[1] = (m[1] - m[2]) + m[3] * 0.5f - m[4] * 2.0f + m[5];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void taps(const V (&g)[5], V (&out)[6]) {
+    const V even = g[0] + g[2] + g[4], odd = g[1] + g[3];
+    out[0] = g[0];
+    out[1] = (even + odd) * kThird;
+    out[2] = (odd - even) * kThird;
+    out[3] = (g[0] * 16 + g[1] * 8 + g[2] * 4 + g[3] * 2 + g[4]) * -kFifteenth;
+    out[4] = (g[0] - g[1] * 2 + g[2] * 4 - g[3] * 8 + g[4] * 16) * kFifteenth;
+    out[5] = g[4];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void grads(const V (&g)[2], V (&out)[6]) {
+    out[0] = g[0];
+    out[1] = g[0] + g[1];
+    out[2] = g[0] - g[1];
+    out[3] = g[0] + g[1] * 0.5f;
+    out[4] = g[0] - g[1] * 2.0f;
+    out[5] = g[1];
+  }
+  template <class V>
+  [[gnu::always_inline]] static void sums(const V (&m)[6], V (&out)[5]) {
+    const V both = (m[1] + m[2]) * kThird, apart = (m[1] - m[2]) * kThird;
+    out[0] = m[0] + apart + (m[4] - m[3] * 16) * kFifteenth;
+    out[1] = both - (m[3] * 8 + m[4] * 2) * kFifteenth;
+    out[2] = apart + (m[4] - m[3]) * (4 * kFifteenth);
+    out[3] = both - (m[3] * 2 + m[4] * 8) * kFifteenth;
+    out[4] = apart + (m[4] * 16 - m[3]) * kFifteenth + m[5];
+  }
+};
+
 /// f(the filter of a size).
 template <class F>
 void with_filter(TileSize size, F&& f) {
-  if (size.taps == 2)
+  if (size.taps == 5)
+    f(Filter<2, 5>{});
+  else if (size.taps == 2)
     size.outputs == 2 ? f(Filter<2, 2>{}) : f(Filter<4, 2>{});
   else
     size.outputs == 2 ? f(Filter<2, 3>{}) : f(Filter<4, 3>{});

@@ -64,7 +64,7 @@ bool serves(const ConvGeometry& g, bool to_x) {
     if ((to_x ? g.x : g.y)[i] < residues) return false;
   }
   const std::int64_t taps = ceil_div(g.kernel[1], g.stride[1]);
-  return (taps == 2 || taps == 3) && ceil_div(g.kernel[2], g.stride[2]) == taps;
+  return taps >= 2 && taps <= kMostTaps && ceil_div(g.kernel[2], g.stride[2]) == taps;
 }
 
 // Along one axis, products of a row of tiles' points in all phases.
@@ -126,6 +126,7 @@ TileSize tile_size_for(const TileProblems& problems, std::int64_t extra) {
     for (const TileResidue& residue : p.axes[0]) depths += residue.count;
     return size.points() * (p.batch * depths * p.tiles_of_plane(size) + extra);
   };
+  if (p.taps(1) > 3) return {2, 5};
   const TileSize small{2, p.taps(1)}, large{kMostOutputs, p.taps(1)};
   return products(large) < products(small) ? large : small;
 }

@@ -12,15 +12,16 @@ namespace lucid::direct {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return a > 0 ? (a - 1) / b + 1 : -(-a / b); }
 
-/// Tiles of outputs x outputs positions of the result, 2 or 4 along each axis, for 2 or 3 taps along it.
+/// Tiles of outputs x outputs positions of the result, 2 or 4 along each axis, for 2 or 3 taps along it; 2 for
+/// 5 taps, of which the last may be none.
 struct TileSize {
   std::int64_t outputs, taps;
   constexpr std::int64_t side() const { return outputs + taps - 1; }  ///< of the input
   constexpr std::int64_t points() const { return side() * side(); }
   std::int64_t count(std::int64_t positions) const { return ceil_div(positions, outputs); }
 };
-inline constexpr std::int64_t kMostOutputs = 4, kMostTaps = 3;  // of a tile along an axis
-inline constexpr std::int64_t kMostSide = TileSize{kMostOutputs, kMostTaps}.side();
+inline constexpr std::int64_t kMostOutputs = 4, kMostTaps = 5;  // of a tile along an axis
+inline constexpr std::int64_t kMostSide = 6;
 
 // Along one axis, some positions of the input: start and every step-th from there, `count` in all. Tap t of
 // position i of the result meets their position i + t - before, and is tap first_tap + t * tap_step of the
@@ -67,7 +68,7 @@ using TileProblems = std::vector<TileProblem>;
 
 /// What a pass is made of. Dilation leaves one problem, in which the positions of each residue are a
 /// convolution without it. A stride s sums over s phases of the input to y (and for the weight's gradient),
-/// and makes a problem of each phase of the result to x. Empty where these have other than 2 or 3 taps along
+/// and makes a problem of each phase of the result to x. Empty where these have other than 2 to 5 taps along
 /// height and width, where the stride exceeds 4 or the kernel or meets dilation, the dilation
 /// exceeds 256, or where a residue is empty.
 TileProblems tile_problems(const ops::ConvProblem& p, ops::ConvPass pass);

@@ -52,7 +52,7 @@ struct TransformLines {
   [[gnu::always_inline]] static void transform(const TileLines& lines, std::int64_t channel,
                                                std::int64_t tiles, float* to, std::int64_t point_step) {
     V columns[kSide][kSide];  // transformed
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int j = 0; j < kShared; ++j) load_column(lines, channel, lines.first + j, columns[j]);
     for (std::int64_t t = 0; t < tiles; ++t, to += kTileChannels) {
 #pragma GCC unroll 4
@@ -66,7 +66,7 @@ struct TransformLines {
         F::input(row, points);
 #pragma GCC unroll 6
         for (int j = 0; j < kSide; ++j) store(points[j], to + (kSide * i + j) * point_step);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int j = 0; j < kShared; ++j) columns[j][i] = row[F::kOutputs + j];
       }
     }

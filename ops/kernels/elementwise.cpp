@@ -9,6 +9,9 @@ namespace lucid::kernels {
 Tensor empty_for(const Shape& shape, DType dtype, std::initializer_list<const Tensor*> inputs) {
   for (const Tensor* input : inputs)
     if (input->shape() == shape && input->is_dense()) return empty_like(*input, dtype);
+  for (const Tensor* input : inputs)
+    if (input->shape() == shape && !repeats_elements(shape, input->strides()))
+      return empty_like(*input, dtype);
   return empty(shape, dtype);
 }
 

@@ -5,11 +5,7 @@
 
 namespace lucid::kernels {
 
-/// Dense strides for `shape` whose axes lie in memory in the order that `like` (strides of the same rank)
-/// gives them; axes of equal stride keep their order.
-Strides strides_in_order(const Shape& shape, const Strides& like);
-
-/// The uninitialised tensor with those strides.
+/// The uninitialised tensor with strides_in_order().
 inline Tensor empty_in_order(const Shape& shape, const Strides& like, DType dtype) {
   return empty_strided(shape, strides_in_order(shape, like), dtype);
 }

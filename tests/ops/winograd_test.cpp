@@ -41,14 +41,15 @@ Form draw_form(Generator& generator) {
   Form p{draw(1, 2), 0, 0, draw(0, 3) == 0 ? 2 : 1, 1, 0, 1, 1, 1, 1};
   p.x_channels = 8 * draw(1, 3) * p.groups;
   p.y_channels = 8 * draw(1, 9) * p.groups;
-  const std::int64_t taps = draw(2, 3);
+  const std::int64_t taps = draw(2, 5);
   for (std::size_t i = 0; i < 3; ++i) {
     p.stride[i] = std::min<std::int64_t>(draw(1, 4), 3);
     p.kernel[i] = i == 0 ? draw(p.stride[i], 2 * p.stride[i] + 1)
                          : draw((taps - 1) * p.stride[i] + 1, taps * p.stride[i]);
     if (p.stride[i] == 1 && draw(0, 2) == 0) p.dilation[i] = draw(1, 3);
-    p.padding[i] = draw(0, p.dilation[i] * p.kernel[i]);
     p.y[i] = draw(p.dilation[i], i == 0 ? 5 : draw(0, 2) == 0 ? 40 : 11);
+    // Some positions may meet nothing but padding, not all.
+    p.padding[i] = draw(0, p.dilation[i] * (p.y[i] <= p.dilation[i] ? p.kernel[i] - 1 : p.kernel[i]));
     const std::int64_t reach =
         (p.y[i] - 1) * p.stride[i] + p.dilation[i] * (p.kernel[i] - 1) + 1 - 2 * p.padding[i];
     p.x[i] = std::max<std::int64_t>(p.stride[i] * p.dilation[i], reach + draw(-1, 2));
@@ -62,7 +63,7 @@ TEST_CASE("Winograd's passes match the definition over random parameters, for an
   constexpr double kSmallTiles = 5e-6, kLargeTiles = 5e-5;
   Generator generator(31);
   const int threads_before = num_threads();
-  int served = 0, strided = 0, large_tiles[3] = {}, small_tiles[3] = {};
+  int served = 0, strided = 0, long_kernels = 0, large_tiles[3] = {}, small_tiles[3] = {};
   for (int i = 0; i < 80; ++i) {
     const Form p = draw_form(generator);
     INFO(text(p, false));
@@ -88,7 +89,7 @@ TEST_CASE("Winograd's passes match the definition over random parameters, for an
     for (const ConvPass pass : {ConvPass::x, ConvPass::w, ConvPass::y}) {
       CAPTURE(static_cast<int>(pass));
       REQUIRE(direct::has_winograd(problem, pass));
-      const bool is_large = direct::winograd_tile(problem, pass) == 4;
+      const bool is_large = direct::winograd_side(problem, pass) > 4;
       ++(is_large ? large_tiles : small_tiles)[static_cast<int>(pass)];
       const Tensor out = run(pass);
       CHECK(distance(out, defined(pass)) <= (is_large ? kLargeTiles : kSmallTiles));
@@ -101,18 +102,20 @@ TEST_CASE("Winograd's passes match the definition over random parameters, for an
     }
     ++served;
     strided += p.stride[2] > 1;
+    long_kernels += p.kernel[2] > 3 * p.stride[2];
   }
   CHECK(served == 80);
   CHECK(strided >= 25);
+  CHECK(long_kernels >= 25);
   for (int pass = 0; pass < 3; ++pass) {
     CHECK(large_tiles[pass] >= 4);
     CHECK(small_tiles[pass] >= 5);
   }
 }
 
-TEST_CASE("Winograd serves strided convolutions whose phases have equal taps") {
+TEST_CASE("Winograd serves kernels of 5 and strided convolutions whose phases have equal taps") {
   Generator generator(8);
-  for (const Form& p : {Form{1, 16, 16, 1, 2, 1, 1, 32, 4, 16},
+  for (const Form& p : {Form{1, 16, 16, 1, 1, 2, 1, 24, 5, 24}, Form{1, 16, 16, 1, 2, 1, 1, 32, 4, 16},
                         Form{1, 32, 32, 2, {1, 2, 2}, 1, 1, {16, 32, 32}, {3, 4, 4}, 16}}) {
     INFO(text(p, false));
     const ops::ConvGeometry g = geometry_of(p, false);
@@ -161,7 +164,7 @@ TEST_CASE("Winograd refuses what it can't serve") {
   CHECK(!serves(p));
   p = served, p.kernel = {4, 4, 6};  // taps of phases differ along height and width
   CHECK(!serves(p));
-  p = served, p.kernel = 7;
+  p = served, p.kernel = 11;
   CHECK(!serves(p));
   p = served, p.stride = 1000, p.kernel = 2000, p.x = 4000;  // phases without number
   CHECK(!serves(p));
