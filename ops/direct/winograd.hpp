@@ -56,7 +56,8 @@ class Winograd {
 /// Whether a pass is served.
 bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
 
-/// Points of a tile of a served pass along height and width, 3 to 6: up to 4 all factors are halves and wholes.
+/// Points of a tile of a served pass along height and width, 3 to 6: up to 4 all factors are halves and
+/// wholes.
 std::int64_t winograd_side(const ops::ConvProblem& p, ops::ConvPass pass);
 /// Products of a served pass for each of those of the definition, in a plane: 0.25 of whole tiles of 4x4,
 /// 0.44 of 2x2, more where they reach beyond the result.

@@ -4,8 +4,8 @@
 // rows. F(2, 3): A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. The
 // others by the construction of Toom and Cook, F(4, 3) at the points 0, 1, -1, 1/2, -2 and infinity, whose
 // errors are smaller than at -2, -1, 0, 1, 2: B. Barabasz et al., "Error Analysis and Improving the Accuracy
-// of Winograd Convolution for Deep Neural Networks", TOMS 2020, and so F(2, 5). F(2, 2) at 0, 1, infinity, and
-// F(4, 2) at 0, 1, -1, 2, infinity.
+// of Winograd Convolution for Deep Neural Networks", TOMS 2020, and so F(2, 5). F(2, 2) at 0, 1, infinity,
+// and F(4, 2) at 0, 1, -1, 2, infinity.
 //
 // A last tap of zero leaves nothing to multiply at the last point, infinity.
 

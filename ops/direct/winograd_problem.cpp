@@ -93,7 +93,12 @@ std::int64_t TileProblem::tiles_of_plane(TileSize size) const {
 }
 
 TileProblems tile_problems(const ops::ConvProblem& p, ConvPass pass) {
-  const ConvGeometry& g = p.geometry;
+  ConvGeometry g = p.geometry;
+  std::int64_t batch = p.batch;
+  if (g.kernel[0] == 1 && g.stride[0] == 1 && g.padding[0] == 0 && g.x[0] == g.y[0]) {
+    g.x[0] = g.y[0] *= batch;
+    batch = 1;
+  }
   const bool to_x = pass == ConvPass::x;
   if (!serves(g, to_x)) return {};
   std::array<std::vector<TileAxis>, 3> axes;
@@ -109,7 +114,7 @@ TileProblems tile_problems(const ops::ConvProblem& p, ConvPass pass) {
   for (const TileAxis& depth : axes[0])
     for (const TileAxis& height : axes[1])
       for (const TileAxis& width : axes[2])
-        out.push_back({p.batch,
+        out.push_back({batch,
                        g.groups,
                        to_x ? p.y_channels : p.x_channels,
                        to_x ? p.x_channels : p.y_channels,

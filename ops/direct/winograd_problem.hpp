@@ -12,8 +12,8 @@ namespace lucid::direct {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return a > 0 ? (a - 1) / b + 1 : -(-a / b); }
 
-/// Tiles of outputs x outputs positions of the result, 2 or 4 along each axis, for 2 or 3 taps along it; 2 for
-/// 5 taps, of which the last may be none.
+/// Tiles of outputs x outputs positions of the result, 2 or 4 along each axis, for 2 or 3 taps along it; 2
+/// for 5 taps, of which the last may be none.
 struct TileSize {
   std::int64_t outputs, taps;
   constexpr std::int64_t side() const { return outputs + taps - 1; }  ///< of the input
@@ -68,9 +68,10 @@ using TileProblems = std::vector<TileProblem>;
 
 /// What a pass is made of. Dilation leaves one problem, in which the positions of each residue are a
 /// convolution without it. A stride s sums over s phases of the input to y (and for the weight's gradient),
-/// and makes a problem of each phase of the result to x. Empty where these have other than 2 to 5 taps along
-/// height and width, where the stride exceeds 4 or the kernel or meets dilation, the dilation
-/// exceeds 256, or where a residue is empty.
+/// and makes a problem of each phase of the result to x. Where planes are on their own, as in 2D, those of
+/// all samples are depths of one sample, which work together. Empty where these have other than 2 to 5 taps
+/// along height and width, where the stride exceeds 4 or the kernel or meets dilation, the dilation exceeds
+/// 256, or where a residue is empty.
 TileProblems tile_problems(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// The size with the fewer products, where what is done once for each weight counts as `extra` tiles.

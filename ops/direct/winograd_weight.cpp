@@ -245,8 +245,8 @@ TileSize summed_tile_size(const ConvProblem& p, const TileProblems& problems) {
     constexpr std::int64_t kFewSums = 1 << 16, kExtraOfFew = 128, kExtra = 64;
     return tile_size_for(problems, sums / (sums <= kFewSums ? kExtraOfFew : kExtra));
   }
-  constexpr std::int64_t kFewSums = 1 << 18, kExtraOfFew = 128, kExtra = 300;
-  return tile_size_for(problems, sums <= kFewSums ? kExtraOfFew : kExtra);
+  constexpr std::int64_t kExtra = 100;
+  return tile_size_for(problems, kExtra);
 }
 
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
@@ -273,16 +273,21 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
   const bool at_once = groups >= 4 * num_threads();
 
   // Of few tiles there are so many sums for every product that they must not leave the second-level cache:
-  // each thread takes blocks of both channels, for which it transforms the tiles again.
-  constexpr std::int64_t kFewTiles = 256, kManySums = 1 << 17, kInputs = kTileChannels, kOutputs = 2 * kWidth;
+  // each thread takes blocks of both channels, for which it transforms the tiles again: the more channels of
+  // x the less often those of y.
+  constexpr std::int64_t kFewTiles = 256, kNearSums = 1 << 17, kOutputs = 2 * kWidth;
   const std::int64_t tiles = p.batch * p.geometry.y[0] * problem.tiles_of_plane(size),
-                     sums = size.points() * problem.phases() * problem.taps(0) * p.x_channels * p.y_channels;
-  if (tiles <= kFewTiles && (sums > kManySums || (groups > 1 && !at_once))) {
-    const std::int64_t across = ceil_div(p.x_channels, kInputs), down = ceil_div(p.y_channels, kOutputs);
+                     sums_of_pair = size.points() * problem.phases() * problem.taps(0),
+                     sums = sums_of_pair * p.x_channels * p.y_channels;
+  if (tiles <= kFewTiles && (sums > kNearSums || (groups > 1 && !at_once))) {
+    const std::int64_t chunks =
+                           std::max<std::int64_t>(1, kNearSums / (sums_of_pair * kOutputs * kTileChannels)),
+                       inputs = chunks * kTileChannels;
+    const std::int64_t across = ceil_div(p.x_channels, inputs), down = ceil_div(p.y_channels, kOutputs);
     const TileBands bands(problem, size, steps, groups * across * down);
     return parallel_walk(groups * across * down, 1, [&](Turns& turns) {
       while (const auto i = turns.next())
-        add(bands, *i / down / across, *i / down % across * kInputs, kInputs, *i % down * kOutputs, kOutputs,
+        add(bands, *i / down / across, *i / down % across * inputs, inputs, *i % down * kOutputs, kOutputs,
             1);
     });
   }
