@@ -1,8 +1,11 @@
 // bench_nets: training steps (AdamW) of well-known nets (nets.cpp) in lucid and in PyTorch, round by round.
 // Prints medians and the most memory that was resident. docs/performance.md describes the method.
 
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -72,6 +75,25 @@ void measure(const std::string& name, TorchPeer* torch, int rounds) {
   std::fflush(stdout);
 }
 
+// In a process of its own, so that what one net leaves in memory is not counted to the next.
+bool runs_apart(const std::function<void()>& f) {
+  std::fflush(stdout);
+  const pid_t child = fork();
+  lucid::check(child >= 0, "bench", "no process could be started");
+  if (child == 0) {
+    try {
+      f();
+      std::fflush(stdout);
+      _exit(0);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "bench_nets: %s\n", error.what());
+      _exit(1);
+    }
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
 void show_profile(const std::string& name) {
   Trained net(name);
   for (int i = 0; i < 3; ++i) net.step();  // until all memory has been asked for
@@ -93,19 +115,25 @@ int main(int argc, char** argv) {
   app.add_flag("--profile", profiles, "instead: the ops of one of lucid's steps, the slowest first");
   CLI11_PARSE(app, argc, argv);
   try {
-    if (profiles) {
-      for (const std::string& name : net_names())
-        if (name.find(filter) != std::string::npos) show_profile(name);
-      return 0;
+    if (!profiles) {
+      const auto torch = peer.start("torch_nets.py");
+      std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), peer.rounds,
+                  torch ? torch->version().c_str() : "not measured");
+      std::printf(
+          "| net | parameters | ms | GB | PyTorch ms | GB | PyTorch / lucid, time | lucid / PyTorch, memory "
+          "| "
+          "activations reordered |\n|---|---|---|---|---|---|---|---|---|\n");
     }
-    const auto torch = peer.start("torch_nets.py");
-    std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), peer.rounds,
-                torch ? torch->version().c_str() : "not measured");
-    std::printf(
-        "| net | parameters | ms | GB | PyTorch ms | GB | PyTorch / lucid, time | lucid / PyTorch, memory | "
-        "activations reordered |\n|---|---|---|---|---|---|---|---|---|\n");
+    bool all_ran = true;
     for (const std::string& name : net_names())
-      if (name.find(filter) != std::string::npos) measure(name, torch.get(), peer.rounds);
+      if (name.find(filter) != std::string::npos)
+        all_ran &= runs_apart([&] {
+          if (profiles)
+            show_profile(name);
+          else
+            measure(name, peer.start("torch_nets.py").get(), peer.rounds);
+        });
+    return all_ran ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_nets: %s\n", error.what());
     return 1;
