@@ -1,4 +1,4 @@
-// bench_nets: training steps (AdamW) of well-known nets (nets.cpp) in lucid and in PyTorch, round by round.
+// bench_nets: training steps (AdamW) of well-known nets (nets.hpp) in lucid and in PyTorch, round by round.
 // Prints medians and the most memory that was resident. docs/performance.md describes the method.
 
 #include <sys/wait.h>
@@ -26,8 +26,8 @@ using namespace bench;
 
 class Trained {
  public:
-  explicit Trained(const std::string& name)
-      : task_(make_net(name)), optimizer_(task_.net->parameters(), {.lr = 1e-4}) {
+  explicit Trained(const NamedNet& net)
+      : task_(net.make()), optimizer_(task_.net->parameters(), {.lr = 1e-4}) {
     fill(*task_.net);
   }
 
@@ -46,8 +46,9 @@ class Trained {
   lucid::optim::AdamW optimizer_;
 };
 
-void measure(const std::string& name, TorchPeer* torch, int rounds) {
-  Trained net(name);
+void measure(const NamedNet& named, TorchPeer* torch, int rounds) {
+  const std::string& name = named.name;
+  Trained net(named);
   reset_resident();
   Side ours, theirs;
   ours.value = net.step();
@@ -94,13 +95,13 @@ bool runs_apart(const std::function<void()>& f) {
   return waitpid(child, &status, 0) == child && status == 0;
 }
 
-void show_profile(const std::string& name) {
-  Trained net(name);
+void show_profile(const NamedNet& named) {
+  Trained net(named);
   for (int i = 0; i < 3; ++i) net.step();  // until all memory has been asked for
   lucid::profile measured;
   net.step();
   measured.stop();
-  std::printf("%s\n%s\n", name.c_str(), measured.str().c_str());
+  std::printf("%s\n%s\n", named.name.c_str(), measured.str().c_str());
 }
 
 }  // namespace
@@ -125,13 +126,13 @@ int main(int argc, char** argv) {
           "activations reordered |\n|---|---|---|---|---|---|---|---|---|\n");
     }
     bool all_ran = true;
-    for (const std::string& name : net_names())
-      if (name.find(filter) != std::string::npos)
+    for (const NamedNet& net : kNets)
+      if (net.name.find(filter) != std::string::npos)
         all_ran &= runs_apart([&] {
           if (profiles)
-            show_profile(name);
+            show_profile(net);
           else
-            measure(name, peer.start("torch_nets.py").get(), peer.rounds);
+            measure(net, peer.start("torch_nets.py").get(), peer.rounds);
         });
     return all_ran ? 0 : 1;
   } catch (const std::exception& error) {

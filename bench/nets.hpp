@@ -12,14 +12,22 @@
 namespace bench {
 
 struct NetTask {
-  std::string name;
   std::unique_ptr<lucid::nn::Module> net;
   std::function<lucid::Tensor()> loss;  ///< a forward pass over made-up data, and the task's loss
 };
 
-/// "nnU-Net", "SegResNet", "V-Net", ...
-const std::vector<std::string>& net_names();
-/// Throws lucid::Error on another name.
-NetTask make_net(const std::string& name);
+NetTask nn_unet(), seg_res_net(), v_net(), mednext();          // nets_segmentation.cpp
+NetTask unetr(), gan_3d(), res_net_18(), attention_unet_2d();  // nets_other.cpp
+
+struct NamedNet {
+  std::string name;  ///< as torch_nets.py knows it
+  NetTask (*make)();
+};
+inline const std::vector<NamedNet> kNets = {
+    {"nnU-Net", nn_unet},      {"SegResNet", seg_res_net},
+    {"V-Net", v_net},          {"MedNeXt", mednext},
+    {"UNETR", unetr},          {"3D-GAN", gan_3d},
+    {"ResNet-18", res_net_18}, {"attention U-Net 2D", attention_unet_2d},
+};
 
 }  // namespace bench

@@ -1,7 +1,7 @@
 """torch_nets.py THREADS: PyTorch's half of bench_nets.
 
-Says {"version": ..., "blas": ...}, then answers each line {"net": a name of bench/nets.cpp, "repeats": ...} on standard input as torch_step.py says; the value
-is the first loss. Each net is the twin of the one in bench/nets.cpp, where its source is named.
+Says {"version": ..., "blas": ...}, then answers each line {"net": a name of bench/nets.hpp, "repeats": ...} on standard input as torch_step.py says; the value
+is the first loss. Each net is the twin of the one in bench/nets_*.cpp, where its source is named.
 """
 
 import torch

@@ -72,6 +72,20 @@ TEST_CASE("layouts are told apart") {
   CHECK_FALSE(alias(plain, {2, 3, 2}, {360, 120, 1}, 0).is_dense());
 }
 
+TEST_CASE(
+    "what is like a slice lies in its order of axes, and what is like an expanded tensor is contiguous") {
+  const Shape shape{2, 8, 3, 4, 5};
+  const Tensor last = empty_strided(shape, channels_last_strides(shape), f32);
+  const Tensor some = last.slice(1, 2, 5);
+  CHECK_FALSE(some.is_dense());
+  CHECK(empty_like(some).strides() == channels_last_strides({2, 3, 3, 4, 5}));
+  CHECK(zeros_like(some).is_channels_last());
+  CHECK(empty_like(empty(shape).slice(1, 2, 5)).is_contiguous());
+  CHECK(empty_like(empty({4, 6}).transpose(0, 1).slice(0, 1, 5, 2)).strides() == Strides{1, 2});
+  CHECK(empty_like(last.slice(1, 2, 3).expand({2, 8, 3, 4, 5})).is_contiguous());
+  CHECK(empty_like(last.slice(1, 2, 2)).numel() == 0);
+}
+
 TEST_CASE("shapes broadcast as NumPy's do") {
   CHECK(broadcast_shapes("t", {2, 1, 3}, {4, 1}) == Shape{2, 4, 3});
   CHECK(broadcast_shapes("t", {}, {2}) == Shape{2});

@@ -5,12 +5,14 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "lucid/random.hpp"
 #include "lucid/tensor.hpp"
+#include "ops/activation.hpp"
 #include "ops/arithmetic.hpp"
 #include "ops/power.hpp"
 #include "ops/registry.hpp"
@@ -66,6 +68,32 @@ TEST_CASE("float32 functions are exact to a few units in the last place, to the 
       }
     }
   }
+}
+
+TEST_CASE("gelu and its gradient of float32 are near the exact values, the far tail relative to itself") {
+  constexpr double kRoot2 = std::numbers::sqrt2, kDensity0 = std::numbers::inv_sqrtpi / kRoot2;
+  Values values{-0.0, 1e-30, -1e-30, 1e-42, 100, -100, 3e38, -3e38, kInf};
+  for (double x = -16; x <= 16; x += 0x1p-9) values.push_back(x);
+  const Tensor x = vector(values, f32).requires_grad_();
+  const Tensor y = gelu(x);
+  y.sum().backward();
+  const auto found = y.to_vector<float>(), slope = x.grad().to_vector<float>(), at = x.to_vector<float>();
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    CAPTURE(at[i]);
+    const double z = at[i], below = 0.5 * std::erfc(-z / kRoot2),
+                 exact = z > 1e38  ? z
+                         : z < -40 ? 0
+                                   : z * below;
+    // The power's argument, z^2 / 2, is rounded, and its denormal results are.
+    const double near = (4 + z * z) * 0x1p-23, denormal = 100 * 0x1p-149;
+    if (std::isinf(z))
+      CHECK(found[i] == at[i]);
+    else
+      CHECK(std::abs(found[i] - exact) <= (z < 0 ? near : 0x1p-21) * std::abs(exact) + denormal);
+    if (std::abs(z) < 1e18)
+      CHECK(std::abs(slope[i] - (below + z * kDensity0 * std::exp(-z * z / 2))) <= 0x1p-22);
+  }
+  CHECK(std::isnan(gelu(vector({kNan}, f32)).item<float>()));
 }
 
 TEST_CASE("sine and cosine of arguments of any size are within 0.51 units of the exact values") {

@@ -10,6 +10,7 @@
 #include "ops/compare.hpp"
 #include "ops/in_place.hpp"
 #include "ops/select.hpp"
+#include "ops/unary.hpp"
 
 using namespace lucid;
 
@@ -70,4 +71,22 @@ TEST_CASE("a row that is repeated serves runs of any length") {
   const Tensor mask = x > 0.5;
   CHECK(values_of(where(mask, x.channels_last(), slopes)) ==
         values_of(where(mask, x, written_out(slopes, shape))));
+}
+
+TEST_CASE("results of slices of channels-last tensors are channels-last, beside a gate too") {
+  Generator generator(12);
+  const Tensor x = randn({2, 8, 3, 4, 5}, f32, &generator).channels_last(), some = x.slice(1, 0, 3),
+               others = x.slice(1, 3, 6), gate = randn({2, 1, 3, 4, 5}, f32, &generator);
+  const auto check = [](const Tensor& found, const Tensor& written) {
+    CHECK(found.is_channels_last());
+    CHECK(values_of(found) == values_of(written));
+  };
+  check(some + others, some.contiguous() + others.contiguous());
+  check(gate * some, gate * some.contiguous());
+  check(gate.expand(some.shape()) * some, gate * some.contiguous());
+  check(where(some > 0.0, some, others),
+        where(some.contiguous() > 0.0, some.contiguous(), others.contiguous()));
+  check(exp(some), exp(some.contiguous()));
+  check(some.clone(), some.contiguous());
+  CHECK((some + others.contiguous()).is_contiguous());  // a dense operand decides
 }
