@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -116,6 +117,8 @@ int main(int argc, char** argv) {
   app.add_flag("--profile", profiles, "instead: the ops of one of lucid's steps, the slowest first");
   CLI11_PARSE(app, argc, argv);
   try {
+    const auto is_wanted = [&](const NamedNet& net) { return net.name.find(filter) != std::string::npos; };
+    lucid::check(std::ranges::any_of(kNets, is_wanted), "bench", "no net's name contains \"", filter, "\"");
     if (!profiles) {
       const auto torch = peer.start("torch_nets.py");
       std::printf("%d threads, %d rounds; PyTorch %s\n\n", lucid::num_threads(), peer.rounds,
@@ -127,7 +130,7 @@ int main(int argc, char** argv) {
     }
     bool all_ran = true;
     for (const NamedNet& net : kNets)
-      if (net.name.find(filter) != std::string::npos)
+      if (is_wanted(net))
         all_ran &= runs_apart([&] {
           if (profiles)
             show_profile(net);

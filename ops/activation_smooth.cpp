@@ -95,18 +95,20 @@ constexpr double kDensity0 = std::numbers::inv_sqrtpi / std::numbers::sqrt2;
 
 struct GeluErf : Smooth<Keep::input, GeluOptions> {
   static constexpr std::string_view kName = "gelu";
-  // x P(X <= x), by the tail: without cancellation where x is negative.
+  // P(X <= x) by the tail beyond |x|: without cancellation where x is negative.
+  template <class T>
+  static T below(T x, T tail) {
+    const T step = T(0.5) + std::copysign(T(0.5), x);  // 0 or 1: GCC vectorises no branch here
+    return step - std::copysign(tail, x);
+  }
   template <class T>
   static T value(const Options&, T x) {
-    constexpr T kBeyond = 40;  // the tail is 0, and infinity times it would be no number
-    const T size = std::fabs(x) < kBeyond ? std::fabs(x) : kBeyond;
-    return (x > T(0) ? x : T(0)) - size * math::normal_tail(x).tail;
+    return x * below(x, math::normal_tail(x).tail);
   }
   template <class T>
   static T slope(const Options&, T x) {
     const auto [tail, power] = math::normal_tail(x);
-    const T step = T(0.5) + std::copysign(T(0.5), x);
-    return (step - std::copysign(tail, x)) + x * T(kDensity0) * power;
+    return below(x, tail) + x * T(kDensity0) * power;
   }
   static Tensor gradient(const Options&, const Tensor& grad, const Tensor& x) {
     const Tensor distribution = (erf(x * kInverseRoot2) + 1.0) * 0.5;

@@ -9,12 +9,14 @@ namespace lucid::ops {
 
 bool winograd_fits(const ConvProblem& p, ConvPass pass) {
   constexpr std::int64_t kMostOfLine = 1024, kMostDepth = 7, kMostSummed = 1 << 13, kMostChannels = 1 << 11;
+  constexpr std::int64_t kLongKernel = 4, kMostOfLongKernel = 512;  // it has twice the points
   const ConvGeometry& g = p.geometry;
   const Dims3& size = pass == ConvPass::x ? g.x : g.y;
   if (!direct::has_winograd(p, pass) || g.kernel[0] > kMostDepth) return false;
   // The phases of x are held, and summed, at once; to x each is a problem of its own.
   const std::int64_t phases = pass == ConvPass::x ? 1 : g.stride[1] * g.stride[2];
-  return size[2] * phases <= kMostOfLine &&
+  const bool is_long = direct::ceil_div(g.kernel[2], g.stride[2]) >= kLongKernel;
+  return size[2] * phases <= (is_long ? kMostOfLongKernel : kMostOfLine) &&
          (phases == 1 || g.stride[0] * phases * p.x_channels <= kMostChannels) &&
          (pass != ConvPass::w || g.kernel[0] * phases * p.y_channels <= kMostSummed);
 }

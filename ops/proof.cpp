@@ -202,6 +202,7 @@ void Prover::compare_layout(const Sample& sample, const Tensors& other, std::str
 
 void Prover::layouts(const Sample& sample) {
   compare_layout(sample, in_layout(sample.inputs, channels_last_copy), "channels-last");
+  compare_layout(sample, in_layout(sample.inputs, sliced_channels_copy), "some channels");
   compare_layout(sample, in_layout(sample.inputs, strided_copy), "sliced with steps");
   compare_layout(sample, in_layout(sample.inputs, transposed_copy), "transposed");
   Sample equal = sample;  // expanded memory can only hold values that repeat

@@ -55,6 +55,15 @@ Tensor channels_last_copy(const Tensor& tensor) {
                      tensor);
 }
 
+Tensor sliced_channels_copy(const Tensor& tensor) {
+  if (tensor.dim() < 3) return row_major(tensor);
+  Shape larger = tensor.shape();
+  larger[1] = 2 * larger[1] + 1;
+  const Tensor block = empty_strided(larger, channels_last_strides(larger), tensor.dtype());
+  block.fill_(0);
+  return copied_into(alias(block, tensor.shape(), block.strides(), 1), tensor);
+}
+
 Tensor strided_copy(const Tensor& tensor) {
   if (tensor.dim() == 0) return row_major(tensor);
   Shape larger = tensor.shape();

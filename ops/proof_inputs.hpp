@@ -21,6 +21,8 @@ Tensors in_layout(const Tensors& inputs, Tensor (*change)(const Tensor&));
 
 /// Channels innermost in memory from rank 3 on; else a row-major copy.
 Tensor channels_last_copy(const Tensor& tensor);
+/// Some channels of a channels-last block from rank 3 on; else a row-major copy.
+Tensor sliced_channels_copy(const Tensor& tensor);
 /// Every second element of a larger block, starting inside it.
 Tensor strided_copy(const Tensor& tensor);
 /// Axes in reversed memory order.

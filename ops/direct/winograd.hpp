@@ -6,9 +6,10 @@
 // Along depth the taps are summed as they are. With dilation the positions of each residue are a convolution
 // without it. A stride leaves phases, each a convolution without it of fewer taps: kernel 4, stride 2 is
 // eight of kernel 2, with 100 products instead of 256 for 8x8 of x (or 36 instead of 64 for 4x4). Kernel 5
-// takes 36 products instead of 100 for 2x2 of the result. Errors
-// beside those of plain sums in float32: tiles of 2x2 about half, those of 4x4 two to three times as large (a
-// millionth of the result's mean square, measured from 16 to 64 channels).
+// takes 36 products instead of 100 for 2x2 of the result. Errors beside those of plain sums in float32: tiles
+// of 2x2 for kernel 3 about as large, those of 4x4 two to three times and those of kernel 5 twice as large
+// (one or two millionths of the result's root mean square, measured from 16 to 64 channels). Results that
+// meet nothing but padding are the bias to such an error.
 
 #include <span>
 #include <vector>
@@ -60,7 +61,7 @@ bool has_winograd(const ops::ConvProblem& p, ops::ConvPass pass);
 /// wholes.
 std::int64_t winograd_side(const ops::ConvProblem& p, ops::ConvPass pass);
 /// Products of a served pass for each of those of the definition, in a plane: 0.25 of whole tiles of 4x4,
-/// 0.44 of 2x2, more where they reach beyond the result.
+/// 0.44 of 2x2, 0.36 of 5 taps, more where they reach beyond the result.
 double winograd_products(const ops::ConvProblem& p, ops::ConvPass pass);
 
 /// Pass y (from: x, to: y) or x (from: y, to: x) in float32, channels-last. The channels of `from` may come

@@ -68,7 +68,7 @@ struct Filter<2, 3> : FilterSize<2, 3> {
   }
 };
 
-// The points 0, 1, -1, 1/2, -2 and infinity of an input, whatever is computed from them.
+// B^T d of F(4, 3) and F(2, 5), which have their points in common.
 struct SixPoints {
   template <class V>
   [[gnu::always_inline]] static void input(const V (&d)[6], V (&out)[6]) {
@@ -233,10 +233,12 @@ struct Filter<2, 5> : FilterSize<2, 5>, SixPoints {
   }
 };
 
+static_assert(Filter<4, 3>::kSide == kMostSide && Filter<2, 5>::kSide == kMostSide);
+
 /// f(the filter of a size).
 template <class F>
 void with_filter(TileSize size, F&& f) {
-  if (size.taps == 5)
+  if (size.taps == kMostTaps)
     f(Filter<2, 5>{});
   else if (size.taps == 2)
     size.outputs == 2 ? f(Filter<2, 2>{}) : f(Filter<4, 2>{});

@@ -95,6 +95,7 @@ std::int64_t TileProblem::tiles_of_plane(TileSize size) const {
 TileProblems tile_problems(const ops::ConvProblem& p, ConvPass pass) {
   ConvGeometry g = p.geometry;
   std::int64_t batch = p.batch;
+  // x may have planes that no tap meets, which would part those of two samples.
   if (g.kernel[0] == 1 && g.stride[0] == 1 && g.padding[0] == 0 && g.x[0] == g.y[0]) {
     g.x[0] = g.y[0] *= batch;
     batch = 1;
@@ -126,12 +127,12 @@ TileProblems tile_problems(const ops::ConvProblem& p, ConvPass pass) {
 
 TileSize tile_size_for(const TileProblems& problems, std::int64_t extra) {
   const TileProblem& p = problems.front();
+  if (p.taps(1) > 3) return {2, kMostTaps};
   const auto products = [&](TileSize size) {
     std::int64_t depths = 0;
     for (const TileResidue& residue : p.axes[0]) depths += residue.count;
     return size.points() * (p.batch * depths * p.tiles_of_plane(size) + extra);
   };
-  if (p.taps(1) > 3) return {2, 5};
   const TileSize small{2, p.taps(1)}, large{kMostOutputs, p.taps(1)};
   return products(large) < products(small) ? large : small;
 }

@@ -12,8 +12,8 @@ namespace lucid::direct {
 
 inline std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return a > 0 ? (a - 1) / b + 1 : -(-a / b); }
 
-/// Tiles of outputs x outputs positions of the result, 2 or 4 along each axis, for 2 or 3 taps along it; 2
-/// for 5 taps, of which the last may be none.
+/// Tiles of outputs x outputs positions of the result: 2 or 4 along each axis for 2 or 3 taps along it, and 2
+/// for 5 taps, of which the last ones may be zeros.
 struct TileSize {
   std::int64_t outputs, taps;
   constexpr std::int64_t side() const { return outputs + taps - 1; }  ///< of the input
@@ -21,7 +21,7 @@ struct TileSize {
   std::int64_t count(std::int64_t positions) const { return ceil_div(positions, outputs); }
 };
 inline constexpr std::int64_t kMostOutputs = 4, kMostTaps = 5;  // of a tile along an axis
-inline constexpr std::int64_t kMostSide = 6;
+inline constexpr std::int64_t kMostSide = 6;  // of tiles for 3 taps that cover 4 and for 5 that cover 2
 
 // Along one axis, some positions of the input: start and every step-th from there, `count` in all. Tap t of
 // position i of the result meets their position i + t - before, and is tap first_tap + t * tap_step of the

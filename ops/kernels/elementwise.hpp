@@ -13,7 +13,7 @@
 namespace lucid::kernels {
 
 /// A new tensor of `shape` laid out like the first of `inputs` that is dense and of that shape; else with the
-/// axes in the order of the first of that shape, such as a slice; else row-major.
+/// axes in the order of the first of that shape that is not expanded, such as a slice; else row-major.
 Tensor empty_for(const Shape& shape, DType dtype, std::initializer_list<const Tensor*> inputs);
 
 // A row each; strides in elements. Unit strides of one floating type, chosen by a mask or not, are split off

@@ -80,20 +80,21 @@ TEST_CASE("gelu and its gradient of float32 are near the exact values, the far t
   const auto found = y.to_vector<float>(), slope = x.grad().to_vector<float>(), at = x.to_vector<float>();
   for (std::size_t i = 0; i < at.size(); ++i) {
     CAPTURE(at[i]);
-    const double z = at[i], below = 0.5 * std::erfc(-z / kRoot2),
-                 exact = z > 1e38  ? z
-                         : z < -40 ? 0
-                                   : z * below;
-    // The power's argument, z^2 / 2, is rounded, and its denormal results are.
-    const double near = (4 + z * z) * 0x1p-23, denormal = 100 * 0x1p-149;
+    const double z = at[i], below = 0.5 * std::erfc(-z / kRoot2), exact = z * below;
+    // The power's argument, z^2 / 2, is rounded, and so are its denormal results.
+    const double near = z < -3  ? (12 + z * z) * 0x1p-23
+                        : z < 0 ? 4.5 * 0x1p-23
+                                : 2 * 0x1p-23,
+                 denormal = 100 * 0x1p-149;
     if (std::isinf(z))
       CHECK(found[i] == at[i]);
     else
-      CHECK(std::abs(found[i] - exact) <= (z < 0 ? near : 0x1p-21) * std::abs(exact) + denormal);
+      CHECK(std::abs(found[i] - exact) <= near * std::abs(exact) + denormal);
     if (std::abs(z) < 1e18)
       CHECK(std::abs(slope[i] - (below + z * kDensity0 * std::exp(-z * z / 2))) <= 0x1p-22);
   }
   CHECK(std::isnan(gelu(vector({kNan}, f32)).item<float>()));
+  for (const DType dtype : {f32, f64}) CHECK(std::signbit(gelu(vector({-0.0}, dtype)).item<double>()));
 }
 
 TEST_CASE("sine and cosine of arguments of any size are within 0.51 units of the exact values") {

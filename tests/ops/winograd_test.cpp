@@ -144,6 +144,10 @@ TEST_CASE("what Winograd holds for the phases of a stride is bounded") {
   p = fits, p.y_channels = 520;  // sums
   CHECK(!fits_in(p, ConvPass::w));
   CHECK(fits_in(p, ConvPass::y));
+  p = {1, 16, 16, 1, 1, 2, 1, {9, 9, 512}, 5, {9, 9, 512}};  // lines of long kernels
+  CHECK(fits_in(p, ConvPass::y));
+  p.x[2] = p.y[2] = 513;
+  CHECK(!fits_in(p, ConvPass::y));
   p = fits, p.y[2] = 257, p.x[2] = 514;  // lines
   CHECK(!fits_in(p, ConvPass::y));
   CHECK(fits_in(p, ConvPass::x));
