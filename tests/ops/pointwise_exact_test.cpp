@@ -82,10 +82,7 @@ TEST_CASE("gelu and its gradient of float32 are near the exact values, the far t
     CAPTURE(at[i]);
     const double z = at[i], below = 0.5 * std::erfc(-z / kRoot2), exact = z * below;
     // The power's argument, z^2 / 2, is rounded, and so are its denormal results.
-    const double near = z < -3  ? (12 + z * z) * 0x1p-23
-                        : z < 0 ? 4.5 * 0x1p-23
-                                : 2 * 0x1p-23,
-                 denormal = 100 * 0x1p-149;
+    const double near = (z < 0 ? 2.5 + z * z : 2) * 0x1p-23, denormal = 100 * 0x1p-149;
     if (std::isinf(z))
       CHECK(found[i] == at[i]);
     else
