@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from torch_conv import pattern
-from torch_step import fill, serve_steps
+from torch_step import fill, serve_steps, train
 
 
 class NnUNet(nn.Module):
@@ -327,11 +327,7 @@ class Task:
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-4)
 
     def step(self):
-        loss = self.loss()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach()
+        return train(self.optimizer, self.loss())
 
 
 if __name__ == "__main__":

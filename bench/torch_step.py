@@ -20,6 +20,14 @@ def fill(net, factor=1.0):
                 parameter.zero_()
 
 
+def train(optimizer, loss):
+    """A step by the gradients of `loss`, whose value it returns."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def peak_bytes():
     with open("/proc/self/status", encoding="utf-8") as file:
         return int(re.search(r"VmHWM:\s*(\d+)", file.read()).group(1)) * 1024

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from torch_conv import pattern
-from torch_step import fill, serve_steps
+from torch_step import fill, serve_steps, train
 
 CHANNELS = (16, 32, 64, 128)
 CLASSES = 4
@@ -75,11 +75,7 @@ class Task:
         if not self.trains:
             with torch.no_grad():
                 return self.net(self.image).double().norm()
-        loss = F.cross_entropy(self.net(self.image), self.classes)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return loss.detach()
+        return train(self.optimizer, F.cross_entropy(self.net(self.image), self.classes))
 
 
 if __name__ == "__main__":
