@@ -249,6 +249,20 @@ TileSize summed_tile_size(const ConvProblem& p, const TileProblems& problems) {
   return tile_size_for(problems, kExtra);
 }
 
+namespace {
+
+// Of how many x channels a block sums: equally many in each, at most `most` where that is a chunk or more,
+// and few enough that the blocks, `times` over, are several for each thread.
+std::int64_t block_inputs(std::int64_t channels, std::int64_t times, std::int64_t most) {
+  constexpr std::int64_t kBlocks = 4;
+  const std::int64_t chunks = ceil_div(channels, kTileChannels),
+                     of_block = std::max<std::int64_t>(1, most / kTileChannels),
+                     least = std::min(chunks, ceil_div(kBlocks * num_threads(), times));
+  return ceil_div(chunks, std::max(ceil_div(chunks, of_block), least)) * kTileChannels;
+}
+
+}  // namespace
+
 void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tensor& y, const Tensor& weight) {
   const Strides& strides = weight.strides();
   const TileProblems problems = tile_problems(p, ConvPass::w);
@@ -274,16 +288,16 @@ void conv_winograd_weight_grad(const ConvProblem& p, const Tensor& x, const Tens
 
   // Of few tiles there are so many sums for every product that they must not leave the second-level cache:
   // each thread takes blocks of both channels, for which it transforms the tiles again: the more channels of
-  // x the less often those of y.
+  // x, the less often those of y.
   constexpr std::int64_t kFewTiles = 256, kNearSums = 1 << 17, kOutputs = 2 * kWidth;
   const std::int64_t tiles = p.batch * p.geometry.y[0] * problem.tiles_of_plane(size),
                      sums_of_pair = size.points() * problem.phases() * problem.taps(0),
                      sums = sums_of_pair * p.x_channels * p.y_channels;
   if (tiles <= kFewTiles && (sums > kNearSums || (groups > 1 && !at_once))) {
-    const std::int64_t chunks =
-                           std::max<std::int64_t>(1, kNearSums / (sums_of_pair * kOutputs * kTileChannels)),
-                       inputs = chunks * kTileChannels;
-    const std::int64_t across = ceil_div(p.x_channels, inputs), down = ceil_div(p.y_channels, kOutputs);
+    const std::int64_t down = ceil_div(p.y_channels, kOutputs),
+                       inputs =
+                           block_inputs(p.x_channels, groups * down, kNearSums / (sums_of_pair * kOutputs)),
+                       across = ceil_div(p.x_channels, inputs);
     const TileBands bands(problem, size, steps, groups * across * down);
     return parallel_walk(groups * across * down, 1, [&](Turns& turns) {
       while (const auto i = turns.next())
