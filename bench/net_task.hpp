@@ -1,14 +1,21 @@
 #pragma once
-// What the files of bench_nets' nets have in common.
+// What the files of bench_nets' nets have in common: layers and ops, and the data of a task.
 
 #include <memory>
 #include <utility>
 
 #include "bench/nets.hpp"
 #include "bench/operands.hpp"
-#include "ops/loss.hpp"
+#include "nn/functional.hpp"
+#include "nn/nn.hpp"
+#include "ops/arithmetic.hpp"
+#include "ops/join.hpp"
+#include "ops/view.hpp"
 
 namespace bench {
+
+using Conv3dOptions = lucid::nn::ConvLayerOptions<3>;
+using Up3dOptions = lucid::nn::ConvTransposeLayerOptions<3>;
 
 /// Class indices of voxels, or of samples.
 inline lucid::Tensor classes(const lucid::Shape& shape, std::int64_t count) {

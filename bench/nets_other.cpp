@@ -3,11 +3,6 @@
 #include <optional>
 
 #include "bench/net_task.hpp"
-#include "nn/functional.hpp"
-#include "nn/nn.hpp"
-#include "ops/arithmetic.hpp"
-#include "ops/join.hpp"
-#include "ops/view.hpp"
 
 namespace bench {
 
@@ -15,9 +10,6 @@ namespace {
 
 using namespace lucid;
 using namespace lucid::nn;
-
-using Conv3dOptions = ConvLayerOptions<3>;
-using Up3dOptions = ConvTransposeLayerOptions<3>;
 
 // A. Hatamizadeh et al., "UNETR", WACV 2022, smaller: a transformer over patches of 16^3 voxels, a decoder of
 // transposed convolutions.

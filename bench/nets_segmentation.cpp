@@ -3,11 +3,6 @@
 #include <optional>
 
 #include "bench/net_task.hpp"
-#include "nn/functional.hpp"
-#include "nn/nn.hpp"
-#include "ops/arithmetic.hpp"
-#include "ops/join.hpp"
-#include "ops/view.hpp"
 
 namespace bench {
 
@@ -15,9 +10,6 @@ namespace {
 
 using namespace lucid;
 using namespace lucid::nn;
-
-using Conv3dOptions = ConvLayerOptions<3>;
-using Up3dOptions = ConvTransposeLayerOptions<3>;
 
 Tensor grown(const Tensor& x) {
   return interpolate(x, {.scale_factor = {2.0}, .mode = InterpolateMode::trilinear, .align_corners = false});
